@@ -1,0 +1,3 @@
+//! The local stack and its commands.
+
+fn main() {}
