@@ -1,0 +1,319 @@
+-- What the reconciler reads of subscriptions, and how it writes them: in batches, compare-and-set, fenced.
+
+create function billing_ops.subscription_facts(p_row public.subscriptions)
+returns json
+language sql stable
+set search_path = ''
+as $$
+  select pg_catalog.json_build_array(
+    p_row.id,
+    p_row.row_version,
+    p_row.organization_id,
+    p_row.stripe_subscription_id,
+    p_row.stripe_customer_id,
+    p_row.status,
+    p_row.tier,
+    p_row.stripe_price_id,
+    p_row.quantity,
+    extract(epoch from p_row.current_period_start)::bigint,
+    extract(epoch from p_row.current_period_end)::bigint,
+    p_row.cancel_at_period_end,
+    extract(epoch from p_row.trial_end)::bigint,
+    p_row.livemode,
+    extract(epoch from p_row.stripe_created)::bigint
+  )
+$$;
+comment on function billing_ops.subscription_facts(public.subscriptions) is
+  'A row as the reconciler compares it: an array in fixed order, times as Unix seconds like Stripe''s. Arrays, since the
+  names of fifteen fields are most of the bytes of a hundred thousand rows.';
+revoke all on function billing_ops.subscription_facts(public.subscriptions) from public, anon, authenticated;
+grant execute on function billing_ops.subscription_facts(public.subscriptions) to service_role;
+
+create function public.read_subscriptions_for_reconcile(
+  p_stripe_ids jsonb,
+  p_created_from timestamptz default null,
+  p_created_to timestamptz default null,
+  p_unexplained_limit integer default 1000
+)
+returns json
+language sql stable
+set search_path = ''
+as $$
+  with ids as materialized (
+    select array(select pg_catalog.jsonb_array_elements_text(p_stripe_ids)) as wanted
+  ),
+  known as (
+    select pg_catalog.json_agg(billing_ops.subscription_facts(s)) as rows
+    from public.subscriptions s
+    where s.stripe_subscription_id = any ((select wanted from ids)::text[])
+  ),
+  unexplained as materialized (
+    select s.stripe_subscription_id, s.stripe_created, s.id
+    from public.subscriptions s
+    where s.stripe_subscription_id is not null
+      and s.stripe_created >= p_created_from and s.stripe_created < p_created_to
+      and not exists (
+        select 1 from pg_catalog.jsonb_array_elements_text(p_stripe_ids) wanted(id)
+        where wanted.id = s.stripe_subscription_id)
+  )
+  select pg_catalog.json_build_object(
+    'rows', coalesce((select rows from known), '[]'::json),
+    'unexplained', coalesce((select pg_catalog.json_agg(first.stripe_subscription_id)
+                             from (select u.stripe_subscription_id from unexplained u
+                                   order by u.stripe_created, u.id limit p_unexplained_limit) first), '[]'::json),
+    'unexplained_count', (select count(*) from unexplained)
+  )
+$$;
+comment on function public.read_subscriptions_for_reconcile(jsonb, timestamptz, timestamptz, integer) is
+  'Answers {rows, unexplained, unexplained_count}: the facts of the rows with the given Stripe ids, and the Stripe ids of
+  rows created in [from, to) that are not among them (at most p_unexplained_limit; the count is of all).';
+revoke all on function public.read_subscriptions_for_reconcile(jsonb, timestamptz, timestamptz, integer)
+  from public, anon, authenticated;
+grant execute on function public.read_subscriptions_for_reconcile(jsonb, timestamptz, timestamptz, integer) to service_role;
+
+create function public.read_unplaced_subscriptions(p_after uuid default null, p_limit integer default 1000)
+returns json
+language sql stable
+set search_path = ''
+as $$
+  select pg_catalog.json_build_object('rows', coalesce(pg_catalog.json_agg(
+    pg_catalog.json_build_array(page.id, page.stripe_subscription_id)), '[]'::json))
+  from (
+    select s.id, s.stripe_subscription_id from public.subscriptions s
+    where s.stripe_created is null and s.stripe_subscription_id is not null and (p_after is null or s.id > p_after)
+    order by s.id limit p_limit
+  ) page
+$$;
+comment on function public.read_unplaced_subscriptions(uuid, integer) is
+  'Answers {rows: [[id, stripe_subscription_id]]}: rows whose creation in Stripe is not known, by pages. A scan fills it in for
+  every subscription that it sees, so what is left after a scan was not in Stripe''s list.';
+revoke all on function public.read_unplaced_subscriptions(uuid, integer) from public, anon, authenticated;
+grant execute on function public.read_unplaced_subscriptions(uuid, integer) to service_role;
+
+create function public.read_duplicate_live_subscriptions(p_after uuid default null, p_limit integer default 100)
+returns json
+language sql stable
+set search_path = ''
+as $$
+  select pg_catalog.json_build_object('rows', coalesce(pg_catalog.json_agg(
+    pg_catalog.json_build_array(page.organization_id, page.ids)), '[]'::json))
+  from (
+    select s.organization_id,
+           pg_catalog.json_agg(s.stripe_subscription_id order by s.stripe_subscription_id) as ids
+    from public.subscriptions s
+    where s.status in ('trialing', 'active', 'past_due', 'unpaid', 'paused')
+      and s.organization_id in (
+        select d.organization_id from public.subscriptions d
+        where d.status in ('trialing', 'active', 'past_due', 'unpaid', 'paused')
+          and (p_after is null or d.organization_id > p_after)
+        group by d.organization_id having count(*) > 1
+        order by d.organization_id limit p_limit)
+    group by s.organization_id
+    order by s.organization_id
+  ) page
+$$;
+comment on function public.read_duplicate_live_subscriptions(uuid, integer) is
+  'Answers {rows: [[organization_id, [stripe_subscription_id, …]]]}: organizations with more than one live subscription.';
+revoke all on function public.read_duplicate_live_subscriptions(uuid, integer) from public, anon, authenticated;
+grant execute on function public.read_duplicate_live_subscriptions(uuid, integer) to service_role;
+
+create function billing_ops.insert_subscriptions(p_rows jsonb)
+returns setof text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_row jsonb;
+begin
+  -- "on conflict do nothing" without a target: every unique constraint counts, those of earlier schemas too.
+  return query
+    insert into public.subscriptions
+      (organization_id, stripe_customer_id, stripe_subscription_id, status, tier, stripe_price_id, quantity,
+       current_period_start, current_period_end, cancel_at_period_end, trial_end, livemode, stripe_created,
+       stripe_observed_at)
+    select r.organization_id, r.stripe_customer_id, r.stripe_subscription_id, r.status, r.tier, r.stripe_price_id,
+           r.quantity, r.current_period_start, r.current_period_end, r.cancel_at_period_end, r.trial_end, r.livemode,
+           r.stripe_created, clock_timestamp()
+    from jsonb_to_recordset(p_rows) as r (
+      organization_id uuid, stripe_customer_id text, stripe_subscription_id text, status text, tier text,
+      stripe_price_id text, quantity integer, current_period_start timestamptz, current_period_end timestamptz,
+      cancel_at_period_end boolean, trial_end timestamptz, livemode boolean, stripe_created timestamptz)
+    on conflict do nothing
+    returning stripe_subscription_id;
+exception when integrity_constraint_violation then
+  -- One row that a constraint refuses must not take the others with it. Never recurses further than single rows.
+  if jsonb_array_length(p_rows) > 1 then
+    for v_row in select value from jsonb_array_elements(p_rows) loop
+      return query select billing_ops.insert_subscriptions(jsonb_build_array(v_row));
+    end loop;
+  end if;
+end
+$$;
+comment on function billing_ops.insert_subscriptions(jsonb) is
+  'Inserts rows and answers the Stripe ids of those that went in. A row that a constraint refuses is left out.';
+revoke all on function billing_ops.insert_subscriptions(jsonb) from public, anon, authenticated;
+grant execute on function billing_ops.insert_subscriptions(jsonb) to service_role;
+
+create function billing_ops.update_subscriptions(p_rows jsonb)
+returns setof uuid
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_row jsonb;
+begin
+  return query
+    update public.subscriptions s
+    set status = coalesce(r.status, s.status),
+        tier = coalesce(r.tier, s.tier),
+        stripe_price_id = coalesce(r.stripe_price_id, s.stripe_price_id),
+        quantity = coalesce(r.quantity, s.quantity),
+        current_period_start = coalesce(r.current_period_start, s.current_period_start),
+        current_period_end = coalesce(r.current_period_end, s.current_period_end),
+        cancel_at_period_end = coalesce(r.cancel_at_period_end, s.cancel_at_period_end),
+        trial_end = coalesce(r.trial_end, s.trial_end),
+        livemode = coalesce(r.livemode, s.livemode),
+        stripe_created = coalesce(r.stripe_created, s.stripe_created),
+        stripe_observed_at = clock_timestamp()
+    from jsonb_to_recordset(p_rows) as r (
+      row_id uuid, row_version bigint, status text, tier text, stripe_price_id text, quantity integer,
+      current_period_start timestamptz, current_period_end timestamptz, cancel_at_period_end boolean,
+      trial_end timestamptz, livemode boolean, stripe_created timestamptz)
+    where s.id = r.row_id and s.row_version = r.row_version
+    returning s.id;
+exception when integrity_constraint_violation then
+  if jsonb_array_length(p_rows) > 1 then
+    for v_row in select value from jsonb_array_elements(p_rows) loop
+      return query select billing_ops.update_subscriptions(jsonb_build_array(v_row));
+    end loop;
+  end if;
+end
+$$;
+comment on function billing_ops.update_subscriptions(jsonb) is
+  'Sets the fields that are given on rows whose row_version is still the one that was compared (compare-and-set), and
+  answers the ids of those. A field that is missing or null keeps what the row has.';
+revoke all on function billing_ops.update_subscriptions(jsonb) from public, anon, authenticated;
+grant execute on function billing_ops.update_subscriptions(jsonb) to service_role;
+
+create function public.apply_reconciliation_batch(
+  p_run_id uuid,
+  p_attempt integer,
+  p_lease_seconds integer,
+  p_items jsonb,
+  p_cursor jsonb default null,
+  p_counts jsonb default null
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  -- By the item's place, from 1: what became of it, and whose a new row is.
+  v_outcomes text[];
+  v_organizations uuid[];
+  v_inserted text[];
+  v_updated uuid[];
+begin
+  if not billing_ops.hold_run(p_run_id, p_attempt, p_lease_seconds, p_cursor, p_counts) then
+    return jsonb_build_object('outcome', 'fenced');
+  end if;
+
+  -- What has a finding in this run already was applied by the same batch, sent before its answer was lost. A new
+  -- row goes to the organization that Stripe's data names, if it exists; else to the only one that has the customer.
+  select
+    array_agg(
+      case
+        when done.action = 'none' and e.item ->> 'kind' = 'create' then 'organization_unknown'
+        when done.action is not null then done.action
+        when e.item ->> 'kind' = 'create' and coalesce(named.id, holder.id) is null then 'organization_unknown'
+      end order by e.place),
+    array_agg(case when e.item ->> 'kind' = 'create' then coalesce(named.id, holder.id) end order by e.place)
+  into v_outcomes, v_organizations
+  from jsonb_array_elements(p_items) with ordinality e (item, place)
+  left join public.reconciliation_findings done
+    on done.reconciliation_log_id = p_run_id
+    and done.finding_key = e.item -> 'findings' -> 0 ->> 'finding_key'
+  left join public.organizations named
+    on e.item ->> 'kind' = 'create' and named.id = (e.item ->> 'organization_id')::uuid
+  left join lateral (
+    select min(s.organization_id::text)::uuid as id
+    from public.subscriptions s
+    where s.stripe_customer_id = e.item -> 'row' ->> 'stripe_customer_id'
+    having count(distinct s.organization_id) = 1
+  ) holder on e.item ->> 'kind' = 'create' and named.id is null;
+
+  select array(select billing_ops.insert_subscriptions(new.rows)) into v_inserted
+  from (
+    select jsonb_agg(e.item -> 'row' || jsonb_build_object('organization_id', v_organizations[e.place])
+                     order by e.place) as rows
+    from jsonb_array_elements(p_items) with ordinality e (item, place)
+    where e.item ->> 'kind' = 'create' and v_outcomes[e.place] is null
+  ) new where new.rows is not null;
+
+  select array(select billing_ops.update_subscriptions(changed.rows)) into v_updated
+  from (
+    select jsonb_agg(e.item -> 'row' order by e.item -> 'row' ->> 'row_id') as rows
+    from jsonb_array_elements(p_items) with ordinality e (item, place)
+    where e.item ->> 'kind' = 'update' and v_outcomes[e.place] is null
+  ) changed where changed.rows is not null;
+
+  select array_agg(coalesce(v_outcomes[e.place], case e.item ->> 'kind'
+      when 'create' then case
+        when e.item -> 'row' ->> 'stripe_subscription_id' = any (v_inserted) then 'created'
+        when known.row_version is not null then 'superseded'
+        else 'refused' end
+      when 'update' then case
+        when (e.item -> 'row' ->> 'row_id')::uuid = any (v_updated) then 'repaired'
+        when known.row_version = (e.item -> 'row' ->> 'row_version')::bigint then 'refused'
+        else 'superseded' end
+      else coalesce(e.item ->> 'action', 'none') end) order by e.place)
+  into v_outcomes
+  from jsonb_array_elements(p_items) with ordinality e (item, place)
+  left join lateral (
+    select max(s.row_version) as row_version from public.subscriptions s
+    where (e.item ->> 'kind' = 'create' and s.stripe_subscription_id = e.item -> 'row' ->> 'stripe_subscription_id')
+       or (e.item ->> 'kind' = 'update' and s.id = (e.item -> 'row' ->> 'row_id')::uuid)
+  ) known on v_outcomes[e.place] is null;
+
+  insert into public.reconciliation_findings
+    (reconciliation_log_id, finding_key, type, severity, organization_id, stripe_subscription_id, stripe_customer_id,
+     livemode, issue, details, action, action_taken)
+  select p_run_id,
+    f.finding_key,
+    case v_outcomes[e.place] when 'organization_unknown' then 'organization_unknown' else f.type end,
+    f.severity,
+    coalesce(v_organizations[e.place], f.organization_id),
+    f.stripe_subscription_id,
+    f.stripe_customer_id,
+    f.livemode,
+    f.issue,
+    coalesce(f.details, '{}'::jsonb),
+    case v_outcomes[e.place] when 'organization_unknown' then 'none' else v_outcomes[e.place] end,
+    case v_outcomes[e.place]
+      when 'repaired' then 'set to what Stripe says'
+      when 'created' then 'row created from Stripe'
+      when 'superseded' then 'left alone: the row was written while the run looked'
+      when 'refused' then 'left alone: a constraint of the table refuses it'
+      when 'organization_unknown' then 'none: no organization is known for it'
+      when 'held' then 'held back by the circuit breaker'
+      else coalesce(f.action_taken, 'none: a person has to decide')
+      end
+  from jsonb_array_elements(p_items) with ordinality e (item, place),
+    jsonb_to_recordset(e.item -> 'findings') as f (
+      finding_key text, type text, severity text, organization_id uuid, stripe_subscription_id text,
+      stripe_customer_id text, livemode boolean, issue text, details jsonb, action_taken text)
+  order by e.place
+  on conflict (reconciliation_log_id, finding_key) do nothing;
+
+  return jsonb_build_object('outcome', 'applied', 'items', to_jsonb(coalesce(v_outcomes, '{}')));
+end
+$$;
+comment on function public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb) is
+  'Applies a batch of findings and their repairs in one transaction, fenced by run and attempt. Items are {subject, kind,
+  organization_id, row, action, findings}: kind update sets row''s fields on {row_id, row_version}; kind create inserts row for
+  organization_id or, failing that, the organization that has the customer; kind none only records. Answers {outcome:
+  applied|fenced, items: [repaired|created|superseded|refused|organization_unknown|held|none, …]} in the order of the items.
+  The same batch sent again finds its own findings and changes nothing.';
+revoke all on function public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb)
+  from public, anon, authenticated;
+grant execute on function public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb) to service_role;
