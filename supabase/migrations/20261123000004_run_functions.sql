@@ -60,7 +60,8 @@ create function public.start_reconciliation_run(
   p_lease_seconds integer,
   p_triggered_by text default null,
   p_triggered_by_user uuid default null,
-  p_client text default null
+  p_client text default null,
+  p_run_id uuid default gen_random_uuid()
 )
 returns jsonb
 language plpgsql
@@ -94,6 +95,10 @@ begin
     v_attempt := coalesce(v_run.attempt, 0) + 1;
 
     if found then
+      -- The caller's own start, sent again after its answer was lost: nobody else knows this id.
+      if v_run.id = p_run_id then
+        return billing_ops.start_answer('created', v_run) || jsonb_build_object('resume', v_run.cursor);
+      end if;
       -- Only a request_… key carries parameters that its caller chose; the other keys name an hour or a minute.
       if p_run_key like 'request\_%'
         and (v_run.run_type, v_run.lookback_hours) is distinct from (p_run_type, p_lookback_hours)
@@ -131,10 +136,10 @@ begin
 
     begin
       insert into public.reconciliation_logs
-        (run_key, run_type, status, attempt, lookback_hours, started_at, heartbeat_at, lease_expires_at,
+        (id, run_key, run_type, status, attempt, lookback_hours, started_at, heartbeat_at, lease_expires_at,
          cursor, triggered_by, triggered_by_user)
       values
-        (p_run_key, p_run_type, 'running', v_attempt, p_lookback_hours, v_now, v_now,
+        (p_run_id, p_run_key, p_run_type, 'running', v_attempt, p_lookback_hours, v_now, v_now,
          v_now + make_interval(secs => p_lease_seconds), v_resume, p_triggered_by, p_triggered_by_user)
       returning * into v_run;
       return billing_ops.start_answer(v_outcome, v_run) || jsonb_build_object('resume', v_resume);
@@ -150,14 +155,15 @@ begin
   raise exception 'a run could not be started in ten rounds' using errcode = 'lock_not_available';
 end
 $$;
-comment on function public.start_reconciliation_run(text, text, integer, integer, text, uuid, text) is
+comment on function public.start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid) is
   'Starts a run, or says which one stands in its way. Answers {outcome, run, result, resume, retry_after}; outcome is
   created, reclaimed (the same key had a dead attempt), existing_running, existing_finished, busy (another key runs),
-  conflict (a request_ key with other parameters) or rate_limited. A null p_client is not counted. A new run inherits the
+  conflict (a request_ key with other parameters) or rate_limited. A null p_client is not counted. p_run_id makes the
+  call safe to send again. A new run inherits the
   cursor of an incomplete one, so that a run that dies at once hands it on.';
-revoke all on function public.start_reconciliation_run(text, text, integer, integer, text, uuid, text)
+revoke all on function public.start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid)
   from public, anon, authenticated;
-grant execute on function public.start_reconciliation_run(text, text, integer, integer, text, uuid, text) to service_role;
+grant execute on function public.start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid) to service_role;
 
 create function billing_ops.hold_run(p_run_id uuid, p_attempt integer, p_lease_seconds integer, p_cursor jsonb,
                                      p_counts jsonb)
