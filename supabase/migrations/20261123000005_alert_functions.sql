@@ -166,7 +166,7 @@ comment on function billing_ops.apply_condition_outcomes(jsonb) is
 revoke all on function billing_ops.apply_condition_outcomes(jsonb) from public, anon, authenticated;
 grant execute on function billing_ops.apply_condition_outcomes(jsonb) to service_role;
 
-create function public.resolve_billing_alert(p_alert_id uuid, p_note text, p_resolved_by uuid)
+create function public.resolve_billing_alert(p_alert_id uuid, p_resolved_by uuid, p_note text default null)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -191,11 +191,11 @@ begin
   return jsonb_build_object('outcome', 'not_found');
 end
 $$;
-comment on function public.resolve_billing_alert(uuid, text, uuid) is
+comment on function public.resolve_billing_alert(uuid, uuid, text) is
   'Resolves one alert in a person''s name. Answers {outcome: resolved|already_resolved|not_found, alert}; a second call
   changes nothing. The service role calls it after the person was found to be an admin.';
-revoke all on function public.resolve_billing_alert(uuid, text, uuid) from public, anon, authenticated;
-grant execute on function public.resolve_billing_alert(uuid, text, uuid) to service_role;
+revoke all on function public.resolve_billing_alert(uuid, uuid, text) from public, anon, authenticated;
+grant execute on function public.resolve_billing_alert(uuid, uuid, text) to service_role;
 
 -- A run and the alerts that follow from it end in one transaction.
 create function public.finish_reconciliation_run(

@@ -1,0 +1,230 @@
+//! Who calls: a machine with a secret, or a person with a token.
+//!
+//! Machine secrets are compared here, in constant time over hashes. A person's token is only checked for its shape here:
+//! PostgREST verifies it and SQL decides what the person may do, in the same round trip as the work.
+
+use std::fmt;
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+use crate::config::{Config, Secret, SettingError};
+use crate::http::error::ApiError;
+
+/// The longest bearer token that is looked at, in bytes. Supabase's access tokens stay well under it.
+const LONGEST_TOKEN: usize = 8 * 1024;
+
+/// A machine secret, kept as its SHA-256 hash: all hashes are of one length, so comparing two tells nothing of the secrets'.
+#[derive(Clone)]
+pub struct MachineSecret {
+    hash: [u8; 32],
+}
+
+impl MachineSecret {
+    /// Accepts a secret of 16 or more printable ASCII characters without white space, the set that Vercel can send for
+    /// `CRON_SECRET`. The error names the variable, never the value.
+    pub fn new(name: &str, value: &str) -> Result<Self, SettingError> {
+        if value.len() < 16 {
+            return Err(SettingError(format!("{name} is shorter than 16 characters.")));
+        }
+        if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(SettingError(format!("{name} holds characters other than printable ASCII.")));
+        }
+        Ok(Self { hash: Sha256::digest(value).into() })
+    }
+}
+
+impl fmt::Debug for MachineSecret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("MachineSecret([redacted])")
+    }
+}
+
+/// True if the token is one of the secrets. Every secret is compared, whichever matches.
+#[must_use]
+pub fn matches_any(token: &str, secrets: &[MachineSecret]) -> bool {
+    let hash: [u8; 32] = Sha256::digest(token).into();
+    let found = secrets.iter().fold(Choice::from(0), |found, secret| found | secret.hash.ct_eq(&hash));
+    found.into()
+}
+
+/// The token of an `Authorization: Bearer` header, scheme in any case
+/// (<https://www.rfc-editor.org/rfc/rfc6750#section-2.1>).
+///
+/// Errors: 401 where there is none, more than one, another scheme, or something that no token can be.
+pub fn bearer(headers: &HeaderMap) -> Result<Secret, ApiError> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(ApiError::unauthorized());
+    };
+    let (scheme, token) =
+        value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(ApiError::unauthorized)?;
+    let token = token.trim_matches(' ');
+    let fit = !token.is_empty()
+        && token.len() <= LONGEST_TOKEN
+        && token.bytes().all(|byte| byte.is_ascii_graphic());
+    if scheme.eq_ignore_ascii_case("bearer") && fit {
+        Ok(Secret::new(token))
+    } else {
+        Err(ApiError::unauthorized())
+    }
+}
+
+/// A person's access token: three dot-separated parts of base64url, so that anything else is refused without asking the
+/// database. What it says is for PostgREST to judge.
+pub fn person(headers: &HeaderMap) -> Result<Secret, ApiError> {
+    let token = bearer(headers)?;
+    if looks_like_jwt(token.expose()) { Ok(token) } else { Err(ApiError::unauthorized()) }
+}
+
+fn looks_like_jwt(token: &str) -> bool {
+    let parts: Vec<&str> = token.split('.').collect();
+    parts.len() == 3
+        && parts.iter().all(|part| {
+            !part.is_empty()
+                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        })
+}
+
+/// Who may call the monitor or the reconciler.
+#[derive(Debug)]
+pub enum Caller {
+    /// Vercel's cron, with `CRON_SECRET`.
+    Cron,
+    /// Another scheduler or a person with curl, with the endpoint's own secret.
+    Machine,
+    /// A person; the database has yet to say whether they are an admin.
+    Person(Secret),
+}
+
+/// The secrets that open `/api/subscriptions/reconcile`. Errors: 503 where one is missing or unfit.
+pub fn reconcile_secrets(config: &Config) -> Result<Vec<MachineSecret>, ApiError> {
+    let secrets = config.machine_secrets("RECONCILE_SECRET")?;
+    if config.is_set("RECONCILE_SECRET") {
+        Ok(secrets)
+    } else {
+        Err(SettingError("RECONCILE_SECRET is not set.".into()).into())
+    }
+}
+
+/// The secrets that open the monitor: `MONITOR_SECRET`, or `RECONCILE_SECRET` where that is not set.
+/// Errors: 503 where neither is set or one is unfit; an unfit `MONITOR_SECRET` never falls back.
+pub fn monitor_secrets(config: &Config) -> Result<Vec<MachineSecret>, ApiError> {
+    let secrets = config.machine_secrets("MONITOR_SECRET")?;
+    if config.is_set("MONITOR_SECRET") {
+        return Ok(secrets);
+    }
+    reconcile_secrets(config).map_err(|_| {
+        SettingError("Neither MONITOR_SECRET nor RECONCILE_SECRET is set and fit.".into()).into()
+    })
+}
+
+/// Tells a machine from the rest. Both sets are always compared. `None`: the token is no secret that is known.
+#[must_use]
+pub fn machine(token: &Secret, own: &[MachineSecret], cron: &[MachineSecret]) -> Option<Caller> {
+    let (is_own, is_cron) = (matches_any(token.expose(), own), matches_any(token.expose(), cron));
+    match (is_own, is_cron) {
+        (_, true) => Some(Caller::Cron),
+        (true, false) => Some(Caller::Machine),
+        (false, false) => None,
+    }
+}
+
+/// As [`machine`], with a person's token let through for the database to judge. Errors: 401 for anything else.
+pub fn machine_or_person(
+    token: Secret,
+    own: &[MachineSecret],
+    cron: &[MachineSecret],
+) -> Result<Caller, ApiError> {
+    match machine(&token, own, cron) {
+        Some(caller) => Ok(caller),
+        None if looks_like_jwt(token.expose()) => Ok(Caller::Person(token)),
+        None => Err(ApiError::unauthorized()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    const SECRET: &str = "0123456789abcdef";
+
+    fn headers(values: &[&[u8]]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).expect("a header value"));
+        }
+        headers
+    }
+
+    #[test]
+    fn a_secret_that_is_short_or_odd_is_refused() {
+        for value in ["", "0123456789abcde", "0123456789abcdéf", "0123456789 abcdef", "0123456789abcde\n"] {
+            assert!(MachineSecret::new("X", value).is_err(), "{value:?}");
+        }
+        assert!(MachineSecret::new("X", SECRET).is_ok());
+    }
+
+    #[test]
+    fn any_of_the_secrets_opens_and_nothing_else_does() {
+        let secrets = [
+            MachineSecret::new("X", SECRET).expect("fit"),
+            MachineSecret::new("X", "the-previous-one").expect("fit"),
+        ];
+        assert!(matches_any(SECRET, &secrets));
+        assert!(matches_any("the-previous-one", &secrets));
+        for token in ["", "0123456789abcdeF", "0123456789abcdef0", "0123456789abcde"] {
+            assert!(!matches_any(token, &secrets), "{token:?}");
+        }
+        assert!(!matches_any(SECRET, &[]));
+    }
+
+    #[test]
+    fn the_scheme_comes_in_any_case_and_only_once() {
+        for scheme in ["Bearer", "bearer", "BEARER"] {
+            let token = bearer(&headers(&[format!("{scheme} {SECRET}").as_bytes()]));
+            assert_eq!(token.expect("accepted").expose(), SECRET);
+        }
+        for odd in
+            [&b""[..], b"Bearer", b"Bearer ", b"Basic 0123456789abcdef", b"Bearer a b", b"Bearer \xff\xfe"]
+        {
+            assert!(bearer(&headers(&[odd])).is_err(), "{odd:?}");
+        }
+        assert!(bearer(&headers(&[b"Bearer 0123456789abcdef", b"Bearer 0123456789abcdef"])).is_err());
+        assert!(bearer(&HeaderMap::new()).is_err());
+        assert!(bearer(&headers(&[format!("Bearer {}", "a".repeat(LONGEST_TOKEN + 1)).as_bytes()])).is_err());
+    }
+
+    #[test]
+    fn what_is_no_jwt_is_no_person() {
+        for token in ["a.b", "a..c", "a.b.c.d", "a.b.c+", SECRET] {
+            assert!(!looks_like_jwt(token), "{token}");
+        }
+        assert!(looks_like_jwt("eyJh.eyJz.c2ln-_"));
+    }
+
+    fn config(pairs: &[(&str, &str)]) -> Config {
+        Config::from_pairs(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn the_monitor_falls_back_only_where_its_secret_is_not_set() {
+        let fallback = config(&[("RECONCILE_SECRET", SECRET)]);
+        assert!(matches_any(SECRET, &monitor_secrets(&fallback).expect("falls back")));
+        let own = config(&[("RECONCILE_SECRET", SECRET), ("MONITOR_SECRET", "another-secret-16")]);
+        assert!(!matches_any(SECRET, &monitor_secrets(&own).expect("its own")));
+        for unfit in ["", "short"] {
+            let config = config(&[("RECONCILE_SECRET", SECRET), ("MONITOR_SECRET", unfit)]);
+            assert!(monitor_secrets(&config).is_err(), "{unfit:?}");
+        }
+        assert!(monitor_secrets(&config(&[])).is_err());
+    }
+
+    #[test]
+    fn a_previous_secret_alone_does_not_open() {
+        assert!(reconcile_secrets(&config(&[("RECONCILE_SECRET_PREVIOUS", SECRET)])).is_err());
+    }
+}

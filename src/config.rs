@@ -1,0 +1,392 @@
+//! Every environment variable, read once and validated when it is needed.
+//!
+//! | variable | what for |
+//! | --- | --- |
+//! | `SUPABASE_URL` (or `NEXT_PUBLIC_SUPABASE_URL`) | where PostgREST and Auth are |
+//! | `SUPABASE_SECRET_KEY` (or `SUPABASE_SERVICE_ROLE_KEY`) | calls in the service's name |
+//! | `SUPABASE_PUBLISHABLE_KEY` (or `SUPABASE_ANON_KEY`, `NEXT_PUBLIC_SUPABASE_ANON_KEY`) | calls in a person's name |
+//! | `STRIPE_SECRET_KEY` | restricted, read-only: Subscriptions, Checkout Sessions, Events |
+//! | `RECONCILE_SECRET`, `MONITOR_SECRET`, `CRON_SECRET`, each with `_PREVIOUS` | machine secrets ([`crate::auth`]) |
+//! | `STRIPE_API_BASE` | another Stripe (`https://api.stripe.com`) |
+//! | `STRIPE_MAX_REQUESTS_PER_SECOND` | calls a second to Stripe, 1 to 100 (20) |
+//! | `PRICE_TIERS` | JSON object, price id → tier |
+//! | `RECONCILE_BUDGET_SECONDS` | how long a run may take, 1 to 780 (270) |
+//! | `RECONCILE_STALE_AFTER_MINUTES` | when a missing run is an alert, 1 to 10080 (120) |
+//! | `HIGH_SEVERITY_STALE_AFTER_MINUTES` | when an unattended alert is another, 1 to 10080 (30) |
+//! | `DASHBOARD_ORIGIN` | the one other origin whose pages may call |
+//! | `HEARTBEAT_URL` | called after each monitor pass that was written |
+//! | `LOG_LEVEL` | error, warn, info or debug (info) |
+//!
+//! A setting that is wrong does not stop the process: it makes the endpoints that need it answer 503 with a sentence that
+//! names it, and `/api/health` lists it. So each accessor returns a `Result`, and nothing falls back to an open door.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::Url;
+
+use crate::auth::MachineSecret;
+
+/// The names of all settings, for `/api/health`.
+pub const SETTING_NAMES: &[&str] = &[
+    "SUPABASE_URL",
+    "SUPABASE_SECRET_KEY",
+    "SUPABASE_PUBLISHABLE_KEY",
+    "STRIPE_SECRET_KEY",
+    "RECONCILE_SECRET",
+    "RECONCILE_SECRET_PREVIOUS",
+    "MONITOR_SECRET",
+    "MONITOR_SECRET_PREVIOUS",
+    "CRON_SECRET",
+    "CRON_SECRET_PREVIOUS",
+    "STRIPE_API_BASE",
+    "STRIPE_MAX_REQUESTS_PER_SECOND",
+    "PRICE_TIERS",
+    "RECONCILE_BUDGET_SECONDS",
+    "RECONCILE_STALE_AFTER_MINUTES",
+    "HIGH_SEVERITY_STALE_AFTER_MINUTES",
+    "DASHBOARD_ORIGIN",
+    "HEARTBEAT_URL",
+    "LOG_LEVEL",
+];
+
+/// Other names under which a setting is found, in order: those of older Supabase projects and of Next.js apps.
+fn names(name: &str) -> &[&str] {
+    match name {
+        "SUPABASE_URL" => &["SUPABASE_URL", "NEXT_PUBLIC_SUPABASE_URL"],
+        "SUPABASE_SECRET_KEY" => &["SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"],
+        "SUPABASE_PUBLISHABLE_KEY" => {
+            &["SUPABASE_PUBLISHABLE_KEY", "SUPABASE_ANON_KEY", "NEXT_PUBLIC_SUPABASE_ANON_KEY"]
+        }
+        _ => &[],
+    }
+}
+
+/// A setting that is missing or wrong. The sentence names the variable and never holds its value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SettingError(pub String);
+
+/// A text that must not be shown: `Debug` hides it, and there is no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    #[must_use]
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The secret itself, for the one place that sends it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("[redacted]")
+    }
+}
+
+/// The environment as it was when the process started.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    values: BTreeMap<String, Secret>,
+}
+
+impl Config {
+    /// Reads the process's environment.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Self::from_pairs(std::env::vars_os().filter_map(|(name, value)| {
+            // What is not UTF-8 becomes text that no check accepts, rather than a setting that seems unset.
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+        }))
+    }
+
+    /// Reads from pairs of name and value, for tests.
+    pub fn from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self {
+            values: pairs
+                .into_iter()
+                .map(|(name, value)| (name, Secret::new(value.trim().to_owned())))
+                .collect(),
+        }
+    }
+
+    /// A variable's trimmed value under the first of its names that is set.
+    fn get(&self, name: &str) -> Option<&str> {
+        let direct = [name];
+        let candidates = if names(name).is_empty() { &direct[..] } else { names(name) };
+        candidates.iter().find_map(|candidate| self.values.get(*candidate)).map(Secret::expose)
+    }
+
+    fn required(&self, name: &str) -> Result<&str, SettingError> {
+        match self.get(name) {
+            Some("") => Err(SettingError(format!("{name} is empty."))),
+            Some(value) => Ok(value),
+            None => Err(SettingError(format!("{name} is not set."))),
+        }
+    }
+
+    /// An optional setting; an empty one counts as not set, as Vercel's form leaves it.
+    fn optional(&self, name: &str) -> Option<&str> {
+        self.get(name).filter(|value| !value.is_empty())
+    }
+
+    /// The commit that was deployed, as Vercel names it.
+    #[must_use]
+    pub fn commit(&self) -> Option<&str> {
+        self.optional("VERCEL_GIT_COMMIT_SHA")
+    }
+
+    /// Which settings are present, by name, without their values.
+    #[must_use]
+    pub fn presence(&self) -> BTreeMap<&'static str, bool> {
+        SETTING_NAMES.iter().map(|name| (*name, self.optional(name).is_some())).collect()
+    }
+
+    /// What is wrong with the settings that are present, a sentence each.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        let present = |name: &str| self.get(name).is_some();
+        let mut complaints = Vec::new();
+        let mut check = |result: Option<SettingError>| complaints.extend(result.map(|error| error.0));
+        if present("SUPABASE_URL") {
+            check(self.supabase_url().err());
+        }
+        if present("SUPABASE_SECRET_KEY") {
+            check(self.supabase_secret_key().err());
+        }
+        if present("SUPABASE_PUBLISHABLE_KEY") {
+            check(self.supabase_publishable_key().err());
+        }
+        if present("STRIPE_SECRET_KEY") {
+            check(self.stripe_secret_key().err());
+        }
+        for name in ["RECONCILE_SECRET", "MONITOR_SECRET", "CRON_SECRET"] {
+            check(self.machine_secrets(name).err());
+        }
+        check(self.stripe_api_base().err());
+        check(self.stripe_max_requests_per_second().err());
+        check(self.price_tiers().err());
+        check(self.reconcile_budget().err());
+        check(self.reconcile_stale_after().err());
+        check(self.high_severity_stale_after().err());
+        check(self.dashboard_origin().err());
+        check(self.heartbeat_url().err());
+        check(self.log_level().err());
+        complaints
+    }
+
+    /// Where Supabase is, without a path. Errors where it is missing or no https URL.
+    pub fn supabase_url(&self) -> Result<Url, SettingError> {
+        secure_url("SUPABASE_URL", self.required("SUPABASE_URL")?)
+    }
+
+    /// The key for calls in the service's name: `sb_secret_…`, or a legacy `service_role` JWT.
+    pub fn supabase_secret_key(&self) -> Result<Secret, SettingError> {
+        header_safe("SUPABASE_SECRET_KEY", self.required("SUPABASE_SECRET_KEY")?)
+    }
+
+    /// The key for calls in a person's name: `sb_publishable_…`, or a legacy `anon` JWT.
+    pub fn supabase_publishable_key(&self) -> Result<Secret, SettingError> {
+        let key = header_safe("SUPABASE_PUBLISHABLE_KEY", self.required("SUPABASE_PUBLISHABLE_KEY")?)?;
+        if key.expose().starts_with("sb_secret_") {
+            return Err(SettingError(
+                "SUPABASE_PUBLISHABLE_KEY holds a secret key, which browsers would be given.".into(),
+            ));
+        }
+        Ok(key)
+    }
+
+    /// Stripe's key: `sk_` or `rk_`, `_test_` or `_live_` (<https://docs.stripe.com/keys>).
+    pub fn stripe_secret_key(&self) -> Result<Secret, SettingError> {
+        let key = header_safe("STRIPE_SECRET_KEY", self.required("STRIPE_SECRET_KEY")?)?;
+        let known = ["sk_test_", "sk_live_", "rk_test_", "rk_live_"];
+        if known.iter().any(|prefix| key.expose().len() > prefix.len() && key.expose().starts_with(prefix)) {
+            Ok(key)
+        } else {
+            Err(SettingError(
+                "STRIPE_SECRET_KEY is no secret or restricted key of Stripe (sk_test_…, rk_live_…).".into(),
+            ))
+        }
+    }
+
+    /// The secret of that name and its `_PREVIOUS` twin. Empty where neither is set; an error where one is set but unfit.
+    pub fn machine_secrets(&self, name: &str) -> Result<Vec<MachineSecret>, SettingError> {
+        let twin = format!("{name}_PREVIOUS");
+        let mut secrets = Vec::new();
+        for name in [name, twin.as_str()] {
+            if let Some(value) = self.get(name) {
+                secrets.push(MachineSecret::new(name, value)?);
+            }
+        }
+        Ok(secrets)
+    }
+
+    /// Whether a variable is set at all, be it empty.
+    #[must_use]
+    pub fn is_set(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Stripe's API, or what stands in for it.
+    pub fn stripe_api_base(&self) -> Result<Url, SettingError> {
+        secure_url("STRIPE_API_BASE", self.optional("STRIPE_API_BASE").unwrap_or("https://api.stripe.com"))
+    }
+
+    /// Calls a second to Stripe. The default stays under the 25 a second that one endpoint is allowed
+    /// (<https://docs.stripe.com/rate-limits>).
+    pub fn stripe_max_requests_per_second(&self) -> Result<u32, SettingError> {
+        self.whole_number("STRIPE_MAX_REQUESTS_PER_SECOND", 20, 1, 10_000)
+    }
+
+    /// Tiers by price id. A price that is not in it never becomes a tier.
+    pub fn price_tiers(&self) -> Result<BTreeMap<String, String>, SettingError> {
+        match self.optional("PRICE_TIERS") {
+            None => Ok(BTreeMap::new()),
+            Some(json) => serde_json::from_str(json).map_err(|_| {
+                SettingError(r#"PRICE_TIERS is no JSON object of texts like {"price_1": "pro"}."#.into())
+            }),
+        }
+    }
+
+    /// How long a run may take.
+    pub fn reconcile_budget(&self) -> Result<Duration, SettingError> {
+        let seconds = self.whole_number("RECONCILE_BUDGET_SECONDS", 270, 1, 780)?;
+        Ok(Duration::from_secs(u64::from(seconds)))
+    }
+
+    /// After how long without a good run `reconcile_stale` holds.
+    pub fn reconcile_stale_after(&self) -> Result<chrono::TimeDelta, SettingError> {
+        let minutes = self.whole_number("RECONCILE_STALE_AFTER_MINUTES", 120, 1, 10_080)?;
+        Ok(chrono::TimeDelta::minutes(i64::from(minutes)))
+    }
+
+    /// After how long an unresolved critical or high alert makes `high_severity_stale` hold.
+    pub fn high_severity_stale_after(&self) -> Result<chrono::TimeDelta, SettingError> {
+        let minutes = self.whole_number("HIGH_SEVERITY_STALE_AFTER_MINUTES", 30, 1, 10_080)?;
+        Ok(chrono::TimeDelta::minutes(i64::from(minutes)))
+    }
+
+    /// The origin of a dashboard elsewhere, as browsers send it.
+    pub fn dashboard_origin(&self) -> Result<Option<String>, SettingError> {
+        let Some(value) = self.optional("DASHBOARD_ORIGIN") else { return Ok(None) };
+        let origin = secure_url("DASHBOARD_ORIGIN", value)?.origin().ascii_serialization();
+        if origin == value.trim_end_matches('/') {
+            Ok(Some(origin))
+        } else {
+            Err(SettingError("DASHBOARD_ORIGIN is no origin like https://ops.example.com.".into()))
+        }
+    }
+
+    /// What to call after a monitor pass.
+    pub fn heartbeat_url(&self) -> Result<Option<Url>, SettingError> {
+        self.optional("HEARTBEAT_URL").map(|value| secure_url("HEARTBEAT_URL", value)).transpose()
+    }
+
+    /// The least important level that is logged.
+    pub fn log_level(&self) -> Result<tracing::Level, SettingError> {
+        match self.optional("LOG_LEVEL").map(str::to_ascii_lowercase).as_deref() {
+            None | Some("info") => Ok(tracing::Level::INFO),
+            Some("error") => Ok(tracing::Level::ERROR),
+            Some("warn") => Ok(tracing::Level::WARN),
+            Some("debug") => Ok(tracing::Level::DEBUG),
+            Some(_) => Err(SettingError("LOG_LEVEL is none of error, warn, info, debug.".into())),
+        }
+    }
+
+    fn whole_number(&self, name: &str, default: u32, least: u32, most: u32) -> Result<u32, SettingError> {
+        let Some(value) = self.optional(name) else { return Ok(default) };
+        match value.parse() {
+            Ok(number) if (least..=most).contains(&number) => Ok(number),
+            _ => Err(SettingError(format!("{name} is no whole number from {least} to {most}."))),
+        }
+    }
+}
+
+/// An https URL; http only on this machine, where no one can listen in.
+fn secure_url(name: &str, value: &str) -> Result<Url, SettingError> {
+    let url = Url::parse(value).map_err(|_| SettingError(format!("{name} is no URL.")))?;
+    let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    if url.scheme() == "https" || (url.scheme() == "http" && loopback) {
+        Ok(url)
+    } else {
+        Err(SettingError(format!("{name} is no https URL.")))
+    }
+}
+
+/// A key that can travel in a header.
+fn header_safe(name: &str, value: &str) -> Result<Secret, SettingError> {
+    if value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(Secret::new(value))
+    } else {
+        Err(SettingError(format!("{name} holds white space or characters that no key has.")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(pairs: &[(&str, &str)]) -> Config {
+        Config::from_pairs(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn a_missing_setting_is_named_and_an_empty_one_is_not_mistaken_for_it() {
+        assert_eq!(config(&[]).supabase_url(), Err(SettingError("SUPABASE_URL is not set.".into())));
+        assert_eq!(
+            config(&[("SUPABASE_URL", " ")]).supabase_url(),
+            Err(SettingError("SUPABASE_URL is empty.".into()))
+        );
+    }
+
+    #[test]
+    fn older_names_are_found_and_the_newer_one_wins() {
+        let old = config(&[("SUPABASE_SERVICE_ROLE_KEY", "old")]);
+        assert_eq!(old.supabase_secret_key().expect("set").expose(), "old");
+        let both = config(&[("SUPABASE_SERVICE_ROLE_KEY", "old"), ("SUPABASE_SECRET_KEY", "new")]);
+        assert_eq!(both.supabase_secret_key().expect("set").expose(), "new");
+    }
+
+    #[test]
+    fn plain_http_is_for_this_machine_only() {
+        assert!(config(&[("SUPABASE_URL", "http://example.com")]).supabase_url().is_err());
+        assert!(config(&[("SUPABASE_URL", "http://127.0.0.1:54321")]).supabase_url().is_ok());
+        assert!(config(&[("HEARTBEAT_URL", "http://example.com/ping")]).heartbeat_url().is_err());
+    }
+
+    #[test]
+    fn a_publishable_key_that_is_a_secret_one_is_refused() {
+        assert!(config(&[("SUPABASE_PUBLISHABLE_KEY", "sb_secret_x")]).supabase_publishable_key().is_err());
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused_not_clamped() {
+        for value in ["0", "781", "-1", "1.5", "soon"] {
+            assert!(config(&[("RECONCILE_BUDGET_SECONDS", value)]).reconcile_budget().is_err(), "{value}");
+        }
+        assert_eq!(config(&[]).reconcile_budget(), Ok(Duration::from_secs(270)));
+    }
+
+    #[test]
+    fn an_origin_with_a_path_is_no_origin() {
+        assert!(config(&[("DASHBOARD_ORIGIN", "https://a.example/x")]).dashboard_origin().is_err());
+        assert_eq!(
+            config(&[("DASHBOARD_ORIGIN", "https://a.example")]).dashboard_origin(),
+            Ok(Some("https://a.example".into()))
+        );
+    }
+
+    #[test]
+    fn debug_output_holds_no_value() {
+        let shown = format!("{:?}", config(&[("CRON_SECRET", "hunter2hunter2hunter2")]));
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}

@@ -1,0 +1,90 @@
+//! What a handler gets: the settings, and the clients, built once for the life of the process.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::http::error::ApiError;
+use crate::supabase::Supabase;
+
+/// The settings and the clients of a process.
+#[derive(Debug)]
+pub struct Context {
+    /// The settings.
+    pub config: Config,
+    http: OnceLock<reqwest::Client>,
+    supabase: OnceLock<Result<Arc<Supabase>, ApiError>>,
+    stopping: watch::Sender<bool>,
+}
+
+impl Context {
+    /// A context without clients: they are built at their first use, or by [`Context::warm_up`].
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self { config, http: OnceLock::new(), supabase: OnceLock::new(), stopping: watch::Sender::new(false) }
+    }
+
+    /// Builds the clients ahead of their first use. Settings that are wrong are reported by the calls that need them.
+    pub fn warm_up(&self) {
+        let _ = self.supabase();
+    }
+
+    /// The one HTTP client: PostgREST, Stripe and the heartbeat share its connections and its TLS configuration.
+    pub fn http(&self) -> &reqwest::Client {
+        self.http.get_or_init(build_http_client)
+    }
+
+    /// The database. Errors: 503 naming the setting that is missing or unfit.
+    pub fn supabase(&self) -> Result<&Arc<Supabase>, ApiError> {
+        self.supabase
+            .get_or_init(|| Ok(Arc::new(Supabase::new(&self.config, self.http().clone())?)))
+            .as_ref()
+            .map_err(Clone::clone)
+    }
+
+    /// The database for calls in a person's name. Errors: 503, where the publishable key is missing too.
+    pub fn supabase_for_people(&self) -> Result<&Arc<Supabase>, ApiError> {
+        self.config.supabase_publishable_key()?;
+        self.supabase()
+    }
+
+    /// Becomes true when the platform asks the process to end: a run then saves what is left and finishes as `partial`.
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
+    }
+
+    /// Starts to listen for SIGTERM. The runtime listens too, and waits for the work in flight.
+    pub fn watch_for_sigterm(self: &Arc<Self>) {
+        let context = Arc::clone(self);
+        tokio::spawn(async move {
+            use tokio::signal::unix::{SignalKind, signal};
+            if let Ok(mut sigterm) = signal(SignalKind::terminate()) {
+                sigterm.recv().await;
+                context.stopping.send_replace(true);
+            }
+        });
+    }
+}
+
+/// A client with the roots of Mozilla's program built in: a function's image may have no CA files where they are looked for.
+fn build_http_client() -> reqwest::Client {
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring supports the default TLS versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        // Hosted Supabase refuses secret keys that come with a browser's user agent, so say plainly who calls.
+        .user_agent(concat!("billing-ops/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(3))
+        .tcp_nodelay(true)
+        .no_proxy()
+        .build()
+        .expect("the client's configuration is fixed and valid")
+}

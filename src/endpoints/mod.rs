@@ -1,0 +1,10 @@
+//! The nine endpoints: each says its route and methods, reads its request, and answers. The order of refusals is the same
+//! everywhere: method, settings, credentials, body and parameters, then what the database judges.
+
+pub mod alerts;
+pub mod config;
+pub mod health;
+pub mod monitor;
+pub mod resolve;
+pub mod run;
+pub mod runs;

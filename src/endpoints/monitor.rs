@@ -1,0 +1,85 @@
+//! `/api/admin/billing-alerts/monitor`: checks the monitoring conditions, for cron, for other schedulers and for admins.
+
+use std::sync::Arc;
+
+use http::Method;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::auth::{self, Caller};
+use crate::context::Context;
+use crate::http::{ApiError, Call, Endpoint, Reply};
+use crate::monitor::{self, AlertChanges, Thresholds};
+use crate::supabase::As;
+
+/// Its route and methods.
+pub const ENDPOINT: Endpoint =
+    Endpoint { route: "/api/admin/billing-alerts/monitor", methods: &[Method::GET, Method::POST] };
+
+/// The answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MonitorAnswer {
+    /// The pass was made and written.
+    pub success: bool,
+    /// Which conditions hold; null for one that could not be judged.
+    pub monitoring: Conditions,
+    /// Which alerts the pass changed.
+    pub alerts: AlertChanges,
+    /// How many alerts were resolved as their condition cleared.
+    pub auto_resolve: AutoResolve,
+}
+
+/// Which conditions hold.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Conditions {
+    /// No run has finished for too long.
+    pub reconcile_stale: Option<bool>,
+    /// A critical or high alert has waited for too long.
+    pub high_severity_stale: Option<bool>,
+    /// The last three runs failed.
+    pub reconcile_failing: Option<bool>,
+}
+
+/// How many alerts were resolved.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AutoResolve {
+    /// The number.
+    pub resolved_count: usize,
+}
+
+/// Reads the facts, judges them, applies the outcomes: two round trips.
+pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiError> {
+    let own = auth::monitor_secrets(&context.config)?;
+    let cron = context.config.machine_secrets("CRON_SECRET")?;
+    let thresholds = Thresholds {
+        reconcile_stale_after: context.config.reconcile_stale_after()?,
+        high_severity_stale_after: context.config.high_severity_stale_after()?,
+    };
+    let heartbeat = context.config.heartbeat_url()?;
+    let database = context.supabase()?;
+    let caller = auth::machine_or_person(auth::bearer(&call.headers)?, &own, &cron)?;
+    call.no_body().await?;
+    call.parameters(&[])?;
+
+    let name = match &caller {
+        Caller::Person(token) => As::Person(token),
+        Caller::Cron | Caller::Machine => As::Service,
+    };
+    let facts = monitor::read_facts(database, name, &call.client()).await?;
+    let outcomes = monitor::judge(&facts, &thresholds);
+    let alerts = monitor::apply(database, &outcomes).await?;
+    if let Some(url) = heartbeat {
+        monitor::send_heartbeat(context.http(), url).await;
+    }
+    let [stale, high_severity, failing] = &outcomes;
+    Reply::ok(&MonitorAnswer {
+        success: true,
+        monitoring: Conditions {
+            reconcile_stale: stale.holds(),
+            high_severity_stale: high_severity.holds(),
+            reconcile_failing: failing.holds(),
+        },
+        auto_resolve: AutoResolve { resolved_count: alerts.resolved.len() },
+        alerts,
+    })
+}

@@ -1,0 +1,275 @@
+//! One request, and the careful ways to read it. Nothing of it is trusted until it was asked for by one of these.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method, Uri};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::http::error::ApiError;
+
+/// The largest body that is read, in bytes.
+pub const BODY_LIMIT: usize = 64 * 1024;
+
+/// A request with its id.
+#[derive(Debug)]
+pub struct Call {
+    /// The caller's `x-request-id` if it is a UUID, else a new one.
+    pub request_id: Uuid,
+    /// The method.
+    pub method: Method,
+    /// Path and query as sent.
+    pub uri: Uri,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// Not yet read. `None` once it was, and in tests.
+    pub body: Option<Incoming>,
+}
+
+impl Call {
+    /// Takes a request of the runtime apart.
+    #[must_use]
+    pub fn new(request: vercel_runtime::Request) -> Self {
+        let (parts, body) = request.into_parts();
+        Self {
+            request_id: request_id(&parts.headers),
+            method: parts.method,
+            uri: parts.uri,
+            headers: parts.headers,
+            body: Some(body),
+        }
+    }
+
+    /// The address that the platform vouches for. IPv6 addresses are cut to their /64, as one customer's line is given at
+    /// least that much. Only `x-vercel-forwarded-for` counts: the platform overwrites what a caller sends under that name
+    /// (<https://vercel.com/docs/headers/request-headers>), and it alone.
+    #[must_use]
+    pub fn client(&self) -> String {
+        let address = self
+            .headers
+            .get("x-vercel-forwarded-for")
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split(',').next())
+            .and_then(|first| first.trim().parse::<IpAddr>().ok());
+        match address.map(|address| address.to_canonical()) {
+            Some(IpAddr::V4(address)) => address.to_string(),
+            Some(IpAddr::V6(address)) => {
+                let [a, b, c, d, ..] = address.segments();
+                format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+            }
+            None => "unknown".to_owned(),
+        }
+    }
+
+    /// Reads a body that must be empty or `{}`. Errors: 413, 400.
+    pub async fn no_body(&mut self) -> Result<(), ApiError> {
+        let body = self.read_body().await?;
+        let text = body.trim_ascii();
+        if text.is_empty()
+            || serde_json::from_slice::<BTreeMap<String, ()>>(text).is_ok_and(|map| map.is_empty())
+        {
+            Ok(())
+        } else {
+            Err(ApiError::invalid("This endpoint takes no body, or an empty JSON object."))
+        }
+    }
+
+    /// Reads a JSON body; an empty one counts as `{}`. Errors: 413, and 400 with the place of the mistake.
+    pub async fn json_body<T: DeserializeOwned>(&mut self) -> Result<T, ApiError> {
+        let body = self.read_body().await?;
+        let text = body.trim_ascii();
+        if text.is_empty() {
+            return serde_json::from_str("{}")
+                .map_err(|error| ApiError::invalid(format!("The body: {error}.")));
+        }
+        let kind = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let essence = kind.split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("application/json") {
+            return Err(ApiError::invalid("A body needs content-type: application/json."));
+        }
+        serde_json::from_slice(text).map_err(|error| ApiError::invalid(format!("The body: {error}.")))
+    }
+
+    async fn read_body(&mut self) -> Result<Vec<u8>, ApiError> {
+        let Some(body) = self.body.take() else { return Ok(Vec::new()) };
+        match Limited::new(body, BODY_LIMIT).collect().await {
+            Ok(read) => Ok(read.to_bytes().to_vec()),
+            Err(error) if error.is::<LengthLimitError>() => Err(ApiError::payload_too_large(BODY_LIMIT)),
+            Err(_) => Err(ApiError::invalid("The body broke off.")),
+        }
+    }
+
+    /// The query's parameters, all of which must be among `known` and come once. Errors: 400 naming the odd one.
+    pub fn parameters(&self, known: &[&str]) -> Result<Parameters, ApiError> {
+        Parameters::parse(self.uri.query().unwrap_or_default(), known)
+    }
+
+    /// The path's segment in place `index` from the end (0 is the last), percent-decoded, as a UUID. Ids come from the path
+    /// alone: in the query a caller could send another. Errors: 400.
+    pub fn path_id(&self, index: usize) -> Result<Uuid, ApiError> {
+        self.uri
+            .path()
+            .trim_end_matches('/')
+            .rsplit('/')
+            .nth(index)
+            .and_then(percent_decode)
+            .and_then(|text| Uuid::try_parse(&text).ok())
+            .ok_or_else(|| ApiError::invalid("The id in the path is no UUID."))
+    }
+}
+
+/// The caller's id for a request if it is a UUID, else a new one.
+fn request_id(headers: &HeaderMap) -> Uuid {
+    headers
+        .get("x-request-id")
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| Uuid::try_parse(text).ok())
+        .unwrap_or_else(Uuid::new_v4)
+}
+
+/// One segment of a path, decoded. `None` where it is no UTF-8.
+fn percent_decode(segment: &str) -> Option<String> {
+    percent_encoding::percent_decode_str(segment).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}
+
+/// Parameters of a query, each known and there once.
+#[derive(Debug, Default)]
+pub struct Parameters(BTreeMap<String, String>);
+
+impl Parameters {
+    /// Parses a query. Errors: 400 naming a parameter that is unknown, doubled or no UTF-8.
+    pub fn parse(query: &str, known: &[&str]) -> Result<Self, ApiError> {
+        let mut found = BTreeMap::new();
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            if !known.contains(&name.as_ref()) {
+                return Err(ApiError::invalid(format!("There is no parameter {}.", shown(&name))));
+            }
+            if found.insert(name.to_string(), value.into_owned()).is_some() {
+                return Err(ApiError::invalid(format!("The parameter {name} comes twice.")));
+            }
+        }
+        Ok(Self(found))
+    }
+
+    /// A parameter's text, if it is there.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// One of a few words. Errors: 400 with the words.
+    pub fn one_of(&self, name: &str, words: &[&str]) -> Result<Option<&str>, ApiError> {
+        match self.get(name) {
+            Some(value) if !words.contains(&value) => {
+                Err(ApiError::invalid(format!("{name} is none of {}.", words.join(", "))))
+            }
+            value => Ok(value),
+        }
+    }
+
+    /// A name as types have them: lower case, digits and underscores. Errors: 400.
+    pub fn name(&self, parameter: &str) -> Result<Option<&str>, ApiError> {
+        let fit = |value: &&str| {
+            (1..=64).contains(&value.len())
+                && value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        };
+        match self.get(parameter) {
+            Some(value) if !fit(&value) => {
+                Err(ApiError::invalid(format!("{parameter} is no name of a type.")))
+            }
+            value => Ok(value),
+        }
+    }
+
+    /// A whole number in a range. Errors: 400 with the range.
+    pub fn whole_number(&self, name: &str, default: u32, least: u32, most: u32) -> Result<u32, ApiError> {
+        let Some(value) = self.get(name) else { return Ok(default) };
+        // Digits only: parse() would take a plus sign, and "+5" in a query is " 5".
+        match value.parse() {
+            Ok(number) if (least..=most).contains(&number) && value.bytes().all(|b| b.is_ascii_digit()) => {
+                Ok(number)
+            }
+            _ => Err(ApiError::invalid(format!("{name} is no whole number from {least} to {most}."))),
+        }
+    }
+}
+
+/// A caller's text as it may stand in a sentence: short, and without characters that could pass for more than it is.
+fn shown(text: &str) -> String {
+    let short: String =
+        text.chars().take(40).map(|c| if c.is_ascii_graphic() && c != '"' { c } else { '?' }).collect();
+    format!("\"{short}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn call(path: &str, headers: &[(&'static str, &str)]) -> Call {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, HeaderValue::from_str(value).expect("a header value"));
+        }
+        Call {
+            request_id: request_id(&map),
+            method: Method::GET,
+            uri: path.parse().expect("a path"),
+            headers: map,
+            body: None,
+        }
+    }
+
+    #[test]
+    fn the_client_is_what_the_platform_says_and_ipv6_is_counted_by_its_network() {
+        let client = |value: &str| call("/", &[("x-vercel-forwarded-for", value)]).client();
+        assert_eq!(client("203.0.113.7"), "203.0.113.7");
+        assert_eq!(client("203.0.113.7, 198.51.100.1"), "203.0.113.7");
+        assert_eq!(client("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+        assert_eq!(client("::ffff:203.0.113.7"), "203.0.113.7");
+        assert_eq!(client("nonsense"), "unknown");
+        assert_eq!(call("/", &[("x-forwarded-for", "203.0.113.7")]).client(), "unknown");
+    }
+
+    #[test]
+    fn unknown_and_doubled_parameters_are_named() {
+        let message = |query: &str| Parameters::parse(query, &["type"]).expect_err("refused").message;
+        assert_eq!(message("typ=manual"), r#"There is no parameter "typ"."#);
+        assert_eq!(message("type=a&type=b"), "The parameter type comes twice.");
+    }
+
+    #[test]
+    fn numbers_are_digits_in_range() {
+        for value in ["0", "169", "-1", "+5", "1e2", "", "24h", "99999999999"] {
+            let query = format!(
+                "hours={}",
+                percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC)
+            );
+            let parameters = Parameters::parse(&query, &["hours"]).expect("known");
+            assert!(parameters.whole_number("hours", 24, 1, 168).is_err(), "{value}");
+        }
+        let none = Parameters::default();
+        assert_eq!(none.whole_number("hours", 24, 1, 168).expect("the default"), 24);
+    }
+
+    #[test]
+    fn ids_come_from_the_path_decoded() {
+        let id = "6c58064d-12d5-42a3-86d5-d3affb929621";
+        let plain = call(&format!("/api/admin/billing-alerts/{id}/resolve?id=other"), &[]);
+        assert_eq!(plain.path_id(1).expect("an id").to_string(), id);
+        let encoded = call("/api/admin/billing-alerts/%36c58064d-12d5-42a3-86d5-d3affb929621/resolve", &[]);
+        assert_eq!(encoded.path_id(1).expect("an id").to_string(), id);
+        assert!(call("/api/admin/billing-alerts/1/resolve", &[]).path_id(1).is_err());
+    }
+
+    #[test]
+    fn a_request_id_is_kept_if_it_is_a_uuid() {
+        let id = "6c58064d-12d5-42a3-86d5-d3affb929621";
+        assert_eq!(call("/", &[("x-request-id", id)]).request_id.to_string(), id);
+        assert_ne!(call("/", &[("x-request-id", "<script>")]).request_id.to_string(), "<script>");
+    }
+}

@@ -1,0 +1,96 @@
+//! An answer, and how it becomes a response: JSON, never cached, with the request's id in header and body.
+
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER,
+    STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Response, StatusCode};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+use vercel_runtime::ResponseBody;
+
+use crate::http::error::ApiError;
+
+/// The header that carries a request's id.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A successful answer.
+#[derive(Debug)]
+pub struct Reply {
+    status: StatusCode,
+    body: Map<String, Value>,
+}
+
+impl Reply {
+    /// 200 with a body that serializes to a JSON object. Errors: 500 for anything else, which is a bug here.
+    pub fn ok(body: &impl Serialize) -> Result<Self, ApiError> {
+        match serde_json::to_value(body) {
+            Ok(Value::Object(body)) => Ok(Self { status: StatusCode::OK, body }),
+            Ok(_) => Err(ApiError::internal("an answer's body is no object")),
+            Err(error) => Err(ApiError::internal(format!("an answer's body does not serialize: {error}"))),
+        }
+    }
+}
+
+/// The response for an outcome.
+#[must_use]
+pub fn response(outcome: Result<Reply, ApiError>, request_id: Uuid) -> Response<ResponseBody> {
+    let (status, body, error) = match outcome {
+        Ok(reply) => (reply.status, reply.body, None),
+        Err(error) => {
+            let mut body = error.fields.clone();
+            body.insert("error".into(), error.message.clone().into());
+            body.insert("code".into(), error.code.into());
+            if let Some(seconds) = error.retry_after {
+                body.insert("retry_after".into(), seconds.into());
+            }
+            (error.status, body, Some(error))
+        }
+    };
+    let mut response = json(status, body, request_id);
+    if let Some(error) = error {
+        let headers = response.headers_mut();
+        if let Some(seconds) = error.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(allow) = error.allow {
+            headers.insert(ALLOW, allow);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+    }
+    response
+}
+
+fn json(status: StatusCode, mut body: Map<String, Value>, request_id: Uuid) -> Response<ResponseBody> {
+    body.insert("request_id".into(), request_id.to_string().into());
+    let mut response = Response::new(ResponseBody::from(Value::Object(body)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    common_headers(&mut response, request_id);
+    response
+}
+
+/// 204 for OPTIONS (<https://www.rfc-editor.org/rfc/rfc9110#section-9.3.7>).
+#[must_use]
+pub fn options(allow: HeaderValue, request_id: Uuid) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::from(()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(ALLOW, allow);
+    common_headers(&mut response, request_id);
+    response
+}
+
+fn common_headers(response: &mut Response<ResponseBody>, request_id: Uuid) {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers
+        .insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000; includeSubDomains"));
+    if let Ok(value) = HeaderValue::from_str(&request_id.to_string()) {
+        headers.insert(REQUEST_ID, value);
+    }
+}

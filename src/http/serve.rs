@@ -1,0 +1,172 @@
+//! From the runtime's request to a handler and back, whatever the handler does.
+//!
+//! A handler's work runs inside `AppState::wait_until` and hands its answer over a channel. So a panic becomes a clean 500
+//! (the runtime would close the connection without a word), SIGTERM waits for work in flight (the runtime drops handlers at
+//! once), and a caller that hangs up does not stop a run half way.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HOST, HeaderValue, ORIGIN, VARY,
+};
+use http::{HeaderMap, Method, Response};
+use tokio::sync::oneshot;
+use tracing::Instrument as _;
+use vercel_runtime::{AppState, Request, ResponseBody};
+
+use crate::config::Config;
+use crate::context::Context;
+use crate::http::call::Call;
+use crate::http::error::ApiError;
+use crate::http::reply::{self, Reply};
+use crate::{log, supabase};
+
+/// What an endpoint says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Endpoint {
+    /// Its route as a template, for the log: an id in a path does not make a new route.
+    pub route: &'static str,
+    /// The methods it answers, OPTIONS aside.
+    pub methods: &'static [Method],
+}
+
+impl Endpoint {
+    fn allow(&self) -> HeaderValue {
+        let names: Vec<&str> = self.methods.iter().map(Method::as_str).chain(["OPTIONS"]).collect();
+        HeaderValue::from_str(&names.join(", ")).unwrap_or(HeaderValue::from_static("OPTIONS"))
+    }
+}
+
+/// Serves one endpoint for the life of the process: the whole of a function's `main`.
+///
+/// Errors: those of the runtime, where the port cannot be had.
+pub async fn serve<H, F>(endpoint: Endpoint, handler: H) -> Result<(), vercel_runtime::Error>
+where
+    H: Fn(Arc<Context>, Call) -> F + Copy + Send + Sync + 'static,
+    F: Future<Output = Result<Reply, ApiError>> + Send + 'static,
+{
+    let config = Config::from_env();
+    log::start(&config);
+    let context = Arc::new(Context::new(config));
+    // The clients cost half of a cold start: they are built while the listener comes up and the first request arrives.
+    let warm = Arc::clone(&context);
+    tokio::task::spawn_blocking(move || warm.warm_up());
+
+    vercel_runtime::run(vercel_runtime::service_fn(move |request: Request, state: AppState| {
+        let context = Arc::clone(&context);
+        async move { Ok::<_, vercel_runtime::Error>(answer(endpoint, handler, context, request, &state).await) }
+    }))
+    .await
+}
+
+async fn answer<H, F>(
+    endpoint: Endpoint,
+    handler: H,
+    context: Arc<Context>,
+    request: Request,
+    state: &AppState,
+) -> Response<ResponseBody>
+where
+    H: Fn(Arc<Context>, Call) -> F + Copy + Send + Sync + 'static,
+    F: Future<Output = Result<Reply, ApiError>> + Send + 'static,
+{
+    let call = Call::new(request);
+    let request_id = call.request_id;
+    let (sender, receiver) = oneshot::channel();
+    state.wait_until(async move {
+        let span = tracing::info_span!("request", %request_id, route = endpoint.route);
+        let response = guarded(endpoint, handler, context, call).instrument(span).await;
+        // Nobody listens where the caller hung up; the work is done all the same.
+        let _ = sender.send(response);
+    });
+    receiver
+        .await
+        .unwrap_or_else(|_| reply::response(Err(ApiError::internal("the handler panicked")), request_id))
+}
+
+/// Method, origin, handler, log line.
+async fn guarded<H, F>(
+    endpoint: Endpoint,
+    handler: H,
+    context: Arc<Context>,
+    call: Call,
+) -> Response<ResponseBody>
+where
+    H: Fn(Arc<Context>, Call) -> F,
+    F: Future<Output = Result<Reply, ApiError>>,
+{
+    let started = Instant::now();
+    let (request_id, method) = (call.request_id, call.method.clone());
+    let (other_origin, own_page) = match other_origin(&call.headers) {
+        Some(origin) => (Some(origin), false),
+        None => (None, true),
+    };
+    let admitted = match context.config.dashboard_origin() {
+        Ok(allowed) => other_origin.filter(|origin| allowed.as_deref() == Some(origin.as_str())),
+        Err(_) => None,
+    };
+
+    let mut round_trips = 0;
+    let mut response = if method == Method::OPTIONS {
+        reply::options(endpoint.allow(), request_id)
+    } else {
+        let outcome = if !endpoint.methods.contains(&method) {
+            Err(ApiError::method_not_allowed(endpoint.allow()))
+        } else if !own_page && admitted.is_none() {
+            Err(ApiError::forbidden("Pages of other origins may not call this."))
+        } else {
+            let (outcome, trips) = supabase::counting_round_trips(handler(context, call)).await;
+            round_trips = trips;
+            outcome
+        };
+        write_log_line(&method, &outcome, started, round_trips);
+        reply::response(outcome, request_id)
+    };
+    if let Some(origin) = admitted {
+        allow_origin(response.headers_mut(), &origin, endpoint.allow());
+    }
+    response
+}
+
+/// The `Origin` of a page that is not this deployment's own. Browsers send the header with every call that is not a plain
+/// read of their own page's origin (<https://fetch.spec.whatwg.org/#origin-header>).
+fn other_origin(headers: &HeaderMap) -> Option<String> {
+    let origin = headers.get(ORIGIN)?.to_str().unwrap_or("null");
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let own = origin.split_once("://").is_some_and(|(_, authority)| !host.is_empty() && authority == host);
+    (!own).then(|| origin.to_owned())
+}
+
+/// The headers by which a browser lets the dashboard's origin read the answer.
+fn allow_origin(headers: &mut HeaderMap, origin: &str, methods: HeaderValue) {
+    let Ok(origin) = HeaderValue::from_str(origin) else { return };
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("authorization, content-type, idempotency-key, x-request-id"),
+    );
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after, x-request-id"));
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    headers.insert(VARY, HeaderValue::from_static("origin"));
+}
+
+/// One line for each request. What a caller did wrong is information; what went wrong here is an error.
+fn write_log_line(method: &Method, outcome: &Result<Reply, ApiError>, started: Instant, round_trips: u32) {
+    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    match outcome {
+        Ok(_) => tracing::info!(%method, status = 200, duration_ms, round_trips, "request"),
+        Err(error) => {
+            let (status, code) = (error.status.as_u16(), error.code);
+            let detail = error.detail.as_deref().unwrap_or_default();
+            if error.status.is_server_error() {
+                tracing::error!(%method, status, code, detail, duration_ms, round_trips, "request");
+            } else {
+                tracing::info!(%method, status, code, detail, duration_ms, round_trips, "request");
+            }
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! The watch over the reconciler: facts in, outcomes of the three conditions out. Pure, but for the two calls at the end.
+//!
+//! A condition holds, is clear, or is unknown; "could not look" is neither an alarm nor an all-clear. Each condition reports
+//! each time, so that resolving an alert cannot be forgotten.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::Url;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::http::error::ApiError;
+use crate::supabase::{As, Judged, Retry, Supabase};
+
+/// Runs that must have failed in a row before `reconcile_failing` holds.
+const FAILURES_IN_A_ROW: usize = 3;
+
+/// After how many times the warning threshold a missing run is critical: 6 h where the threshold is 2 h.
+const CRITICAL_FACTOR: i32 = 3;
+
+/// How long things may take before they are alarms.
+#[derive(Debug, Clone, Copy)]
+pub struct Thresholds {
+    /// Without a good run.
+    pub reconcile_stale_after: TimeDelta,
+    /// Of an unresolved critical or high alert.
+    pub high_severity_stale_after: TimeDelta,
+}
+
+/// What the conditions are judged by, as of one snapshot of the database. A fact that is missing makes its condition unknown.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Facts {
+    /// The database's clock: the only one that is compared with its times.
+    pub now: Option<DateTime<Utc>>,
+    /// When the last run with status success or partial ended.
+    pub last_good_run_finished_at: Option<DateTime<Utc>>,
+    /// When the first run of all began.
+    pub first_run_started_at: Option<DateTime<Utc>>,
+    /// A run under a live lease.
+    pub live_run_id: Option<Uuid>,
+    /// The last three results, newest first.
+    pub latest_results: Option<Vec<RunResult>>,
+    /// The oldest unresolved critical or high alert that is not the monitor's own.
+    pub oldest_high_severity_alert: Option<HighSeverityAlert>,
+    /// How many there are of those.
+    pub open_high_severity_count: Option<u64>,
+    /// Since when `reconcile_stale` is open.
+    pub reconcile_stale_since: Option<DateTime<Utc>>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RunResult {
+    /// The run.
+    pub id: Uuid,
+    /// `success`, `partial` or `error`.
+    pub status: String,
+    /// Why it failed.
+    pub error_code: Option<String>,
+}
+
+/// An alert that somebody should have looked at.
+#[derive(Debug, Clone, Deserialize)]
+pub struct HighSeverityAlert {
+    /// The alert.
+    pub id: Uuid,
+    /// Its condition.
+    pub alert_key: String,
+    /// critical or high.
+    pub severity: String,
+    /// When it was raised.
+    pub since: DateTime<Utc>,
+}
+
+/// What a condition came out as.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum State {
+    /// Raise or refresh its alert.
+    Holds {
+        /// `warning` or `critical`.
+        severity: &'static str,
+        /// For a person.
+        message: String,
+        /// For a machine.
+        metadata: Value,
+    },
+    /// Resolve its alert.
+    Clear {
+        /// Why.
+        message: String,
+    },
+    /// Leave its alert as it is.
+    Unknown,
+}
+
+/// A condition and what it came out as: what `apply_condition_outcomes` in SQL takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    /// The dedup key: names the condition and nothing else.
+    pub alert_key: &'static str,
+    /// The same, for the monitor's conditions.
+    pub alert_type: &'static str,
+    /// What it came out as.
+    #[serde(flatten)]
+    pub state: State,
+}
+
+impl Outcome {
+    fn new(alert_key: &'static str, state: State) -> Self {
+        Self { alert_key, alert_type: alert_key, state }
+    }
+
+    /// True, false, or null where the condition could not be judged.
+    #[must_use]
+    pub fn holds(&self) -> Option<bool> {
+        match self.state {
+            State::Holds { .. } => Some(true),
+            State::Clear { .. } => Some(false),
+            State::Unknown => None,
+        }
+    }
+}
+
+/// Judges the three conditions.
+#[must_use]
+pub fn judge(facts: &Facts, thresholds: &Thresholds) -> [Outcome; 3] {
+    [
+        Outcome::new("reconcile_stale", reconcile_stale(facts, thresholds)),
+        Outcome::new("high_severity_stale", high_severity_stale(facts, thresholds)),
+        Outcome::new("reconcile_failing", reconcile_failing(facts)),
+    ]
+}
+
+fn reconcile_stale(facts: &Facts, thresholds: &Thresholds) -> State {
+    let Some(now) = facts.now else { return State::Unknown };
+    let metadata = json!({
+        "last_good_run_finished_at": facts.last_good_run_finished_at,
+        "stale_after_minutes": thresholds.reconcile_stale_after.num_minutes(),
+    });
+    let Some(last) = facts.last_good_run_finished_at else {
+        if facts.live_run_id.is_some() {
+            return State::Clear { message: "The first run is under way.".into() };
+        }
+        // Never a good run: the wait counts from the first attempt, or from when this was first noticed.
+        let since = facts.first_run_started_at.into_iter().chain(facts.reconcile_stale_since).min();
+        let age = since.map_or(TimeDelta::zero(), |since| now - since);
+        return State::Holds {
+            severity: stale_severity(age, thresholds),
+            message: "No reconcile run has ever finished.".into(),
+            metadata,
+        };
+    };
+    let age = now - last;
+    if age < thresholds.reconcile_stale_after {
+        State::Clear { message: "A reconcile run has finished.".into() }
+    } else if facts.live_run_id.is_some() {
+        State::Clear { message: "A reconcile run is under way.".into() }
+    } else {
+        State::Holds {
+            severity: stale_severity(age, thresholds),
+            message: format!("No reconcile run has finished for {}.", duration(age)),
+            metadata,
+        }
+    }
+}
+
+fn stale_severity(age: TimeDelta, thresholds: &Thresholds) -> &'static str {
+    if age >= thresholds.reconcile_stale_after * CRITICAL_FACTOR { "critical" } else { "warning" }
+}
+
+fn high_severity_stale(facts: &Facts, thresholds: &Thresholds) -> State {
+    let (Some(now), Some(count)) = (facts.now, facts.open_high_severity_count) else { return State::Unknown };
+    match &facts.oldest_high_severity_alert {
+        Some(alert) if now - alert.since >= thresholds.high_severity_stale_after => State::Holds {
+            severity: "critical",
+            message: format!(
+                "An unresolved {} alert ({}) is {} old; {count} of high or critical severity are open.",
+                alert.severity,
+                alert.alert_key,
+                duration(now - alert.since),
+            ),
+            metadata: json!({
+                "oldest_alert_id": alert.id,
+                "oldest_alert_key": alert.alert_key,
+                "open_count": count,
+                "stale_after_minutes": thresholds.high_severity_stale_after.num_minutes(),
+            }),
+        },
+        _ => State::Clear { message: "No critical or high alert is waiting for too long.".into() },
+    }
+}
+
+fn reconcile_failing(facts: &Facts) -> State {
+    let Some(results) = &facts.latest_results else { return State::Unknown };
+    let failures = results.iter().take_while(|result| result.status == "error").count();
+    if failures < FAILURES_IN_A_ROW {
+        return State::Clear { message: "One of the last three runs did not fail.".into() };
+    }
+    let codes: Vec<&str> =
+        results.iter().map(|result| result.error_code.as_deref().unwrap_or("unknown")).collect();
+    State::Holds {
+        severity: "critical",
+        message: format!(
+            "The last {FAILURES_IN_A_ROW} reconcile runs ended in error ({}).",
+            codes.join(", ")
+        ),
+        metadata: json!({
+            "reconciliation_log_ids": results.iter().map(|result| result.id).collect::<Vec<_>>(),
+            "error_codes": codes,
+        }),
+    }
+}
+
+/// A length of time for a person: whole minutes up to two hours, then hours, then days.
+fn duration(time: TimeDelta) -> String {
+    match time.num_minutes() {
+        minutes if minutes < 120 => format!("{minutes} minutes"),
+        minutes if minutes < 48 * 60 => format!("{} hours", minutes / 60),
+        minutes => format!("{} days", minutes / (24 * 60)),
+    }
+}
+
+/// Reads the facts in the caller's name: one round trip, which also counts the call and, for a person, judges them.
+pub async fn read_facts(database: &Supabase, caller: As<'_>, client: &str) -> Result<Facts, ApiError> {
+    #[derive(Deserialize)]
+    struct Answer {
+        #[serde(default)]
+        facts: Facts,
+    }
+    let function = match caller {
+        As::Service => "monitor_facts",
+        As::Person(_) => "admin_monitor_facts",
+    };
+    let judged: Judged<Answer> =
+        database.call(caller, Retry::Safe, function, &json!({ "p_client": client })).await?;
+    let (_, answer) = judged.admitted("condition")?;
+    Ok(answer.facts)
+}
+
+/// Which alerts a pass changed, by key.
+#[derive(Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AlertChanges {
+    /// Opened.
+    pub raised: Vec<String>,
+    /// Counted again.
+    pub refreshed: Vec<String>,
+    /// Resolved, as their condition cleared.
+    pub resolved: Vec<String>,
+}
+
+/// Applies the outcomes in one transaction and one round trip. Not sent again if its answer is lost: an alert would be
+/// counted twice for one look.
+pub async fn apply(database: &Supabase, outcomes: &[Outcome]) -> Result<AlertChanges, ApiError> {
+    #[derive(Deserialize)]
+    struct Answer {
+        alerts: AlertChanges,
+        pruned: Value,
+    }
+    let answer: Answer = database
+        .call(As::Service, Retry::Unsafe, "apply_monitor_outcomes", &json!({ "p_outcomes": outcomes }))
+        .await?;
+    tracing::info!(
+        raised = ?answer.alerts.raised,
+        refreshed = ?answer.alerts.refreshed,
+        resolved = ?answer.alerts.resolved,
+        pruned = %answer.pruned,
+        "monitor pass"
+    );
+    Ok(answer.alerts)
+}
+
+/// How long a heartbeat may take: the watcher's watcher must not hold up the watcher.
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Tells the watcher's watcher that a pass was written. Its failure is logged and harms nothing; the URL is not logged, as
+/// such services put their secret in it.
+pub async fn send_heartbeat(http: &reqwest::Client, url: Url) {
+    match http.get(url).timeout(HEARTBEAT_TIMEOUT).send().await {
+        Ok(response) if response.status().is_success() => tracing::debug!("heartbeat sent"),
+        Ok(response) => tracing::warn!(status = response.status().as_u16(), "heartbeat refused"),
+        Err(error) => tracing::warn!(timeout = error.is_timeout(), "heartbeat not delivered"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const THRESHOLDS: Thresholds = Thresholds {
+        reconcile_stale_after: TimeDelta::minutes(120),
+        high_severity_stale_after: TimeDelta::minutes(30),
+    };
+
+    fn minutes_ago(minutes: i64) -> DateTime<Utc> {
+        now() - TimeDelta::minutes(minutes)
+    }
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_795_000_000, 0).expect("a time")
+    }
+
+    fn facts() -> Facts {
+        Facts {
+            now: Some(now()),
+            latest_results: Some(Vec::new()),
+            open_high_severity_count: Some(0),
+            ..Facts::default()
+        }
+    }
+
+    fn severity(state: &State) -> Option<&str> {
+        match state {
+            State::Holds { severity, .. } => Some(severity),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn stale_follows_the_age_of_the_last_good_run() {
+        for (minutes, expected) in
+            [(0, None), (119, None), (120, Some("warning")), (359, Some("warning")), (360, Some("critical"))]
+        {
+            let facts = Facts { last_good_run_finished_at: Some(minutes_ago(minutes)), ..facts() };
+            assert_eq!(severity(&reconcile_stale(&facts, &THRESHOLDS)), expected, "{minutes} minutes");
+        }
+    }
+
+    #[test]
+    fn a_run_under_a_live_lease_is_no_alarm() {
+        let facts = Facts {
+            last_good_run_finished_at: Some(minutes_ago(600)),
+            live_run_id: Some(Uuid::from_u128(1)),
+            ..facts()
+        };
+        assert!(matches!(reconcile_stale(&facts, &THRESHOLDS), State::Clear { .. }));
+    }
+
+    #[test]
+    fn a_cron_that_never_ran_is_an_alarm_that_grows() {
+        assert_eq!(severity(&reconcile_stale(&facts(), &THRESHOLDS)), Some("warning"));
+        let noticed = Facts { reconcile_stale_since: Some(minutes_ago(361)), ..facts() };
+        assert_eq!(severity(&reconcile_stale(&noticed, &THRESHOLDS)), Some("critical"));
+        let failed = Facts { first_run_started_at: Some(minutes_ago(361)), ..facts() };
+        assert_eq!(severity(&reconcile_stale(&failed, &THRESHOLDS)), Some("critical"));
+    }
+
+    #[test]
+    fn an_unattended_alert_is_an_alarm_after_half_an_hour() {
+        for (minutes, expected) in [(29, None), (30, Some("critical"))] {
+            let facts = Facts {
+                oldest_high_severity_alert: Some(HighSeverityAlert {
+                    id: Uuid::from_u128(1),
+                    alert_key: "drift_status_mismatch".into(),
+                    severity: "high".into(),
+                    since: minutes_ago(minutes),
+                }),
+                open_high_severity_count: Some(1),
+                ..facts()
+            };
+            assert_eq!(severity(&high_severity_stale(&facts, &THRESHOLDS)), expected, "{minutes} minutes");
+        }
+    }
+
+    #[test]
+    fn three_failures_in_a_row_are_an_alarm() {
+        let result =
+            |status: &str| RunResult { id: Uuid::from_u128(1), status: status.into(), error_code: None };
+        for (statuses, expected) in [
+            (vec![], None),
+            (vec!["error", "error"], None),
+            (vec!["error", "error", "error"], Some("critical")),
+            (vec!["error", "error", "partial"], None),
+            (vec!["success", "error", "error"], None),
+        ] {
+            let facts = Facts {
+                latest_results: Some(statuses.iter().map(|status| result(status)).collect()),
+                ..facts()
+            };
+            assert_eq!(severity(&reconcile_failing(&facts)), expected, "{statuses:?}");
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_unknown_not_clear() {
+        let outcomes = judge(&Facts::default(), &THRESHOLDS);
+        assert!(outcomes.iter().all(|outcome| outcome.holds().is_none()), "{outcomes:?}");
+    }
+
+    #[test]
+    fn outcomes_are_what_sql_takes() {
+        let outcome = Outcome::new("reconcile_stale", State::Clear { message: "m".into() });
+        assert_eq!(
+            serde_json::to_value(outcome).expect("serializes"),
+            json!({"alert_key": "reconcile_stale", "alert_type": "reconcile_stale", "state": "clear", "message": "m"})
+        );
+    }
+}
