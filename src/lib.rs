@@ -6,6 +6,7 @@
 //! - [`http`]: how a request is guarded and answered; [`auth`]: who calls; [`endpoints`]: the nine handlers.
 //! - [`supabase`]: typed calls of the SQL functions that make every change of state.
 //! - [`runs`]: run keys and the start of a run; [`reconcile`]: the run itself, on [`stripe`].
+//! - [`run_answer`]: what the caller of a run is told; [`openapi`]: the document of it all.
 //! - [`monitor`]: facts to outcomes of the monitoring conditions; [`alerts`]: what admins read and resolve.
 //!
 //! Each function under `api/` is a dozen lines that hand an endpoint to [`http::serve`].
@@ -18,5 +19,7 @@ pub mod endpoints;
 pub mod http;
 pub mod log;
 pub mod monitor;
+pub mod openapi;
+pub mod run_answer;
 pub mod runs;
 pub mod supabase;

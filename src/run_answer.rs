@@ -1,0 +1,164 @@
+//! What the caller of a reconcile endpoint is told of a run: the one that was made for the call, or the one that stood in its way.
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::http::{ApiError, Reply};
+use crate::runs::{Run, StartOutcome, Started};
+
+/// At most so many findings are part of an answer; the rest are on the run's page.
+pub const MOST_RECONCILIATIONS: usize = 200;
+
+/// One finding, as an answer tells it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Reconciliation {
+    /// The drift class.
+    #[serde(rename = "type")]
+    pub finding_type: String,
+    /// Whose it is, where that is known.
+    pub organization_id: Option<Uuid>,
+    /// Which subscription.
+    pub stripe_subscription_id: Option<String>,
+    /// The finding in a sentence.
+    pub issue: String,
+    /// Whether it is right now.
+    pub fixed: bool,
+    /// What was done.
+    pub action_taken: String,
+}
+
+/// Something that could not be looked at or repaired.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RunFailure {
+    /// For machines.
+    pub code: String,
+    /// For people.
+    pub message: String,
+    /// Which subscription, where it is about one.
+    pub stripe_subscription_id: Option<String>,
+}
+
+/// The part of an answer that is stored with the run, so that duplicates of the call get it too.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct StoredResult {
+    /// The first findings.
+    #[serde(default)]
+    pub reconciliations: Vec<Reconciliation>,
+    /// The first failures.
+    #[serde(default)]
+    pub errors: Vec<RunFailure>,
+}
+
+/// The answer of both reconcile endpoints.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RunAnswer {
+    /// False only for a run that ended in error.
+    pub success: bool,
+    /// What became of the call.
+    pub outcome: StartOutcome,
+    /// True where the call started nothing.
+    pub duplicate: bool,
+    /// Counts from 1 within a run key.
+    pub attempt: u32,
+    /// The run's id.
+    pub reconciliation_log_id: Uuid,
+    /// The idempotency key.
+    pub run_key: String,
+    /// What the run is for.
+    pub run_type: String,
+    /// `running`, `success`, `partial` or `error`.
+    pub status: String,
+    /// How far back completed checkout sessions are searched, in hours.
+    pub lookback_hours: u32,
+    /// Subscriptions read from Stripe.
+    pub scanned_count: u64,
+    /// Rows that were missing and have been created.
+    pub created_count: u64,
+    /// Rows that were repaired.
+    pub updated_count: u64,
+    /// Findings other than missing rows.
+    pub mismatch_count: u64,
+    /// Repairs that lost to a newer write.
+    pub superseded_count: u64,
+    /// Subscriptions left to the next run.
+    pub skipped_count: u64,
+    /// Items that could not be looked at or repaired.
+    pub error_count: u64,
+    /// All findings.
+    pub total_issues: u64,
+    /// How long the run took, in milliseconds; null while it runs.
+    pub duration_ms: Option<u64>,
+    /// The run in one sentence.
+    pub message: String,
+    /// At most 200 findings.
+    pub reconciliations: Vec<Reconciliation>,
+    /// What could not be looked at or repaired.
+    pub errors: Vec<RunFailure>,
+}
+
+impl RunAnswer {
+    /// The answer where a run that was there already stands in the call's way.
+    #[must_use]
+    pub fn of_duplicate(started: Started) -> Self {
+        let stored =
+            started.result.and_then(|stored| serde_json::from_value(stored).ok()).unwrap_or_default();
+        Self::new(started.outcome, started.run, stored)
+    }
+
+    /// The answer about a run with what is stored of its result.
+    #[must_use]
+    pub fn new(outcome: StartOutcome, run: Run, stored: StoredResult) -> Self {
+        let message = match (outcome, run.message) {
+            (_, Some(message)) => message,
+            (StartOutcome::Busy, None) => "another run is under way".to_owned(),
+            (_, None) => "the run is under way".to_owned(),
+        };
+        Self {
+            success: run.status != "error",
+            outcome,
+            duplicate: !matches!(outcome, StartOutcome::Created | StartOutcome::Reclaimed),
+            attempt: run.attempt,
+            reconciliation_log_id: run.id,
+            run_key: run.run_key,
+            run_type: run.run_type,
+            status: run.status,
+            lookback_hours: run.lookback_hours,
+            scanned_count: run.scanned_count,
+            created_count: run.created_count,
+            updated_count: run.updated_count,
+            mismatch_count: run.mismatch_count,
+            superseded_count: run.superseded_count,
+            skipped_count: run.skipped_count,
+            error_count: run.error_count,
+            total_issues: run.total_issues,
+            duration_ms: run.duration_ms,
+            message,
+            reconciliations: stored.reconciliations,
+            errors: stored.errors,
+        }
+    }
+
+    /// 200, or 502 or 503 with the same fields where the run ended in error: a scheduler must see that it failed.
+    pub fn into_reply(self, failure: Option<ApiError>) -> Result<Reply, ApiError> {
+        let Some(mut failure) = failure else { return Reply::ok(&self) };
+        if let Ok(Value::Object(fields)) = serde_json::to_value(&self) {
+            failure.fields = fields;
+        }
+        Err(failure)
+    }
+}
+
+/// The error of a run that Stripe refused or answered with nonsense: 502.
+#[must_use]
+pub fn stripe_error(message: impl Into<String>) -> ApiError {
+    ApiError::new(StatusCode::BAD_GATEWAY, "stripe_error", message)
+}
+
+/// The error of a run that could not reach Stripe: 503.
+#[must_use]
+pub fn stripe_unavailable(message: impl Into<String>) -> ApiError {
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "stripe_unavailable", message).with_retry_after(60)
+}
