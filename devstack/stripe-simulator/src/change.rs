@@ -1,0 +1,418 @@
+//! What tests may do to the account: put, patch and delete objects, and have that done in the middle of a scan.
+
+use crate::generator::{Generator, IdKind, SubscriptionFacts};
+use crate::prices::PRICES;
+use crate::render;
+use crate::store::{Collection, ITEMS_SHOWN, Kind, Stored};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+const MONTH: i64 = 30 * 86_400;
+
+/// A subscription in facts; what is not given stays as it is, or gets a default in a new one: active, one seat of the
+/// first of [`PRICES`], created now, a month's period.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(missing_docs, reason = "the fields are those of Stripe's object, or explained below")]
+pub struct SubscriptionChange {
+    pub id: Option<String>,
+    pub customer: Option<String>,
+    /// Goes into `metadata.organization_id`.
+    pub organization_id: Option<String>,
+    /// In the place of all metadata: `{}` makes an organization unknown.
+    pub metadata: Option<Map<String, Value>>,
+    /// Any word, also one that Stripe does not know. `canceled` sets `canceled_at` and `ended_at`.
+    pub status: Option<String>,
+    /// Of the first item. An id that is not in [`PRICES`] makes a price that nobody knows.
+    pub price: Option<String>,
+    /// Of the first item.
+    pub quantity: Option<u64>,
+    pub cancel_at_period_end: Option<bool>,
+    pub trial_end: Option<i64>,
+    /// Of every item.
+    pub current_period_start: Option<i64>,
+    /// Of every item.
+    pub current_period_end: Option<i64>,
+    /// Only for new ones: it never changes.
+    pub created: Option<i64>,
+    pub livemode: Option<bool>,
+    /// In the place of all items. The object shows the first ten; the rest is behind `has_more`.
+    pub items: Option<Vec<ItemChange>>,
+    /// Merged over the rest at the end, objects into objects; `null` is a value like others.
+    pub object: Option<Value>,
+    /// Fields that the object is to lose.
+    pub remove: Vec<String>,
+    /// The change makes no event, as happens at Stripe.
+    pub silent: bool,
+}
+
+/// One of several items; what is not given is as in the first item.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(missing_docs, reason = "the fields are those of Stripe's object")]
+pub struct ItemChange {
+    pub price: Option<String>,
+    pub quantity: Option<u64>,
+    pub current_period_start: Option<i64>,
+    pub current_period_end: Option<i64>,
+}
+
+/// A checkout session in facts; a new one is by default complete and created now.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(missing_docs, reason = "the fields are those of Stripe's object, or explained below")]
+pub struct SessionChange {
+    pub id: Option<String>,
+    pub created: Option<i64>,
+    /// `open` and `expired` sessions have no subscription unless one is given.
+    pub status: Option<String>,
+    pub subscription: Option<String>,
+    pub customer: Option<String>,
+    /// Goes into `client_reference_id` and `metadata.organization_id`.
+    pub organization_id: Option<String>,
+    /// Merged over the rest at the end, objects into objects; `null` is a value like others.
+    pub object: Option<Value>,
+}
+
+/// An event to appear in `GET /v1/events`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventInput {
+    /// Such as `customer.subscription.updated`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The event's `data.object`.
+    pub object: Value,
+    /// Now, if it is not given.
+    #[serde(default)]
+    pub created: Option<i64>,
+    /// A new one, if it is not given; the same id again replaces the event.
+    #[serde(default)]
+    pub id: Option<String>,
+}
+
+/// One thing done to the account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// A new subscription, or a fresh one in the place of the one with that id.
+    PutSubscription(SubscriptionChange),
+    /// A change to the subscription with that id.
+    PatchSubscription(SubscriptionChange),
+    /// The subscription of that id disappears, as Stripe's never do: later retrieves are 404.
+    DeleteSubscription(String),
+    /// A new checkout session, or a fresh one in the place of the one with that id.
+    PutSession(SessionChange),
+    /// A change to the session with that id.
+    PatchSession(SessionChange),
+    /// The session of that id disappears.
+    DeleteSession(String),
+    /// An event that nothing else explains.
+    PutEvent(EventInput),
+}
+
+/// Actions that happen when a certain request comes, before it is answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Script {
+    /// Requests whose path begins with this are counted.
+    #[serde(default = "lists")]
+    pub path: String,
+    /// The number of the request, from 1, counted since the script was given.
+    pub at: u64,
+    /// What happens, in order.
+    pub actions: Vec<Action>,
+}
+
+fn lists() -> String {
+    "/v1/subscriptions".to_owned()
+}
+
+/// The account's objects.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) generator: Generator,
+    pub(crate) subscriptions: Collection,
+    pub(crate) sessions: Collection,
+    pub(crate) events: Collection,
+    /// New objects take their ids from the far end of the generator's indexes.
+    next_index: u32,
+}
+
+impl Account {
+    pub(crate) fn new(generator: Generator) -> Self {
+        Self {
+            generator,
+            subscriptions: Collection::new(Kind::Subscription),
+            sessions: Collection::new(Kind::Session),
+            events: Collection::new(Kind::Event),
+            next_index: u32::MAX,
+        }
+    }
+
+    /// Does it, as of `now`, and gives back the object as it is then (`null` if it is gone).
+    pub(crate) fn apply(&mut self, action: Action, now: i64) -> Result<Value, String> {
+        match action {
+            Action::PutSubscription(change) => self.put_subscription(change, now, true),
+            Action::PatchSubscription(change) => self.put_subscription(change, now, false),
+            Action::PutSession(change) => self.put_session(change, now, true),
+            Action::PatchSession(change) => self.put_session(change, now, false),
+            Action::PutEvent(event) => self.put_event(event, now),
+            Action::DeleteSubscription(id) => {
+                let found = self.subscriptions.delete(&self.generator, &id);
+                if found { Ok(Value::Null) } else { Err(format!("no subscription {id}")) }
+            }
+            Action::DeleteSession(id) => {
+                let found = self.sessions.delete(&self.generator, &id);
+                if found { Ok(Value::Null) } else { Err(format!("no session {id}")) }
+            }
+        }
+    }
+
+    fn put_subscription(
+        &mut self,
+        change: SubscriptionChange,
+        now: i64,
+        fresh: bool,
+    ) -> Result<Value, String> {
+        let existing = change.id.as_deref().and_then(|id| self.subscriptions.copy(&self.generator, id));
+        let mut stored = match existing {
+            Some(stored) if !fresh => stored,
+            None if !fresh => return Err(format!("no subscription {}", change.id.unwrap_or_default())),
+            existing => {
+                let created = existing.and_then(|stored| stored.object["created"].as_i64());
+                self.blank_subscription(change.created.or(created).unwrap_or(now))
+            }
+        };
+        let was_canceled = !fresh && stored.object["status"] == "canceled";
+        let silent = change.silent;
+        change_subscription(&mut stored, change, now);
+        let object = stored.object.clone();
+        let new = self.subscriptions.put(&self.generator, stored)?;
+        if !silent {
+            let kind = match object["status"].as_str() {
+                _ if new => "customer.subscription.created",
+                Some("canceled") if !was_canceled => "customer.subscription.deleted",
+                _ => "customer.subscription.updated",
+            };
+            let event = EventInput { kind: kind.into(), object: object.clone(), created: None, id: None };
+            self.put_event(event, now)?;
+        }
+        Ok(object)
+    }
+
+    fn blank_subscription(&mut self, created: i64) -> Stored {
+        let index = self.take_index();
+        let generator = &self.generator;
+        let facts = SubscriptionFacts {
+            id: generator.id(IdKind::Subscription, index),
+            customer: generator.id(IdKind::Customer, index),
+            status: "active",
+            price: PRICES[0].id,
+            quantity: 1,
+            cancel_at_period_end: false,
+            trial_end: None,
+            current_period_start: created,
+            current_period_end: created + MONTH,
+            created,
+            ..generator.facts(index)
+        };
+        let mut json = Vec::new();
+        render::subscription(&mut json, generator, index, &facts);
+        Stored::new(serde_json::from_slice(&json).expect("the template is JSON"))
+    }
+
+    fn put_session(&mut self, change: SessionChange, now: i64, fresh: bool) -> Result<Value, String> {
+        let existing = change.id.as_deref().and_then(|id| self.sessions.copy(&self.generator, id));
+        let mut object = match existing {
+            Some(stored) if !fresh => stored.object,
+            None if !fresh => return Err(format!("no session {}", change.id.unwrap_or_default())),
+            existing => {
+                let created = existing.and_then(|stored| stored.object["created"].as_i64());
+                self.blank_session(change.created.or(created).unwrap_or(now))
+            }
+        };
+        if let Some(status) = change.status {
+            if status != "complete" {
+                for field in ["subscription", "customer", "invoice"] {
+                    object[field] = Value::Null;
+                }
+                object["payment_status"] = json!("unpaid");
+            }
+            object["status"] = json!(status);
+        }
+        for (field, value) in [
+            ("id", change.id),
+            ("subscription", change.subscription),
+            ("customer", change.customer),
+            ("client_reference_id", change.organization_id.clone()),
+        ] {
+            if let Some(value) = value {
+                object[field] = json!(value);
+            }
+        }
+        if let Some(id) = change.organization_id {
+            object["metadata"]["organization_id"] = json!(id);
+        }
+        if let Some(over) = change.object {
+            merge(&mut object, over);
+        }
+        let new = self.sessions.put(&self.generator, Stored::new(object.clone()))?;
+        if new && object["status"] == "complete" {
+            let kind = "checkout.session.completed".into();
+            self.put_event(EventInput { kind, object: object.clone(), created: None, id: None }, now)?;
+        }
+        Ok(object)
+    }
+
+    fn blank_session(&mut self, created: i64) -> Value {
+        let index = self.take_index();
+        let facts = self.generator.facts(index);
+        let mut json = Vec::new();
+        render::session(&mut json, &self.generator, index, &facts);
+        let mut object: Value = serde_json::from_slice(&json).expect("the template is JSON");
+        object["created"] = json!(created);
+        object["expires_at"] = json!(created + 86_400);
+        object
+    }
+
+    fn put_event(&mut self, event: EventInput, now: i64) -> Result<Value, String> {
+        let id = match event.id {
+            Some(id) => id,
+            None => {
+                let index = self.take_index();
+                self.generator.id(IdKind::Event, index)
+            }
+        };
+        let object = json!({
+            "id": id,
+            "object": "event",
+            "api_version": crate::API_VERSION,
+            "created": event.created.unwrap_or(now),
+            "data": { "object": event.object },
+            "livemode": self.generator.is_livemode(),
+            "pending_webhooks": 0,
+            "request": { "id": null, "idempotency_key": null },
+            "type": event.kind,
+        });
+        self.events.put(&self.generator, Stored::new(object.clone()))?;
+        Ok(object)
+    }
+
+    fn take_index(&mut self) -> u32 {
+        let index = self.next_index;
+        self.next_index -= 1;
+        index
+    }
+}
+
+fn change_subscription(stored: &mut Stored, change: SubscriptionChange, now: i64) {
+    let object = &mut stored.object;
+    for (field, value) in [
+        ("id", change.id.map(Value::from)),
+        ("customer", change.customer.map(Value::from)),
+        ("metadata", change.metadata.map(Value::from)),
+        ("cancel_at_period_end", change.cancel_at_period_end.map(Value::from)),
+        ("trial_end", change.trial_end.map(Value::from)),
+        ("created", change.created.map(Value::from)),
+        ("livemode", change.livemode.map(Value::from)),
+    ] {
+        if let Some(value) = value {
+            object[field] = value;
+        }
+    }
+    if let Some(id) = change.organization_id {
+        object["metadata"]["organization_id"] = json!(id);
+    }
+    if change.trial_end.is_some() && object["trial_start"].is_null() {
+        object["trial_start"] = object["created"].clone();
+    }
+    if let Some(status) = change.status {
+        if status == "canceled" && object["ended_at"].is_null() {
+            object["canceled_at"] = json!(now);
+            object["ended_at"] = json!(now);
+        }
+        object["status"] = json!(status);
+    }
+    let id = object["id"].clone();
+    if let (Some(items), Some(first)) = (change.items, stored.items.first().cloned()) {
+        let copy = |(place, item): (usize, ItemChange)| {
+            let mut copy = first.clone();
+            if place > 0 {
+                let id = first["id"].as_str().unwrap_or("si_");
+                copy["id"] =
+                    json!(format!("{}{place:02}", id.get(..id.len().saturating_sub(2)).unwrap_or(id)));
+            }
+            change_item(&mut copy, &item);
+            copy
+        };
+        stored.items = items.into_iter().enumerate().map(copy).collect();
+    }
+    let of_every_item = ItemChange {
+        current_period_start: change.current_period_start,
+        current_period_end: change.current_period_end,
+        ..ItemChange::default()
+    };
+    for item in &mut stored.items {
+        item["subscription"] = id.clone();
+        change_item(item, &of_every_item);
+    }
+    if let Some(first) = stored.items.first_mut() {
+        change_item(
+            first,
+            &ItemChange { price: change.price, quantity: change.quantity, ..ItemChange::default() },
+        );
+    }
+    let shown = &stored.items[..stored.items.len().min(ITEMS_SHOWN)];
+    object["items"]["data"] = json!(shown);
+    object["items"]["has_more"] = json!(shown.len() < stored.items.len());
+    object["items"]["url"] =
+        json!(format!("/v1/subscription_items?subscription={}", id.as_str().unwrap_or_default()));
+    if let Some(over) = change.object {
+        merge(object, over);
+    }
+    if let Some(fields) = object.as_object_mut() {
+        fields.retain(|field, _| !change.remove.contains(field));
+    }
+}
+
+fn change_item(item: &mut Value, change: &ItemChange) {
+    for (field, value) in [
+        ("quantity", change.quantity.map(Value::from)),
+        ("current_period_start", change.current_period_start.map(Value::from)),
+        ("current_period_end", change.current_period_end.map(Value::from)),
+    ] {
+        if let Some(value) = value {
+            item[field] = value;
+        }
+    }
+    if let Some(id) = &change.price {
+        let livemode = item["price"]["livemode"].as_bool().unwrap_or(false);
+        item["price"] = price_object(id, livemode);
+    }
+}
+
+/// The price of that id; one that is not on the list looks like the first one, but says nothing of a tier.
+fn price_object(id: &str, livemode: bool) -> Value {
+    let parse = |json: &[u8]| -> Value { serde_json::from_slice(json).expect("the price template is JSON") };
+    if let Some(json) = render::price(id, livemode) {
+        return parse(json);
+    }
+    let mut object = render::price(PRICES[0].id, livemode).map_or(Value::Null, parse);
+    object["id"] = json!(id);
+    object["lookup_key"] = Value::Null;
+    object["metadata"] = json!({});
+    object
+}
+
+/// Lays `over` upon `object`: objects into objects, everything else in the place of what was there.
+fn merge(object: &mut Value, over: Value) {
+    match (object, over) {
+        (Value::Object(fields), Value::Object(over)) => {
+            for (field, value) in over {
+                merge(fields.entry(field).or_insert(Value::Null), value);
+            }
+        }
+        (object, over) => *object = over,
+    }
+}

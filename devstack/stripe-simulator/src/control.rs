@@ -1,0 +1,187 @@
+//! The control endpoint, `/_control`: JSON in, JSON out, for tests that speak HTTP.
+
+use crate::change::{Action, EventInput, Script, SessionChange, SubscriptionChange};
+use crate::faults::{Fault, RateLimit};
+use crate::generator::{Generator, Spread, SubscriptionFacts};
+use crate::state::State as Simulated;
+use crate::stats::Stats;
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+type Shared = State<Arc<Simulated>>;
+
+/// A mistake of the caller: 400 with a sentence.
+struct Mistake(String);
+
+impl IntoResponse for Mistake {
+    fn into_response(self) -> Response {
+        (StatusCode::BAD_REQUEST, Json(json!({ "error": self.0 }))).into_response()
+    }
+}
+
+type Outcome = Result<Json<Value>, Mistake>;
+
+/// The routes below `/_control`.
+pub(crate) fn router(state: Arc<Simulated>) -> Router {
+    Router::new()
+        .route("/_control/health", get(async || Json(json!({ "ok": true }))))
+        .route("/_control/facts", get(facts))
+        .route("/_control/subscriptions", post(put_subscription).put(put_subscription))
+        .route(
+            "/_control/subscriptions/{id}",
+            get(read_subscription).patch(patch_subscription).delete(delete_subscription),
+        )
+        .route("/_control/sessions", post(put_session).put(put_session))
+        .route("/_control/sessions/{id}", axum::routing::patch(patch_session).delete(delete_session))
+        .route("/_control/events", post(put_event))
+        .route("/_control/scripts", post(add_script).delete(clear_scripts))
+        .route("/_control/faults", get(list_faults).post(add_fault).delete(clear_faults))
+        .route("/_control/rate_limit", put(set_rate_limit).delete(clear_rate_limit))
+        .route("/_control/missing_permissions", put(set_missing_permissions))
+        .route("/_control/stats", get(stats).delete(reset_stats))
+        .route("/_control/log", get(log))
+        .route("/_control/reset", post(reset))
+        .layer(DefaultBodyLimit::max(64 << 20))
+        .with_state(state)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Span {
+    #[serde(default)]
+    from: u32,
+    #[serde(default = "a_page")]
+    count: u32,
+}
+
+fn a_page() -> u32 {
+    100
+}
+
+async fn facts(State(state): Shared, Query(span): Query<Span>) -> Json<Vec<SubscriptionFacts>> {
+    let generator = state.generator();
+    let end = span.from.saturating_add(span.count).min(generator.len());
+    Json((span.from..end).map(|index| generator.facts(index)).collect())
+}
+
+fn outcome(result: Result<Value, String>) -> Outcome {
+    result.map(Json).map_err(Mistake)
+}
+
+async fn put_subscription(State(state): Shared, Json(change): Json<SubscriptionChange>) -> Outcome {
+    outcome(state.apply(Action::PutSubscription(change)))
+}
+
+async fn patch_subscription(
+    State(state): Shared,
+    Path(id): Path<String>,
+    Json(change): Json<SubscriptionChange>,
+) -> Outcome {
+    outcome(state.apply(Action::PatchSubscription(SubscriptionChange { id: Some(id), ..change })))
+}
+
+async fn read_subscription(State(state): Shared, Path(id): Path<String>) -> Outcome {
+    outcome(state.subscription(&id).ok_or(format!("no subscription {id}")))
+}
+
+async fn delete_subscription(State(state): Shared, Path(id): Path<String>) -> Outcome {
+    outcome(state.apply(Action::DeleteSubscription(id)))
+}
+
+async fn put_session(State(state): Shared, Json(change): Json<SessionChange>) -> Outcome {
+    outcome(state.apply(Action::PutSession(change)))
+}
+
+async fn patch_session(
+    State(state): Shared,
+    Path(id): Path<String>,
+    Json(change): Json<SessionChange>,
+) -> Outcome {
+    outcome(state.apply(Action::PatchSession(SessionChange { id: Some(id), ..change })))
+}
+
+async fn delete_session(State(state): Shared, Path(id): Path<String>) -> Outcome {
+    outcome(state.apply(Action::DeleteSession(id)))
+}
+
+async fn put_event(State(state): Shared, Json(event): Json<EventInput>) -> Outcome {
+    outcome(state.apply(Action::PutEvent(event)))
+}
+
+async fn add_script(State(state): Shared, Json(script): Json<Script>) -> StatusCode {
+    state.add_script(script);
+    StatusCode::NO_CONTENT
+}
+
+async fn clear_scripts(State(state): Shared) -> StatusCode {
+    state.clear_scripts();
+    StatusCode::NO_CONTENT
+}
+
+async fn list_faults(State(state): Shared) -> Json<Vec<Fault>> {
+    Json(state.faults())
+}
+
+async fn add_fault(State(state): Shared, Json(fault): Json<Fault>) -> StatusCode {
+    state.add_fault(fault);
+    StatusCode::NO_CONTENT
+}
+
+async fn clear_faults(State(state): Shared) -> StatusCode {
+    state.clear_faults();
+    StatusCode::NO_CONTENT
+}
+
+async fn set_rate_limit(State(state): Shared, Json(limit): Json<RateLimit>) -> StatusCode {
+    state.set_rate_limit(Some(limit));
+    StatusCode::NO_CONTENT
+}
+
+async fn clear_rate_limit(State(state): Shared) -> StatusCode {
+    state.set_rate_limit(None);
+    StatusCode::NO_CONTENT
+}
+
+async fn set_missing_permissions(State(state): Shared, Json(permissions): Json<Vec<String>>) -> StatusCode {
+    state.set_missing_permissions(permissions);
+    StatusCode::NO_CONTENT
+}
+
+async fn stats(State(state): Shared) -> Json<Stats> {
+    Json(state.with_stats(|stats| stats.clone()))
+}
+
+async fn reset_stats(State(state): Shared) -> StatusCode {
+    state.with_stats(Stats::reset);
+    StatusCode::NO_CONTENT
+}
+
+async fn log(State(state): Shared) -> Json<Vec<String>> {
+    Json(state.with_stats(|stats| stats.log.clone()))
+}
+
+/// What is not given stays as it is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reset {
+    seed: Option<u64>,
+    subscriptions: Option<u32>,
+    spread: Option<Spread>,
+}
+
+async fn reset(State(state): Shared, Json(reset): Json<Reset>) -> StatusCode {
+    let old = state.generator();
+    let generator = Generator::new(
+        reset.seed.unwrap_or_else(|| old.seed()),
+        reset.subscriptions.unwrap_or_else(|| old.len()),
+    );
+    let spread = reset.spread.unwrap_or_else(|| old.spread_of_created());
+    state.reset(generator.at(state.now()).spread(spread).livemode(old.is_livemode()));
+    StatusCode::NO_CONTENT
+}
