@@ -202,11 +202,20 @@ impl Account {
     }
 
     fn blank_subscription(&mut self, created: i64) -> Stored {
+        let (index, facts) = self.blank(created);
+        let mut json = Vec::new();
+        render::subscription(&mut json, &self.generator, index, &facts);
+        Stored::new(serde_json::from_slice(&json).expect("the template is JSON"))
+    }
+
+    /// What a new subscription is like before anything is said about it, and the index that its ids come from.
+    fn blank(&mut self, created: i64) -> (u32, SubscriptionFacts) {
         let index = self.take_index();
         let generator = &self.generator;
         let facts = SubscriptionFacts {
             id: generator.id(IdKind::Subscription, index),
             customer: generator.id(IdKind::Customer, index),
+            organization_id: generator.organization_id(index),
             status: "active",
             price: PRICES[0].id,
             quantity: 1,
@@ -215,11 +224,9 @@ impl Account {
             current_period_start: created,
             current_period_end: created + MONTH,
             created,
-            ..generator.facts(index)
+            livemode: generator.is_livemode(),
         };
-        let mut json = Vec::new();
-        render::subscription(&mut json, generator, index, &facts);
-        Stored::new(serde_json::from_slice(&json).expect("the template is JSON"))
+        (index, facts)
     }
 
     fn put_session(&mut self, change: SessionChange, now: i64, fresh: bool) -> Result<Value, String> {
@@ -266,8 +273,7 @@ impl Account {
     }
 
     fn blank_session(&mut self, created: i64) -> Value {
-        let index = self.take_index();
-        let facts = self.generator.facts(index);
+        let (index, facts) = self.blank(created);
         let mut json = Vec::new();
         render::session(&mut json, &self.generator, index, &facts);
         let mut object: Value = serde_json::from_slice(&json).expect("the template is JSON");

@@ -297,7 +297,7 @@ impl Generator {
         }
     }
 
-    fn organization_id(&self, index: u32) -> String {
+    pub(crate) fn organization_id(&self, index: u32) -> String {
         use std::fmt::Write as _;
         // A random (version 4) UUID as in RFC 9562.
         let bits = (u128::from(self.draw(index, 8)) << 64) | u128::from(self.draw(index, 9));
