@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::Instant;
 
-/// What happens to an answer.
+/// What happens to an answer; in JSON `"cut"`, or with details `{"status": {"status": 503}}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FaultKind {
     /// An HTTP status with Stripe's error body; 429 is a rate limit.
     Status {
@@ -50,9 +50,9 @@ pub enum FaultKind {
 
 /// A fault, and which requests it meets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fault {
     /// What happens.
-    #[serde(flatten)]
     pub kind: FaultKind,
     /// Requests whose path begins with this; all by default.
     #[serde(default = "every_path")]

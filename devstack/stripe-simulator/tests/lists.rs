@@ -114,7 +114,7 @@ fn customer_and_price_filter() {
     let generator = stripe.simulator.generator();
     let facts = generator.facts(123);
     let by_customer = stripe.get(&format!("/v1/subscriptions?status=all&customer={}", facts.customer));
-    assert_eq!(by_customer.ids(), [facts.id.clone()]);
+    assert_eq!(by_customer.ids(), std::slice::from_ref(&facts.id));
     let priced = stripe.scan(&format!("/v1/subscriptions?status=all&limit=100&price={}", PRICES[2].id));
     assert_eq!(priced.len(), generator.all().filter(|facts| facts.price == PRICES[2].id).count());
 
@@ -193,7 +193,10 @@ fn test_clock_subscriptions_are_in_no_list_but_their_own() {
     let put = stripe.simulator.put_subscription(SubscriptionChange { object, ..Default::default() });
     let id = text(&put.expect("a new one")["id"]);
     assert!(stripe.get("/v1/subscriptions?status=all").ids().is_empty());
-    assert_eq!(stripe.get("/v1/subscriptions?status=all&test_clock=clock_1").ids(), [id.clone()]);
+    assert_eq!(
+        stripe.get("/v1/subscriptions?status=all&test_clock=clock_1").ids(),
+        std::slice::from_ref(&id)
+    );
     assert_eq!(stripe.get(&format!("/v1/subscriptions/{id}")).status, 200);
 }
 
