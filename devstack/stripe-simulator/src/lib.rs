@@ -25,11 +25,13 @@
 //!
 //! It listens on 127.0.0.1 only: the control endpoint asks nobody who they are.
 
+mod account;
 mod api;
 mod change;
 mod control;
 mod error;
 mod faults;
+mod filter;
 mod generator;
 mod prices;
 mod query;

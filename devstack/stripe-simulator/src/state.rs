@@ -1,6 +1,7 @@
 //! Everything that the simulator knows, and what can be done to it from outside.
 
-use crate::change::{Account, Action, Script};
+use crate::account::Account;
+use crate::change::{Action, Script};
 use crate::faults::{Bucket, Fault, FaultKind, RateLimit, take};
 use crate::generator::{Generator, Spread};
 use crate::stats::Stats;
