@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use regex::Regex;
+use fancy_regex::Regex;
 use serde::Deserialize;
 
 /// One function: its source below `api/`, and the binary that Cargo makes of it.
@@ -178,7 +178,7 @@ impl Configuration {
 
     /// The headers that go with every answer to `path`; a later rule wins.
     pub fn headers_for(&self, path: &str) -> impl Iterator<Item = (&str, &str)> {
-        let rules = self.headers.iter().filter(move |rule| rule.source.is_match(path));
+        let rules = self.headers.iter().filter(move |rule| rule.source.is_match(path).unwrap_or(false));
         rules.flat_map(|rule| rule.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))
     }
 }
@@ -246,12 +246,14 @@ mod tests {
         let text = r#"{"headers": [
             {"source": "/(.*)", "headers": [{"key": "x-everywhere", "value": "1"}]},
             {"source": "/assets/:path*", "headers": [{"key": "x-assets", "value": "1"}]},
+            {"source": "/((?!api/).*)", "headers": [{"key": "x-page", "value": "1"}]},
             {"source": "/openapi.json", "headers": [{"key": "x-openapi", "value": "1"}]}]}"#;
         let configuration = Configuration::parse(text, Path::new("/")).expect("valid");
         let names = |path| configuration.headers_for(path).map(|(name, _)| name).collect::<Vec<_>>();
-        assert_eq!(names("/assets/a/b.js"), ["x-everywhere", "x-assets"]);
-        assert_eq!(names("/openapi.json"), ["x-everywhere", "x-openapi"]);
-        assert_eq!(names("/openapi-json"), ["x-everywhere"]);
+        assert_eq!(names("/assets/a/b.js"), ["x-everywhere", "x-assets", "x-page"]);
+        assert_eq!(names("/openapi.json"), ["x-everywhere", "x-page", "x-openapi"]);
+        assert_eq!(names("/openapi-json"), ["x-everywhere", "x-page"]);
+        assert_eq!(names("/api/health"), ["x-everywhere"]);
     }
 
     #[test]
