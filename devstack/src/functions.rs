@@ -197,7 +197,8 @@ impl Function {
         let mut failure = None;
         // Between asking for a free port and using it another program may take it: then the next one is tried.
         for _ in 0..3 {
-            match self.start_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?).await {
+            let address = free_address()?;
+            match self.start_on(address).await {
                 Ok(running) => return Ok(running),
                 Err(error) => failure = Some(error),
             }
@@ -247,6 +248,11 @@ impl Function {
     fn recorder(&self, stream: &'static str) -> Recorder {
         Recorder { name: self.source.binary.clone(), stream, log: self.log.clone(), verbose: self.verbose }
     }
+}
+
+/// An address that was free a moment ago: the listener that found it is closed again on return.
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
 /// Says that a function ended although nobody stopped it.
