@@ -5,13 +5,14 @@ create schema if not exists billing_ops;
 revoke all on schema billing_ops from public;
 grant usage on schema billing_ops to authenticated, service_role;
 
-create function billing_ops.replace_column_checks(p_table regclass, p_column text, p_name text, p_check text)
+create function billing_ops.replace_column_checks(p_table regclass, p_column text, p_values text[])
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
   v_constraint name;
+  v_odd text[];
 begin
   for v_constraint in
     select c.conname from pg_catalog.pg_constraint c
@@ -21,22 +22,97 @@ begin
   loop
     execute pg_catalog.format('alter table %s drop constraint %I', p_table, v_constraint);
   end loop;
-  execute pg_catalog.format('alter table %s add constraint %I check (%s) not valid', p_table, p_name, p_check);
-  begin
-    execute pg_catalog.format('alter table %s validate constraint %I', p_table, p_name);
-  exception when check_violation then
-    raise warning '% has rows that % would refuse; they stay as they are, new ones are checked', p_table, p_name;
-  end;
+  -- An enum's values can't be used in the transaction that adds them, and every new word would need another one.
+  if exists (
+    select 1 from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
+    where a.attrelid = p_table and a.attname = p_column and not a.attisdropped and t.typtype = 'e'
+  ) then
+    execute pg_catalog.format('alter table %s alter column %I type text using %2$I::text', p_table, p_column);
+  end if;
+  execute pg_catalog.format('select array_agg(distinct %I) from %s where %1$I <> all ($1)', p_column, p_table)
+  into v_odd using p_values;
+  if v_odd is not null then
+    raise warning '%.% holds %: allowed from now on too, as a row that breaks a CHECK could not be updated any more',
+      p_table, p_column, v_odd;
+  end if;
+  execute pg_catalog.format('alter table %s add constraint %I check (%I = any (%L::text[]))', p_table,
+    (select relname from pg_catalog.pg_class where oid = p_table) || '_' || p_column || '_check',
+    p_column, p_values || v_odd);
 end
 $$;
-comment on function billing_ops.replace_column_checks(regclass, text, text, text) is
-  'Migrations only: replaces every CHECK on one column by a wider one, keeping rows that even that one would refuse.';
-revoke all on function billing_ops.replace_column_checks(regclass, text, text, text) from public, anon, authenticated;
+comment on function billing_ops.replace_column_checks(regclass, text, text[]) is
+  'Migrations only: replaces every CHECK on one column by one that allows the given words and those that rows have already.';
+revoke all on function billing_ops.replace_column_checks(regclass, text, text[]) from public, anon, authenticated;
+
+create function billing_ops.drop_full_uniques(p_table regclass, p_columns text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_index record;
+begin
+  for v_index in
+    select i.indexrelid::regclass as name, c.conname
+    from pg_catalog.pg_index i
+    left join pg_catalog.pg_constraint c on c.conindid = i.indexrelid and c.conrelid = p_table and c.contype = 'u'
+    where i.indrelid = p_table and i.indisunique and not i.indisprimary and i.indpred is null
+      and (select array_agg(a.attname::text order by a.attname) from pg_catalog.pg_attribute a
+           where a.attrelid = p_table and a.attnum = any (i.indkey)) = p_columns
+  loop
+    if v_index.conname is not null then
+      execute pg_catalog.format('alter table %s drop constraint %I', p_table, v_index.conname);
+    else
+      execute pg_catalog.format('drop index %s', v_index.name);
+    end if;
+  end loop;
+end
+$$;
+comment on function billing_ops.drop_full_uniques(regclass, text[]) is
+  'Migrations only: drops unique constraints on exactly these columns (in alphabetical order) that have no predicate. The partial
+  index that takes their place forbids less.';
+revoke all on function billing_ops.drop_full_uniques(regclass, text[]) from public, anon, authenticated;
 
 -- People ---------------------------------------------------------------------------------------------------------
 
-alter table public.users add column if not exists role text not null default 'member';
+create function billing_ops.guard_user_role()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_allowed text := 'member';
+begin
+  if tg_op = 'UPDATE' then
+    v_allowed := old.role;
+  end if;
+  if current_user in ('anon', 'authenticated') and new.role is distinct from v_allowed then
+    raise exception 'nobody makes themselves an admin' using errcode = 'insufficient_privilege';
+  end if;
+  return new;
+end
+$$;
+comment on function billing_ops.guard_user_role() is
+  'Keeps people from writing users.role with their own token. On tables that had no such column only: an app that lets people
+  edit their own row never meant to let them choose a role.';
+revoke all on function billing_ops.guard_user_role() from public, anon, authenticated;
+
+do $$
+begin
+  if not exists (
+    select 1 from pg_catalog.pg_attribute
+    where attrelid = 'public.users'::regclass and attname = 'role' and not attisdropped
+  ) then
+    alter table public.users add column role text not null default 'member';
+    comment on column public.users.role is 'owner, admin or member. owner and admin may read billing operations.';
+    create trigger users_role_guard before insert or update on public.users
+      for each row execute function billing_ops.guard_user_role();
+    comment on trigger users_role_guard on public.users is 'People may edit their own row in many apps: not this column.';
+  end if;
+end
+$$;
 create index if not exists organization_members_user_id_idx on public.organization_members (user_id);
+comment on index public.organization_members_user_id_idx is 'Is this caller an admin anywhere?';
 
 -- Runs -----------------------------------------------------------------------------------------------------------
 
@@ -68,12 +144,17 @@ alter table public.reconciliation_logs
   add column if not exists triggered_by_user uuid;
 alter table public.reconciliation_logs alter column status set default 'running';
 
+comment on table public.reconciliation_logs is 'Reconcile runs: one row for each attempt.';
+comment on column public.reconciliation_logs.id is 'The attempt''s id: reconciliation_log_id in answers.';
 comment on column public.reconciliation_logs.run_key is
   'Idempotency key: scheduled_YYYY-MM-DD_HH, manual_YYYY-MM-DD_HH:MM or request_<uuid>, in UTC.';
 comment on column public.reconciliation_logs.run_type is 'scheduled, manual, webhook_failure or request.';
 comment on column public.reconciliation_logs.status is
   'running, success (all was looked at, nothing failed), partial (time budget, or some items failed) or error.';
 comment on column public.reconciliation_logs.lookback_hours is 'How far back completed checkout sessions are searched.';
+comment on column public.reconciliation_logs.started_at is 'When this attempt started.';
+comment on column public.reconciliation_logs.finished_at is 'When it ended, however it ended; null while it runs.';
+comment on column public.reconciliation_logs.created_at is 'When the row was written.';
 comment on column public.reconciliation_logs.attempt is 'Counts from 1 within a run_key; each attempt is a row of its own.';
 comment on column public.reconciliation_logs.heartbeat_at is 'When the attempt last said that it lives.';
 comment on column public.reconciliation_logs.lease_expires_at is
@@ -96,8 +177,23 @@ comment on column public.reconciliation_logs.result is 'What the caller was answ
 comment on column public.reconciliation_logs.triggered_by is 'cron, secret or admin.';
 comment on column public.reconciliation_logs.triggered_by_user is 'The admin, where one pressed Reconcile Now.';
 
+select billing_ops.replace_column_checks('public.reconciliation_logs', 'status',
+  array['running', 'success', 'partial', 'error']);
+select billing_ops.replace_column_checks('public.reconciliation_logs', 'run_type',
+  array['scheduled', 'manual', 'webhook_failure', 'request']);
+-- A key has one running attempt, and as many that ended as it takes.
+select billing_ops.drop_full_uniques('public.reconciliation_logs', array['run_key']);
+select billing_ops.drop_full_uniques('public.reconciliation_logs', array['run_key', 'status']);
+
 update public.reconciliation_logs set run_key = 'legacy_' || id::text where run_key is null;
-alter table public.reconciliation_logs alter column run_key set not null;
+update public.reconciliation_logs set created_at = coalesce(started_at, now()) where created_at is null;
+update public.reconciliation_logs set started_at = created_at where started_at is null;
+alter table public.reconciliation_logs
+  alter column run_key set not null,
+  alter column created_at set default now(),
+  alter column created_at set not null,
+  alter column started_at set default now(),
+  alter column started_at set not null;
 
 -- Only the newest of several rows that claim to run can be running; the others are leftovers of dead processes.
 update public.reconciliation_logs r
@@ -117,13 +213,14 @@ from (
 ) numbered
 where numbered.id = r.id and r.attempt <> numbered.attempt;
 
-select billing_ops.replace_column_checks('public.reconciliation_logs', 'status', 'reconciliation_logs_status_check',
-  $$status in ('running', 'success', 'partial', 'error')$$);
-select billing_ops.replace_column_checks('public.reconciliation_logs', 'run_type', 'reconciliation_logs_run_type_check',
-  $$run_type in ('scheduled', 'manual', 'webhook_failure', 'request')$$);
+-- "Newest first" puts nulls before everything: an ended run without an end would pass for the latest for ever.
+update public.reconciliation_logs set finished_at = started_at
+where finished_at is null and status in ('success', 'partial', 'error');
 
 create unique index if not exists reconciliation_logs_one_running_per_key
   on public.reconciliation_logs (run_key) where status = 'running';
+comment on index public.reconciliation_logs_one_running_per_key is
+  'Idempotency: a second caller with the same key finds the running row instead of starting another.';
 create unique index reconciliation_logs_one_running
   on public.reconciliation_logs ((true)) where status = 'running';
 comment on index public.reconciliation_logs_one_running is 'Two scans never overlap: one running row, whatever its key.';
@@ -139,6 +236,8 @@ comment on index public.reconciliation_logs_finished is 'The monitor''s facts: l
 
 alter table public.billing_alerts
   add column if not exists alert_key text,
+  add column if not exists alert_type text not null default 'unknown',
+  add column if not exists severity text not null default 'warning',
   add column if not exists message text not null default '',
   add column if not exists metadata jsonb default '{}'::jsonb,
   add column if not exists resolved boolean default false,
@@ -152,16 +251,33 @@ alter table public.billing_alerts
   add column if not exists resolution_note text,
   add column if not exists previous_alert_id uuid references public.billing_alerts (id) on delete set null;
 
+comment on table public.billing_alerts is 'Alarms about billing: one row for each episode of a condition.';
+comment on column public.billing_alerts.id is 'The episode''s id.';
 comment on column public.billing_alerts.alert_key is
   'Dedup key: names the condition and nothing else. Severity is never part of it.';
 comment on column public.billing_alerts.alert_type is 'The kind of condition, for filters.';
 comment on column public.billing_alerts.severity is 'critical, high, warning or info. It only rises while the alert is open.';
+comment on column public.billing_alerts.message is 'What is wrong, in a sentence; as of last_seen_at.';
+comment on column public.billing_alerts.metadata is 'Numbers and samples behind the message. Never a secret.';
+comment on column public.billing_alerts.resolved is 'False while the alert is open.';
+comment on column public.billing_alerts.resolved_at is 'When it was resolved.';
+comment on column public.billing_alerts.resolved_by is 'The person who resolved it; null where the condition cleared.';
+comment on column public.billing_alerts.created_at is 'When the row was written: the order of the list.';
 comment on column public.billing_alerts.occurrences is 'How often the condition was seen in this episode.';
 comment on column public.billing_alerts.first_seen_at is 'When this episode began.';
 comment on column public.billing_alerts.last_seen_at is 'When the condition was last seen to hold.';
 comment on column public.billing_alerts.resolution is 'manual (by a person) or auto (the condition cleared).';
 comment on column public.billing_alerts.resolution_note is 'What the person wrote, or why it was resolved by itself.';
 comment on column public.billing_alerts.previous_alert_id is 'The episode before this one, of the same alert_key.';
+
+select billing_ops.replace_column_checks('public.billing_alerts', 'severity',
+  array['critical', 'high', 'warning', 'info']);
+select billing_ops.replace_column_checks('public.billing_alerts', 'resolution', array['manual', 'auto']);
+-- A condition has one open episode, and as many that ended as it takes.
+select billing_ops.drop_full_uniques('public.billing_alerts', array['alert_key']);
+select billing_ops.drop_full_uniques('public.billing_alerts', array['alert_key', 'resolved']);
+
+update public.billing_alerts set created_at = coalesce(resolved_at, now()) where created_at is null;
 
 update public.billing_alerts
 set alert_key = case
@@ -191,6 +307,8 @@ where resolved and resolution is null;
 
 alter table public.billing_alerts
   alter column alert_key set not null,
+  alter column created_at set default now(),
+  alter column created_at set not null,
   alter column resolved set default false,
   alter column resolved set not null,
   alter column metadata set default '{}'::jsonb,
@@ -200,13 +318,10 @@ alter table public.billing_alerts
   alter column last_seen_at set default now(),
   alter column last_seen_at set not null;
 
-select billing_ops.replace_column_checks('public.billing_alerts', 'severity', 'billing_alerts_severity_check',
-  $$severity in ('critical', 'high', 'warning', 'info')$$);
-select billing_ops.replace_column_checks('public.billing_alerts', 'resolution', 'billing_alerts_resolution_check',
-  $$resolution in ('manual', 'auto')$$);
-
 create unique index if not exists billing_alerts_one_open_per_key
   on public.billing_alerts (alert_key) where resolved = false;
+comment on index public.billing_alerts_one_open_per_key is
+  'Dedup: a condition has at most one unresolved alert, however many callers raise it at once.';
 create index billing_alerts_newest on public.billing_alerts (created_at desc, id desc);
 comment on index public.billing_alerts_newest is 'The list of all alerts, newest first, by keyset pages.';
 create index billing_alerts_open on public.billing_alerts (created_at desc, id desc) include (severity, alert_type)
@@ -238,6 +353,17 @@ alter table public.subscriptions
 
 comment on column public.subscriptions.status is
   'Stripe''s own word, one of eight (https://docs.stripe.com/api/subscriptions/object#subscription_object-status).';
+comment on column public.subscriptions.id is 'The row''s id, ours.';
+comment on column public.subscriptions.organization_id is 'Whose it is.';
+comment on column public.subscriptions.stripe_customer_id is 'Stripe''s cus_….';
+comment on column public.subscriptions.stripe_subscription_id is 'Stripe''s sub_…; null for a plan that Stripe does not know.';
+comment on column public.subscriptions.current_period_start is 'Start of the paid period: the latest of the items'' starts.';
+comment on column public.subscriptions.current_period_end is 'End of the paid period: the earliest of the items'' ends.';
+comment on column public.subscriptions.quantity is 'Seats of the first item.';
+comment on column public.subscriptions.cancel_at_period_end is 'It ends with the period.';
+comment on column public.subscriptions.trial_end is 'End of the trial, if there is one.';
+comment on column public.subscriptions.created_at is 'When the row was written.';
+comment on column public.subscriptions.updated_at is 'When the row last changed, by a trigger.';
 comment on column public.subscriptions.tier is 'What the customer may use. From PRICE_TIERS or metadata, never guessed.';
 comment on column public.subscriptions.stripe_price_id is 'The price of the first item.';
 comment on column public.subscriptions.livemode is 'Stripe''s live mode; null until it has been observed.';
@@ -246,12 +372,13 @@ comment on column public.subscriptions.stripe_observed_at is 'When a reconcile r
 comment on column public.subscriptions.row_version is
   'Rises with every change of the row, by a trigger; a repair applies only to the version that it was made for.';
 
-select billing_ops.replace_column_checks('public.subscriptions', 'status', 'subscriptions_status_check',
-  $$status in ('incomplete', 'incomplete_expired', 'trialing', 'active', 'past_due', 'canceled', 'unpaid', 'paused')$$);
+select billing_ops.replace_column_checks('public.subscriptions', 'status',
+  array['incomplete', 'incomplete_expired', 'trialing', 'active', 'past_due', 'canceled', 'unpaid', 'paused']);
 
+-- "if not exists": the name is also what Postgres calls the constraint of a column declared as unique.
 do $$
 begin
-  create unique index subscriptions_stripe_subscription_id_key
+  create unique index if not exists subscriptions_stripe_subscription_id_key
     on public.subscriptions (stripe_subscription_id) where stripe_subscription_id is not null;
 exception when unique_violation then
   -- No row may be lost and none can be called the right one: lookups still need their index.
@@ -261,14 +388,14 @@ exception when unique_violation then
 end
 $$;
 comment on index public.subscriptions_stripe_subscription_id_key is 'One row for a Stripe subscription.';
-create index subscriptions_stripe_created_idx on public.subscriptions (stripe_created, id)
+create index if not exists subscriptions_stripe_created_idx on public.subscriptions (stripe_created, id)
   where stripe_subscription_id is not null;
 comment on index public.subscriptions_stripe_created_idx is
   'Rows of a scan''s window, and (as nulls sort last) those that no scan has placed yet.';
-create index subscriptions_stripe_customer_id_idx on public.subscriptions (stripe_customer_id)
+create index if not exists subscriptions_stripe_customer_id_idx on public.subscriptions (stripe_customer_id)
   where stripe_customer_id is not null;
 comment on index public.subscriptions_stripe_customer_id_idx is 'Whose customer a subscription without an organization is.';
-create index subscriptions_live_organization_idx on public.subscriptions (organization_id)
+create index if not exists subscriptions_live_organization_idx on public.subscriptions (organization_id)
   where status in ('trialing', 'active', 'past_due', 'unpaid', 'paused');
 comment on index public.subscriptions_live_organization_idx is 'Organizations with two live subscriptions.';
 create index if not exists subscriptions_organization_id_idx on public.subscriptions (organization_id);

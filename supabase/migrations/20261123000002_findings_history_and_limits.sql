@@ -20,6 +20,14 @@ create table public.reconciliation_findings (
 );
 comment on table public.reconciliation_findings is
   'What a run found to differ, and what was done about it. Rows of their own, so that a run with 50,000 findings stays small.';
+comment on column public.reconciliation_findings.id is 'Rises in the order in which findings were recorded.';
+comment on column public.reconciliation_findings.reconciliation_log_id is 'The attempt that found it.';
+comment on column public.reconciliation_findings.type is 'The drift class: status_mismatch, missing_in_database, …';
+comment on column public.reconciliation_findings.severity is 'critical, high, warning or info.';
+comment on column public.reconciliation_findings.stripe_subscription_id is 'Stripe''s sub_….';
+comment on column public.reconciliation_findings.stripe_customer_id is 'Stripe''s cus_….';
+comment on column public.reconciliation_findings.livemode is 'Stripe''s live mode.';
+comment on column public.reconciliation_findings.created_at is 'When it was recorded.';
 comment on column public.reconciliation_findings.finding_key is
   '<type>:<subject>. A batch that is sent again after a lost answer finds its own rows and changes nothing.';
 comment on column public.reconciliation_findings.organization_id is 'Not a foreign key: the finding outlives the organization.';
@@ -47,6 +55,12 @@ create table public.billing_alert_events (
 );
 comment on table public.billing_alert_events is
   'History of alerts, append only: raised, escalated (refreshed to a higher severity), resolved by whom and why.';
+comment on column public.billing_alert_events.id is 'Rises in the order of events.';
+comment on column public.billing_alert_events.alert_id is 'The alert that it happened to.';
+comment on column public.billing_alert_events.event is 'raised, escalated or resolved.';
+comment on column public.billing_alert_events.severity is 'The alert''s severity after the event.';
+comment on column public.billing_alert_events.reason is 'The message it was raised with, or the note it was resolved with.';
+comment on column public.billing_alert_events.created_at is 'When it happened.';
 comment on column public.billing_alert_events.actor is 'The person who did it; null for the system.';
 create index billing_alert_events_alert_id_idx on public.billing_alert_events (alert_id, id);
 comment on index public.billing_alert_events_alert_id_idx is 'The history of one alert.';
@@ -60,6 +74,9 @@ create table public.rate_limit_windows (
 );
 comment on table public.rate_limit_windows is
   'Calls by route and client address. A window of one minute begins with its first call; one row serves all instances.';
+comment on column public.rate_limit_windows.route is 'What was called: reconcile, monitor, alerts, …';
+comment on column public.rate_limit_windows.window_started_at is 'When the window began: its first call.';
+comment on column public.rate_limit_windows.hits is 'Calls in the window, up to the limit.';
 comment on column public.rate_limit_windows.client is 'An IPv4 address, or the /64 of an IPv6 address.';
 create index rate_limit_windows_age on public.rate_limit_windows (window_started_at);
 comment on index public.rate_limit_windows_age is 'What retention deletes.';
