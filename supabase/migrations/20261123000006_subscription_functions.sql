@@ -80,7 +80,8 @@ as $$
     pg_catalog.json_build_array(page.id, page.stripe_subscription_id)), '[]'::json))
   from (
     select s.id, s.stripe_subscription_id from public.subscriptions s
-    where s.stripe_created is null and s.stripe_subscription_id is not null and (p_after is null or s.id > p_after)
+    where s.stripe_created is null and s.stripe_subscription_id is not null
+      and s.id > coalesce(p_after, '00000000-0000-0000-0000-000000000000')
     order by s.id limit p_limit
   ) page
 $$;
@@ -124,9 +125,12 @@ set search_path = ''
 as $$
 declare
   v_row jsonb;
+  v_done text[];
 begin
   -- "on conflict do nothing" without a target: every unique constraint counts, those of earlier schemas too.
-  return query
+  -- Collected before it is returned: rows given to "return query" stay given when a foreign key, which is checked last,
+  -- takes the statement back.
+  with done as (
     insert into public.subscriptions
       (organization_id, stripe_customer_id, stripe_subscription_id, status, tier, stripe_price_id, quantity,
        current_period_start, current_period_end, cancel_at_period_end, trial_end, livemode, stripe_created,
@@ -139,9 +143,13 @@ begin
       stripe_price_id text, quantity integer, current_period_start timestamptz, current_period_end timestamptz,
       cancel_at_period_end boolean, trial_end timestamptz, livemode boolean, stripe_created timestamptz)
     on conflict do nothing
-    returning stripe_subscription_id;
-exception when integrity_constraint_violation then
-  -- One row that a constraint refuses must not take the others with it. Never recurses further than single rows.
+    returning stripe_subscription_id
+  )
+  select array_agg(done.stripe_subscription_id) into v_done from done;
+  return query select unnest(v_done);
+exception when integrity_constraint_violation or data_exception or raise_exception then
+  -- One row that a constraint, a type or a trigger refuses must not take the others with it. Recurses down to single
+  -- rows and no further.
   if jsonb_array_length(p_rows) > 1 then
     for v_row in select value from jsonb_array_elements(p_rows) loop
       return query select billing_ops.insert_subscriptions(jsonb_build_array(v_row));
@@ -150,7 +158,7 @@ exception when integrity_constraint_violation then
 end
 $$;
 comment on function billing_ops.insert_subscriptions(jsonb) is
-  'Inserts rows and answers the Stripe ids of those that went in. A row that a constraint refuses is left out.';
+  'Inserts rows and answers the Stripe ids of those that went in. A row that the table refuses is left out.';
 revoke all on function billing_ops.insert_subscriptions(jsonb) from public, anon, authenticated;
 grant execute on function billing_ops.insert_subscriptions(jsonb) to service_role;
 
@@ -161,8 +169,9 @@ set search_path = ''
 as $$
 declare
   v_row jsonb;
+  v_done uuid[];
 begin
-  return query
+  with done as (
     update public.subscriptions s
     set status = coalesce(r.status, s.status),
         tier = coalesce(r.tier, s.tier),
@@ -180,8 +189,11 @@ begin
       current_period_start timestamptz, current_period_end timestamptz, cancel_at_period_end boolean,
       trial_end timestamptz, livemode boolean, stripe_created timestamptz)
     where s.id = r.row_id and s.row_version = r.row_version
-    returning s.id;
-exception when integrity_constraint_violation then
+    returning s.id
+  )
+  select array_agg(done.id) into v_done from done;
+  return query select unnest(v_done);
+exception when integrity_constraint_violation or data_exception or raise_exception then
   if jsonb_array_length(p_rows) > 1 then
     for v_row in select value from jsonb_array_elements(p_rows) loop
       return query select billing_ops.update_subscriptions(jsonb_build_array(v_row));
