@@ -26,6 +26,18 @@ comment on function billing_ops.admit(text, text) is
 revoke all on function billing_ops.admit(text, text) from public, anon, authenticated;
 grant execute on function billing_ops.admit(text, text) to authenticated;
 
+create function billing_ops.page_size(p_limit integer)
+returns integer
+language sql immutable
+set search_path = ''
+as $$
+  select greatest(1, least(coalesce(p_limit, 50), 200))
+$$;
+comment on function billing_ops.page_size(integer) is
+  'Items a page may have: 1 to 200, 50 where nothing is said. PostgREST lets an admin call without the endpoint''s checks.';
+revoke all on function billing_ops.page_size(integer) from public, anon, authenticated;
+grant execute on function billing_ops.page_size(integer) to authenticated;
+
 create function public.admin_authorize(p_route text, p_client text default null)
 returns jsonb
 language plpgsql
@@ -87,7 +99,7 @@ begin
       select a.* from public.billing_alerts a
       where (p_severity is null or a.severity = p_severity) and (p_type is null or a.alert_type = p_type)
         and (p_before_at is null or (a.created_at, a.id) < (p_before_at, p_before_id))
-      order by a.created_at desc, a.id desc limit p_limit + 1
+      order by a.created_at desc, a.id desc limit billing_ops.page_size(p_limit) + 1
     ) page;
   elsif p_status = 'open' then
     select jsonb_agg(billing_ops.alert_json(page)) into v_page
@@ -96,7 +108,7 @@ begin
       where a.resolved = false
         and (p_severity is null or a.severity = p_severity) and (p_type is null or a.alert_type = p_type)
         and (p_before_at is null or (a.created_at, a.id) < (p_before_at, p_before_id))
-      order by a.created_at desc, a.id desc limit p_limit + 1
+      order by a.created_at desc, a.id desc limit billing_ops.page_size(p_limit) + 1
     ) page;
   else
     select jsonb_agg(billing_ops.alert_json(page)) into v_page
@@ -105,7 +117,7 @@ begin
       where a.resolved
         and (p_severity is null or a.severity = p_severity) and (p_type is null or a.alert_type = p_type)
         and (p_before_at is null or (a.created_at, a.id) < (p_before_at, p_before_id))
-      order by a.created_at desc, a.id desc limit p_limit + 1
+      order by a.created_at desc, a.id desc limit billing_ops.page_size(p_limit) + 1
     ) page;
   end if;
 
@@ -152,7 +164,7 @@ begin
       select r.* from public.reconciliation_logs r
       where (p_status is null or r.status = p_status) and (p_type is null or r.run_type = p_type)
         and (p_before_at is null or (r.started_at, r.id) < (p_before_at, p_before_id))
-      order by r.started_at desc, r.id desc limit p_limit + 1
+      order by r.started_at desc, r.id desc limit billing_ops.page_size(p_limit) + 1
     ) page);
 end
 $$;
@@ -212,7 +224,7 @@ begin
   from (
     select f.* from public.reconciliation_findings f
     where f.reconciliation_log_id = p_id and f.id > p_after_id and (p_type is null or f.type = p_type)
-    order by f.id limit p_limit + 1
+    order by f.id limit billing_ops.page_size(p_limit) + 1
   ) page;
 
   return jsonb_build_object('outcome', 'ok', 'run', billing_ops.run_json(v_run), 'finding_counts', v_counts,
