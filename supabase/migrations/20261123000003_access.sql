@@ -66,6 +66,8 @@ alter table public.billing_alerts enable row level security;
 
 revoke all on public.reconciliation_logs, public.reconciliation_findings, public.billing_alerts,
   public.billing_alert_events, public.rate_limit_windows from public, anon, authenticated, service_role;
+revoke all on sequence public.reconciliation_findings_id_seq, public.billing_alert_events_id_seq
+  from public, anon, authenticated, service_role;
 
 create policy reconciliation_logs_admin_read on public.reconciliation_logs
   for select to authenticated using ((select billing_ops.caller_standing()) = 'ok');

@@ -51,7 +51,7 @@ end
 $$;
 comment on function public.admin_authorize(text, text) is
   'Before a write in a person''s name: {outcome: ok|unauthorized|forbidden|rate_limited, user_id, retry_after}.';
-revoke all on function public.admin_authorize(text, text) from public, anon, authenticated;
+revoke all on function public.admin_authorize(text, text) from public, anon, authenticated, service_role;
 grant execute on function public.admin_authorize(text, text) to authenticated;
 
 create function public.admin_monitor_facts(p_client text default null)
@@ -67,7 +67,7 @@ end
 $$;
 comment on function public.admin_monitor_facts(text) is
   'monitor_facts for an admin''s session: {outcome: ok|unauthorized|forbidden|rate_limited, facts, retry_after}.';
-revoke all on function public.admin_monitor_facts(text) from public, anon, authenticated;
+revoke all on function public.admin_monitor_facts(text) from public, anon, authenticated, service_role;
 grant execute on function public.admin_monitor_facts(text) to authenticated;
 
 create function public.admin_billing_alerts(
@@ -137,7 +137,7 @@ comment on function public.admin_billing_alerts(text, text, text, text, integer,
   'Alerts, newest first, after (p_before_at, p_before_id). Answers {outcome, items, count, critical_count, high_count,
   warning_count, info_count}: one item more than p_limit says that there is a next page; the counts are of all open alerts.';
 revoke all on function public.admin_billing_alerts(text, text, text, text, integer, timestamptz, uuid)
-  from public, anon, authenticated;
+  from public, anon, authenticated, service_role;
 grant execute on function public.admin_billing_alerts(text, text, text, text, integer, timestamptz, uuid) to authenticated;
 
 create function public.admin_reconciliation_runs(
@@ -172,7 +172,7 @@ comment on function public.admin_reconciliation_runs(text, text, text, integer, 
   'Runs, newest first, after (p_before_at, p_before_id). Answers {outcome, items}: one item more than p_limit says that there is
   a next page.';
 revoke all on function public.admin_reconciliation_runs(text, text, text, integer, timestamptz, uuid)
-  from public, anon, authenticated;
+  from public, anon, authenticated, service_role;
 grant execute on function public.admin_reconciliation_runs(text, text, text, integer, timestamptz, uuid) to authenticated;
 
 create function public.admin_reconciliation_run(
@@ -234,7 +234,7 @@ $$;
 comment on function public.admin_reconciliation_run(uuid, text, text, integer, bigint) is
   'One run with its findings in the order they were found, after p_after_id. Answers {outcome: ok|not_found|…, run,
   finding_counts, items}: one item more than p_limit says that there is a next page.';
-revoke all on function public.admin_reconciliation_run(uuid, text, text, integer, bigint) from public, anon, authenticated;
+revoke all on function public.admin_reconciliation_run(uuid, text, text, integer, bigint) from public, anon, authenticated, service_role;
 grant execute on function public.admin_reconciliation_run(uuid, text, text, integer, bigint) to authenticated;
 
 notify pgrst, 'reload schema';
