@@ -142,6 +142,9 @@ begin
       organization_id uuid, stripe_customer_id text, stripe_subscription_id text, status text, tier text,
       stripe_price_id text, quantity integer, current_period_start timestamptz, current_period_end timestamptz,
       cancel_at_period_end boolean, trial_end timestamptz, livemode boolean, stripe_created timestamptz)
+    -- Where duplicates kept the index on Stripe's id from being unique, no conflict would stop another one.
+    where not exists (
+      select 1 from public.subscriptions s where s.stripe_subscription_id = r.stripe_subscription_id)
     on conflict do nothing
     returning stripe_subscription_id
   )
