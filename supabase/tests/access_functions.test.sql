@@ -1,0 +1,88 @@
+-- Role x function, each cell by trying it as that role: allowed is every answer but a missing grant.
+begin;
+\ir helpers/actors.psql
+select no_plan();
+
+-- service: the service role alone. person: signed-in people, whom the function then judges. both; nobody.
+create temporary table expected (signature text, callers text);
+insert into expected values
+  ('start_reconciliation_run(text,text,integer,integer,text,uuid,text)', 'service'),
+  ('heartbeat_reconciliation_run(uuid,integer,integer,jsonb,jsonb)', 'service'),
+  ('finish_reconciliation_run(uuid,integer,text,jsonb,text,text,text,jsonb,jsonb,jsonb)', 'service'),
+  ('apply_reconciliation_batch(uuid,integer,integer,jsonb,jsonb,jsonb)', 'service'),
+  ('read_subscriptions_for_reconcile(jsonb,timestamp with time zone,timestamp with time zone,integer)', 'service'),
+  ('read_unplaced_subscriptions(uuid,integer)', 'service'),
+  ('read_duplicate_live_subscriptions(uuid,integer)', 'service'),
+  ('resolve_billing_alert(uuid,text,uuid)', 'service'),
+  ('monitor_facts(text)', 'service'),
+  ('apply_monitor_outcomes(jsonb)', 'service'),
+  ('billing_ops_schema(text)', 'service'),
+  ('admin_authorize(text,text)', 'person'),
+  ('admin_monitor_facts(text)', 'person'),
+  ('admin_billing_alerts(text,text,text,text,integer,timestamp with time zone,uuid)', 'person'),
+  ('admin_reconciliation_runs(text,text,text,integer,timestamp with time zone,uuid)', 'person'),
+  ('admin_reconciliation_run(uuid,text,text,integer,bigint)', 'person'),
+  ('billing_ops.admit(text,text)', 'person'),
+  ('billing_ops.alert_json(billing_alerts)', 'both'),
+  ('billing_ops.apply_condition_outcomes(jsonb)', 'service'),
+  ('billing_ops.bump_row_version()', 'nobody'),
+  ('billing_ops.caller_standing()', 'person'),
+  ('billing_ops.clear_alert(text,text)', 'service'),
+  ('billing_ops.consume_rate_limit(text,text)', 'both'),
+  ('billing_ops.drop_full_uniques(regclass,text[])', 'nobody'),
+  ('billing_ops.gather_monitor_facts()', 'both'),
+  ('billing_ops.guard_user_role()', 'nobody'),
+  ('billing_ops.hold_run(uuid,integer,integer,jsonb,jsonb)', 'service'),
+  ('billing_ops.insert_subscriptions(jsonb)', 'service'),
+  ('billing_ops.is_admin()', 'person'),
+  ('billing_ops.page_size(integer)', 'person'),
+  ('billing_ops.prune(integer)', 'service'),
+  ('billing_ops.raise_alert(text,text,text,text,jsonb)', 'service'),
+  ('billing_ops.rate_limit(text)', 'nobody'),
+  ('billing_ops.replace_column_checks(regclass,text,text[])', 'nobody'),
+  ('billing_ops.run_json(reconciliation_logs)', 'both'),
+  ('billing_ops.severity_rank(text)', 'service'),
+  ('billing_ops.start_answer(text,reconciliation_logs)', 'service'),
+  ('billing_ops.subscription_facts(subscriptions)', 'service'),
+  ('billing_ops.update_subscriptions(jsonb)', 'service'),
+  ('billing_ops.utc(timestamp with time zone)', 'both');
+
+select set_eq(
+  $$select oid::regprocedure::text from pg_proc where pronamespace = 'billing_ops'::regnamespace$$,
+  $$select signature from expected where signature like 'billing\_ops.%'$$,
+  'every function of the schema has its row here');
+
+-- A call with a null for every argument.
+create function tests.null_call(p_signature text) returns text language sql as $$
+  select format('select %s.%I(%s)', p.pronamespace::regnamespace, p.proname,
+    (select string_agg('null::' || format_type(t, null), ', ' order by place)
+     from unnest(p.proargtypes::oid[]) with ordinality arguments (t, place)))
+  from pg_proc p where p.oid = p_signature::regprocedure
+$$;
+
+-- The people first: what a person is refused by a grant, an admin is refused too.
+select is(
+  case when attempt(actor, null_call(signature)) = 'denied' then 'denied' else 'allowed' end,
+  case when callers = 'both' and actor <> 'anon' then 'allowed'
+       when callers = 'service' and actor = 'service_role' then 'allowed'
+       when callers = 'person' and actor in ('member', 'admin') then 'allowed'
+       else 'denied' end,
+  format('%s: %s', actor, signature))
+from expected, unnest(array['anon', 'member', 'admin', 'service_role']) actor
+where signature !~ '(bump_row_version|guard_user_role)'
+order by signature, actor;
+
+-- The schema is closed to anon, so that trying says nothing about the grants behind it: those are read off.
+select is(has_function_privilege(role, signature, 'execute'),
+  (callers = 'both' and role <> 'anon') or (callers = 'service' and role = 'service_role')
+    or (callers = 'person' and role = 'authenticated'),
+  format('grant of %s to %s', signature, role))
+from expected, unnest(array['anon', 'authenticated', 'service_role']) role
+order by signature, role;
+
+select is(has_schema_privilege('anon', 'billing_ops', 'usage'), false, 'anon does not even see the schema of the helpers');
+select is(has_schema_privilege('authenticated', 'billing_ops', 'create'), false, 'people create nothing in it');
+select is(has_schema_privilege('service_role', 'billing_ops', 'create'), false, 'nor does the service role');
+
+select * from finish();
+rollback;

@@ -1,0 +1,107 @@
+-- Role x table x verb, each cell by trying it as that role.
+begin;
+\ir helpers/actors.psql
+select no_plan();
+
+insert into public.reconciliation_logs (id, run_key, run_type, status, finished_at) values
+  ('00000000-0000-4000-8000-0000000000f1', 'scheduled_2026-11-23_10', 'scheduled', 'success', now());
+insert into public.reconciliation_findings (reconciliation_log_id, finding_key, type, severity, issue, action, action_taken)
+values ('00000000-0000-4000-8000-0000000000f1', 'k', 't', 'info', 'i', 'none', 'none');
+insert into public.billing_alerts (id, alert_key, alert_type, severity, message) values
+  ('00000000-0000-4000-8000-0000000000f2', 'k', 't', 'info', 'm');
+insert into public.billing_alert_events (alert_id, event, severity) values
+  ('00000000-0000-4000-8000-0000000000f2', 'raised', 'info');
+insert into public.rate_limit_windows (route, client, window_started_at, hits) values ('alerts', '192.0.2.1', now(), 1);
+insert into public.subscriptions (organization_id, status, stripe_subscription_id) values
+  ('00000000-0000-4000-8000-00000000000a', 'active', 'sub_1');
+
+-- The expected answer by verb: select, insert, update, delete, truncate.
+create temporary table cells (relation text, actor text, answers text[]);
+insert into cells values
+  ('reconciliation_logs', 'anon', array['denied', 'denied', 'denied', 'denied', 'denied']),
+  ('reconciliation_logs', 'member', array['0 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('reconciliation_logs', 'admin', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('reconciliation_logs', 'owner', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('reconciliation_logs', 'service_role', array['1 rows', '1 rows', '1 rows', 'denied', 'denied']),
+  ('reconciliation_findings', 'anon', array['denied', 'denied', 'denied', 'denied', 'denied']),
+  ('reconciliation_findings', 'member', array['0 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('reconciliation_findings', 'admin', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('reconciliation_findings', 'owner', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('reconciliation_findings', 'service_role', array['1 rows', '1 rows', 'denied', 'denied', 'denied']),
+  ('billing_alerts', 'anon', array['denied', 'denied', 'denied', 'denied', 'denied']),
+  ('billing_alerts', 'member', array['0 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('billing_alerts', 'admin', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('billing_alerts', 'owner', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('billing_alerts', 'service_role', array['1 rows', '1 rows', '1 rows', 'denied', 'denied']),
+  ('billing_alert_events', 'anon', array['denied', 'denied', 'denied', 'denied', 'denied']),
+  ('billing_alert_events', 'member', array['0 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('billing_alert_events', 'admin', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('billing_alert_events', 'owner', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('billing_alert_events', 'service_role', array['1 rows', '1 rows', 'denied', 'denied', 'denied']),
+  ('rate_limit_windows', 'anon', array['denied', 'denied', 'denied', 'denied', 'denied']),
+  ('rate_limit_windows', 'member', array['denied', 'denied', 'denied', 'denied', 'denied']),
+  ('rate_limit_windows', 'admin', array['denied', 'denied', 'denied', 'denied', 'denied']),
+  ('rate_limit_windows', 'owner', array['denied', 'denied', 'denied', 'denied', 'denied']),
+  ('rate_limit_windows', 'service_role', array['denied', 'denied', 'denied', 'denied', 'denied']);
+
+create temporary table statements (relation text, verbs text[]);
+insert into statements values
+  ('reconciliation_logs', array[
+    'select from public.reconciliation_logs',
+    $$insert into public.reconciliation_logs (run_key, run_type) values ('k', 'manual')$$,
+    $$update public.reconciliation_logs set message = 'x'$$,
+    'delete from public.reconciliation_logs', 'truncate public.reconciliation_logs cascade']),
+  ('reconciliation_findings', array[
+    'select from public.reconciliation_findings',
+    $$insert into public.reconciliation_findings
+        (reconciliation_log_id, finding_key, type, severity, issue, action, action_taken)
+      values ('00000000-0000-4000-8000-0000000000f1', 'k2', 't', 'info', 'i', 'none', 'none')$$,
+    $$update public.reconciliation_findings set issue = 'x'$$,
+    'delete from public.reconciliation_findings', 'truncate public.reconciliation_findings']),
+  ('billing_alerts', array[
+    'select from public.billing_alerts',
+    $$insert into public.billing_alerts (alert_key, alert_type, severity, message) values ('k2', 't', 'info', 'm')$$,
+    $$update public.billing_alerts set message = 'x'$$,
+    'delete from public.billing_alerts', 'truncate public.billing_alerts cascade']),
+  ('billing_alert_events', array[
+    'select from public.billing_alert_events',
+    $$insert into public.billing_alert_events (alert_id, event, severity)
+      values ('00000000-0000-4000-8000-0000000000f2', 'resolved', 'info')$$,
+    $$update public.billing_alert_events set reason = 'x'$$,
+    'delete from public.billing_alert_events', 'truncate public.billing_alert_events']),
+  ('rate_limit_windows', array[
+    'select from public.rate_limit_windows',
+    $$insert into public.rate_limit_windows (route, client, window_started_at, hits) values ('r', 'c', now(), 1)$$,
+    'update public.rate_limit_windows set hits = 0',
+    'delete from public.rate_limit_windows', 'truncate public.rate_limit_windows']);
+
+select is(attempt(c.actor, s.verbs[verb]), c.answers[verb],
+          format('%s: %s %s', c.actor, (array['select', 'insert', 'update', 'delete', 'truncate'])[verb], c.relation))
+from cells c join statements s using (relation), generate_series(1, 5) verb
+order by c.relation, c.actor, verb;
+
+-- The service role reads and writes subscriptions, and deletes none. (What people may do with an app's own tables is the
+-- app's decision.)
+select is(attempt('service_role', 'select from public.subscriptions'), '1 rows', 'service_role reads subscriptions');
+select is(attempt('service_role', $$insert into public.subscriptions (organization_id, status) values
+  ('00000000-0000-4000-8000-00000000000b', 'active')$$), '1 rows', 'service_role inserts subscriptions');
+select is(attempt('service_role', $$update public.subscriptions set status = 'canceled'$$), '1 rows',
+          'service_role updates subscriptions');
+select is(attempt('service_role', 'select from public.organizations'), '2 rows', 'service_role reads organizations');
+
+-- A token that is no person's reads no row, though its role has the grant.
+select is(attempt('admin', 'select from public.' || relation, claims), '0 rows', format('%s reads no %s', what, relation))
+from unnest(array['reconciliation_logs', 'reconciliation_findings', 'billing_alerts', 'billing_alert_events']) relation,
+  (values ('an anonymous sign-in', tests.claims(1, '{"is_anonymous": true}')),
+          ('a token of another audience', tests.claims(1, '{"aud": "other"}')),
+          ('a token without a person', tests.claims(1) - 'sub')) token (what, claims)
+order by relation, what;
+
+-- Sequences: nobody moves them.
+select is(attempt(actor, format('select nextval(%L)', sequence)), 'denied', format('%s: %s', actor, sequence))
+from unnest(array['anon', 'member', 'admin', 'service_role']) actor,
+  unnest(array['public.reconciliation_findings_id_seq', 'public.billing_alert_events_id_seq']) sequence
+order by sequence, actor;
+
+select * from finish();
+rollback;

@@ -1,0 +1,118 @@
+-- What an admin's session calls: judged, counted and answered in one call; pages by keyset, counts of all.
+begin;
+\ir helpers/actors.psql
+select no_plan();
+
+-- Who is let in ------------------------------------------------------------------------------------------------------------------
+
+create temporary table calls (name text, sql text);
+insert into calls values
+  ('admin_authorize', $$public.admin_authorize('resolve')$$),
+  ('admin_monitor_facts', 'public.admin_monitor_facts()'),
+  ('admin_billing_alerts', 'public.admin_billing_alerts()'),
+  ('admin_reconciliation_runs', 'public.admin_reconciliation_runs()'),
+  ('admin_reconciliation_run', 'public.admin_reconciliation_run(gen_random_uuid())');
+select is(call('admin', sql) ->> 'outcome', case when name = 'admin_reconciliation_run' then 'not_found' else 'ok' end, name || ': an admin')
+from calls;
+select is(call('owner', sql) ->> 'outcome', case when name = 'admin_reconciliation_run' then 'not_found' else 'ok' end, name || ': an owner')
+from calls;
+select is(call('member', sql), '{"outcome": "forbidden"}', name || ': a member gets nothing else') from calls;
+select is(call('admin', sql, tests.claims(1, '{"is_anonymous": true}')), '{"outcome": "unauthorized"}', name || ': an anonymous sign-in') from calls;
+select is(call('admin', sql, tests.claims(1) - 'sub'), '{"outcome": "unauthorized"}', name || ': no person') from calls;
+select is(call('admin', $$public.admin_authorize('resolve')$$) ->> 'user_id', '00000000-0000-4000-8000-000000000001', 'who it is');
+
+-- Alerts ---------------------------------------------------------------------------------------------------------------------------
+
+delete from public.rate_limit_windows;
+insert into public.billing_alerts (id, alert_key, alert_type, severity, message, created_at, resolved, resolved_at, resolution)
+select ('00000000-0000-4000-8000-0000000000' || lpad(n::text, 2, '0'))::uuid, 'key_' || n, case when n % 2 = 0 then 'even' else 'odd' end,
+  (array['critical', 'high', 'warning', 'info'])[1 + n % 4], 'm',
+  -- Two alerts of each time: the id decides.
+  timestamptz '2026-01-01Z' + make_interval(hours => n / 2), n > 8, case when n > 8 then now() end, case when n > 8 then 'auto' end
+from generate_series(1, 12) n;
+create function tests.alerts(p_arguments text) returns jsonb language sql as $$
+  select tests.call('admin', format('public.admin_billing_alerts(%s)', p_arguments))
+$$;
+create function tests.keys(p_answer jsonb) returns text language sql as $$
+  select string_agg(substr(coalesce(item ->> 'alert_key', item ->> 'run_key'), 5), ' ' order by place)
+  from jsonb_array_elements(p_answer -> 'items') with ordinality items (item, place)
+$$;
+select is(keys(alerts('')), '8 7 6 5 4 3 2 1', 'open ones, newest first');
+select is(keys(alerts($$p_status => 'resolved'$$)), '12 11 10 9', 'resolved ones');
+select is(keys(alerts($$p_status => 'all'$$)), '12 11 10 9 8 7 6 5 4 3 2 1', 'all');
+select is(keys(alerts($$p_severity => 'critical'$$)), '8 4', 'open, by severity');
+select is(keys(alerts($$p_type => 'even'$$)), '8 6 4 2', 'open, by type');
+select is(keys(alerts($$p_status => 'all', p_severity => 'high', p_type => 'odd'$$)), '9 5 1', 'all, by both');
+select is(keys(alerts($$p_status => 'resolved', p_severity => 'high', p_type => 'odd'$$)), '9', 'resolved, by both');
+select is(alerts('') - 'items', '{"outcome": "ok", "count": 8, "critical_count": 2, "high_count": 2, "warning_count": 2, "info_count": 2}',
+          'the counts are of the open ones');
+select is(alerts($$p_status => 'resolved', p_limit => 1, p_type => 'odd'$$) - 'items', alerts('') - 'items', 'whatever the page');
+select is(keys(alerts($$p_limit => 2$$)), '8 7 6', 'a page, and one more that says there is a next');
+select is(keys(alerts(format($$p_limit => 2, p_before_at => %L, p_before_id => %L$$, timestamptz '2026-01-01 03:00Z',
+  '00000000-0000-4000-8000-000000000007'))), '6 5 4', 'the next page: the id decides within one time');
+select is(keys(alerts(format($$p_limit => 2, p_before_at => %L, p_before_id => %L, p_status => 'all'$$, timestamptz '2026-01-01 06:00Z',
+  '00000000-0000-4000-8000-000000000012'))), '11 10 9', 'of all');
+select is(keys(alerts(format($$p_limit => 2, p_before_at => %L, p_before_id => %L, p_status => 'resolved'$$, timestamptz '2026-01-01 05:00Z',
+  '00000000-0000-4000-8000-000000000011'))), '10 9', 'of the resolved ones');
+select is(keys(alerts(format($$p_before_at => %L, p_before_id => %L$$, timestamptz '2026-01-01 00:00Z',
+  '00000000-0000-4000-8000-000000000001'))), null, 'after the last there is none');
+select is(alerts($$p_severity => 'none'$$) -> 'items', '[]', 'none at all: an empty list');
+insert into public.billing_alerts (alert_key, alert_type, severity, message) select 'more_' || n, 't', 'info', 'm' from generate_series(1, 300) n;
+select is(jsonb_array_length(alerts('p_limit => 1000000') -> 'items'), 201, 'a page is never longer than 200');
+select is(jsonb_array_length(alerts('p_limit => null') -> 'items'), 51, '50 where nothing is said');
+
+-- Runs -----------------------------------------------------------------------------------------------------------------------------
+
+delete from public.rate_limit_windows;
+insert into public.reconciliation_logs (id, run_key, run_type, status, started_at, finished_at)
+select ('00000000-0000-4000-8000-0000000000' || lpad(n::text, 2, '0'))::uuid, 'run_' || n,
+  case when n % 2 = 0 then 'manual' else 'scheduled' end, (array['success', 'partial', 'error'])[1 + n % 3],
+  timestamptz '2026-01-01Z' + make_interval(hours => n / 2), timestamptz '2026-01-01Z' + make_interval(hours => n / 2, secs => 1.5)
+from generate_series(1, 8) n;
+create function tests.runs(p_arguments text) returns jsonb language sql as $$
+  select tests.call('admin', format('public.admin_reconciliation_runs(%s)', p_arguments))
+$$;
+select is(keys(runs('')), '8 7 6 5 4 3 2 1', 'runs, newest first');
+select is(keys(runs($$p_status => 'error'$$)), '8 5 2', 'by status');
+select is(keys(runs($$p_type => 'manual'$$)), '8 6 4 2', 'by type');
+select is(keys(runs($$p_type => 'manual', p_status => 'error'$$)), '8 2', 'by both');
+select is(keys(runs('p_limit => 2')), '8 7 6', 'a page and one more');
+select is(keys(runs(format($$p_limit => 2, p_before_at => %L, p_before_id => %L$$, timestamptz '2026-01-01 03:00Z',
+  '00000000-0000-4000-8000-000000000007'))), '6 5 4', 'the next page');
+select is(runs('p_limit => 1') -> 'items' -> 0 ->> 'duration_ms', '1500', 'how long it took');
+select is(runs($$p_status => 'running'$$), '{"outcome": "ok", "items": []}', 'none: an empty list');
+
+-- One run --------------------------------------------------------------------------------------------------------------------------
+
+insert into public.reconciliation_findings (reconciliation_log_id, finding_key, type, severity, organization_id, stripe_subscription_id,
+  stripe_customer_id, livemode, issue, details, action, action_taken)
+select '00000000-0000-4000-8000-000000000001', 'key_' || n, case when n % 3 = 0 then 'third' else 'other' end, 'info',
+  '00000000-0000-4000-8000-00000000000a', 'sub_' || n, 'cus_' || n, true, 'issue ' || n, '{"n": 1}',
+  (array['repaired', 'created', 'superseded', 'refused', 'held', 'none'])[n], 'done'
+from generate_series(1, 6) n;
+insert into public.reconciliation_findings (reconciliation_log_id, finding_key, type, severity, issue, action, action_taken)
+values ('00000000-0000-4000-8000-000000000002', 'k', 'another_run', 'info', 'i', 'none', 'none');
+create function tests.run(p_arguments text) returns jsonb language sql as $$
+  select tests.call('admin', format('public.admin_reconciliation_run(%L %s)', '00000000-0000-4000-8000-000000000001', p_arguments))
+$$;
+create function tests.issues(p_answer jsonb) returns text language sql as $$
+  select string_agg(substr(item ->> 'issue', 7), ' ' order by place) from jsonb_array_elements(p_answer -> 'items') with ordinality items (item, place)
+$$;
+select is(run('') -> 'run' ->> 'run_key', 'run_1', 'the run');
+select is(run('') -> 'finding_counts', '{"third": 2, "other": 4}', 'how many findings of each type');
+select is(issues(run('')), '1 2 3 4 5 6', 'its findings and no others, in their order');
+select is((select string_agg(concat_ws('-', item ->> 'action', item ->> 'fixed'), ' ' order by place)
+           from jsonb_array_elements(run('') -> 'items') with ordinality items (item, place)),
+  'repaired-true created-true superseded-false refused-false held-false none-false', 'repaired and created are fixed');
+select is((run('') -> 'items' -> 0) - array['id', 'created_at'], '{"type": "other", "severity": "info",
+  "organization_id": "00000000-0000-4000-8000-00000000000a", "stripe_subscription_id": "sub_1", "stripe_customer_id": "cus_1",
+  "livemode": true, "issue": "issue 1", "details": {"n": 1}, "action": "repaired", "fixed": true, "action_taken": "done"}', 'a finding');
+select is(jsonb_typeof(run('') -> 'items' -> 0 -> 'id'), 'string', 'ids are strings');
+select is(issues(run($$, p_type => 'third'$$)), '3 6', 'of one type');
+select is(run($$, p_type => 'third'$$) -> 'finding_counts', '{"third": 2, "other": 4}', 'the counts are of all');
+select is(issues(run(', p_limit => 2')), '1 2 3', 'a page and one more');
+select is(issues(run(format(', p_limit => 2, p_after_id => %s', run('') -> 'items' -> 1 ->> 'id'))), '3 4 5', 'the next page');
+select is(issues(run(format($$, p_type => 'third', p_after_id => %s$$, run('') -> 'items' -> 2 ->> 'id'))), '6', 'of one type');
+
+select * from finish();
+rollback;

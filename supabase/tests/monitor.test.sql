@@ -1,0 +1,70 @@
+-- The monitor's facts: what it judges by, and what it must not see.
+begin;
+\ir helpers/actors.psql
+select no_plan();
+
+create function tests.facts() returns jsonb language sql as $$
+  select tests.call('service_role', 'public.monitor_facts()') -> 'facts'
+$$;
+create function tests.utc(p_time text) returns jsonb language sql as $$ select to_jsonb(billing_ops.utc(p_time::timestamptz)) $$;
+
+-- A database in which nothing has happened ------------------------------------------------------------------------------------
+
+select is(facts() - 'now', '{"last_good_run_finished_at": null, "first_run_started_at": null, "live_run_id": null,
+  "latest_results": [], "oldest_high_severity_alert": null, "open_high_severity_count": 0, "reconcile_stale_since": null}', 'nothing yet');
+select ok(abs(extract(epoch from clock_timestamp() - (facts() ->> 'now')::timestamptz)) < 5, 'the database''s clock is the one that counts');
+
+-- Runs --------------------------------------------------------------------------------------------------------------------------
+
+insert into public.reconciliation_logs (id, run_key, run_type, status, started_at, finished_at, lease_expires_at, error_code) values
+  ('00000000-0000-4000-8000-000000000001', 'k1', 'scheduled', 'success', '2026-01-01 01:00Z', '2026-01-01 01:01Z', null, null),
+  ('00000000-0000-4000-8000-000000000002', 'k2', 'scheduled', 'partial', '2026-01-01 02:00Z', '2026-01-01 02:01Z', null, null),
+  ('00000000-0000-4000-8000-000000000003', 'k3', 'scheduled', 'error', '2026-01-01 03:00Z', '2026-01-01 03:01Z', null, 'stripe_error'),
+  ('00000000-0000-4000-8000-000000000004', 'k4', 'scheduled', 'error', '2026-01-01 04:00Z', '2026-01-01 04:01Z', null, 'stale_run'),
+  ('00000000-0000-4000-8000-000000000005', 'k5', 'scheduled', 'running', '2026-01-01 05:00Z', null, now() - interval '1 second', null);
+select is(facts() -> 'last_good_run_finished_at', utc('2026-01-01 02:01Z'), 'a partial run is a good one, an error is not');
+select is(facts() -> 'first_run_started_at', utc('2026-01-01 01:00Z'), 'when runs began');
+select is(facts() -> 'live_run_id', 'null', 'a run whose lease expired does not live');
+select is(facts() -> 'latest_results', '[
+  {"id": "00000000-0000-4000-8000-000000000004", "status": "error", "error_code": "stale_run"},
+  {"id": "00000000-0000-4000-8000-000000000003", "status": "error", "error_code": "stripe_error"},
+  {"id": "00000000-0000-4000-8000-000000000002", "status": "partial", "error_code": null}]', 'the last three that ended, newest first');
+update public.reconciliation_logs set lease_expires_at = now() + interval '1 hour' where status = 'running';
+select is(facts() -> 'live_run_id', '"00000000-0000-4000-8000-000000000005"', 'one under a live lease does');
+
+-- Alerts --------------------------------------------------------------------------------------------------------------------------
+
+insert into public.billing_alerts (id, alert_key, alert_type, severity, message, resolved, created_at, first_seen_at) values
+  ('00000000-0000-4000-8000-000000000011', 'reconcile_stale', 'reconcile_stale', 'critical', 'm', false, '2026-01-01Z', '2026-01-01Z'),
+  ('00000000-0000-4000-8000-000000000012', 'high_severity_stale', 'high_severity_stale', 'critical', 'm', false, '2026-01-01Z', '2026-01-01Z'),
+  ('00000000-0000-4000-8000-000000000013', 'reconcile_failing', 'reconcile_failing', 'critical', 'm', false, '2026-01-01Z', '2026-01-01Z');
+select is(facts() -> 'oldest_high_severity_alert', 'null', 'the monitor''s own alerts don''t count, or it could never clear');
+select is(facts() -> 'open_high_severity_count', '0', 'not in the count either');
+select is(facts() -> 'reconcile_stale_since', utc('2026-01-01Z'), 'how long reconcile_stale has been open');
+insert into public.billing_alerts (id, alert_key, alert_type, severity, message, resolved, created_at, first_seen_at) values
+  ('00000000-0000-4000-8000-000000000021', 'warning', 't', 'warning', 'm', false, '2026-01-01Z', '2026-01-01Z'),
+  ('00000000-0000-4000-8000-000000000022', 'info', 't', 'info', 'm', false, '2026-01-01Z', '2026-01-01Z'),
+  ('00000000-0000-4000-8000-000000000023', 'resolved', 't', 'critical', 'm', true, '2026-01-01Z', '2026-01-01Z'),
+  ('00000000-0000-4000-8000-000000000024', 'high', 't', 'high', 'm', false, '2026-01-03Z', '2026-01-02Z'),
+  ('00000000-0000-4000-8000-000000000025', 'critical', 't', 'critical', 'm', false, '2026-01-04Z', '2026-01-04Z');
+select is(facts() -> 'oldest_high_severity_alert', jsonb_build_object('id', '00000000-0000-4000-8000-000000000024', 'alert_key', 'high',
+  'severity', 'high', 'since', utc('2026-01-02Z')), 'the oldest open critical or high one, since it was first seen');
+select is(facts() -> 'open_high_severity_count', '2', 'and how many there are');
+update public.billing_alerts set resolved = true where alert_key = 'reconcile_stale';
+select is(facts() -> 'reconcile_stale_since', 'null', 'reconcile_stale is not open any more');
+
+-- An admin sees the same facts ----------------------------------------------------------------------------------------------------
+
+select is((call('admin', 'public.admin_monitor_facts()') -> 'facts') - 'now', facts() - 'now', 'under row level security, the same facts');
+select is(call('admin', 'public.admin_monitor_facts()') ->> 'outcome', 'ok', 'for an admin');
+select is(call('member', 'public.admin_monitor_facts()'), '{"outcome": "forbidden"}', 'not for a member');
+select is(call('member', 'billing_ops.gather_monitor_facts()') - 'now', '{"last_good_run_finished_at": null, "first_run_started_at": null,
+  "live_run_id": null, "latest_results": [], "oldest_high_severity_alert": null, "open_high_severity_count": 0,
+  "reconcile_stale_since": null}', 'the helper shows a member nothing');
+
+-- Health ------------------------------------------------------------------------------------------------------------------------
+
+select is(call('service_role', 'public.billing_ops_schema()'), '{"outcome": "ok", "version": 1}', 'the schema tells its version');
+
+select * from finish();
+rollback;

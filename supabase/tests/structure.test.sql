@@ -1,0 +1,269 @@
+-- The shape: tables, columns, indexes with their predicates, functions, row level security, comments.
+begin;
+\ir helpers/actors.psql
+select no_plan();
+
+-- Tables and columns ---------------------------------------------------------------------------------------------------
+
+-- needed: not null. Null where an app's own table decides.
+create temporary table expected_columns (relation text, attribute text, kind text, needed boolean);
+insert into expected_columns values
+  ('reconciliation_logs', 'id', 'uuid', true),
+  ('reconciliation_logs', 'run_key', 'text', true),
+  ('reconciliation_logs', 'run_type', 'text', true),
+  ('reconciliation_logs', 'status', 'text', true),
+  ('reconciliation_logs', 'lookback_hours', 'integer', true),
+  ('reconciliation_logs', 'started_at', 'timestamp with time zone', true),
+  ('reconciliation_logs', 'finished_at', 'timestamp with time zone', false),
+  ('reconciliation_logs', 'created_at', 'timestamp with time zone', true),
+  ('reconciliation_logs', 'attempt', 'integer', true),
+  ('reconciliation_logs', 'heartbeat_at', 'timestamp with time zone', false),
+  ('reconciliation_logs', 'lease_expires_at', 'timestamp with time zone', false),
+  ('reconciliation_logs', 'cursor', 'jsonb', false),
+  ('reconciliation_logs', 'scanned_count', 'bigint', true),
+  ('reconciliation_logs', 'created_count', 'integer', true),
+  ('reconciliation_logs', 'updated_count', 'integer', true),
+  ('reconciliation_logs', 'mismatch_count', 'integer', true),
+  ('reconciliation_logs', 'superseded_count', 'integer', true),
+  ('reconciliation_logs', 'skipped_count', 'integer', true),
+  ('reconciliation_logs', 'error_count', 'integer', true),
+  ('reconciliation_logs', 'total_issues', 'integer', true),
+  ('reconciliation_logs', 'message', 'text', false),
+  ('reconciliation_logs', 'error_code', 'text', false),
+  ('reconciliation_logs', 'error_message', 'text', false),
+  ('reconciliation_logs', 'result', 'jsonb', false),
+  ('reconciliation_logs', 'triggered_by', 'text', false),
+  ('reconciliation_logs', 'triggered_by_user', 'uuid', false),
+  ('reconciliation_findings', 'id', 'bigint', true),
+  ('reconciliation_findings', 'reconciliation_log_id', 'uuid', true),
+  ('reconciliation_findings', 'finding_key', 'text', true),
+  ('reconciliation_findings', 'type', 'text', true),
+  ('reconciliation_findings', 'severity', 'text', true),
+  ('reconciliation_findings', 'organization_id', 'uuid', false),
+  ('reconciliation_findings', 'stripe_subscription_id', 'text', false),
+  ('reconciliation_findings', 'stripe_customer_id', 'text', false),
+  ('reconciliation_findings', 'livemode', 'boolean', false),
+  ('reconciliation_findings', 'issue', 'text', true),
+  ('reconciliation_findings', 'details', 'jsonb', true),
+  ('reconciliation_findings', 'action', 'text', true),
+  ('reconciliation_findings', 'action_taken', 'text', true),
+  ('reconciliation_findings', 'created_at', 'timestamp with time zone', true),
+  ('billing_alerts', 'id', 'uuid', true),
+  ('billing_alerts', 'alert_key', 'text', true),
+  ('billing_alerts', 'alert_type', 'text', true),
+  ('billing_alerts', 'severity', 'text', true),
+  ('billing_alerts', 'message', 'text', true),
+  ('billing_alerts', 'metadata', 'jsonb', true),
+  ('billing_alerts', 'resolved', 'boolean', true),
+  ('billing_alerts', 'resolved_at', 'timestamp with time zone', false),
+  ('billing_alerts', 'resolved_by', 'uuid', false),
+  ('billing_alerts', 'created_at', 'timestamp with time zone', true),
+  ('billing_alerts', 'occurrences', 'integer', true),
+  ('billing_alerts', 'first_seen_at', 'timestamp with time zone', true),
+  ('billing_alerts', 'last_seen_at', 'timestamp with time zone', true),
+  ('billing_alerts', 'resolution', 'text', false),
+  ('billing_alerts', 'resolution_note', 'text', false),
+  ('billing_alerts', 'previous_alert_id', 'uuid', false),
+  ('billing_alert_events', 'id', 'bigint', true),
+  ('billing_alert_events', 'alert_id', 'uuid', true),
+  ('billing_alert_events', 'event', 'text', true),
+  ('billing_alert_events', 'severity', 'text', true),
+  ('billing_alert_events', 'actor', 'uuid', false),
+  ('billing_alert_events', 'reason', 'text', false),
+  ('billing_alert_events', 'created_at', 'timestamp with time zone', true),
+  ('rate_limit_windows', 'route', 'text', true),
+  ('rate_limit_windows', 'client', 'text', true),
+  ('rate_limit_windows', 'window_started_at', 'timestamp with time zone', true),
+  ('rate_limit_windows', 'hits', 'integer', true),
+  ('subscriptions', 'id', 'uuid', true),
+  ('subscriptions', 'organization_id', 'uuid', true),
+  ('subscriptions', 'stripe_customer_id', 'text', false),
+  ('subscriptions', 'stripe_subscription_id', 'text', false),
+  ('subscriptions', 'status', 'text', true),
+  ('subscriptions', 'tier', 'text', false),
+  ('subscriptions', 'stripe_price_id', 'text', false),
+  ('subscriptions', 'quantity', 'integer', false),
+  ('subscriptions', 'current_period_start', 'timestamp with time zone', false),
+  ('subscriptions', 'current_period_end', 'timestamp with time zone', false),
+  ('subscriptions', 'cancel_at_period_end', 'boolean', false),
+  ('subscriptions', 'trial_end', 'timestamp with time zone', false),
+  ('subscriptions', 'livemode', 'boolean', false),
+  ('subscriptions', 'stripe_created', 'timestamp with time zone', false),
+  ('subscriptions', 'stripe_observed_at', 'timestamp with time zone', false),
+  ('subscriptions', 'created_at', 'timestamp with time zone', null),
+  ('subscriptions', 'updated_at', 'timestamp with time zone', null),
+  ('subscriptions', 'row_version', 'bigint', true);
+
+select is(format_type(a.atttypid, a.atttypmod) || case when a.attnotnull and e.needed is not null then ' not null' else '' end,
+          e.kind || case when e.needed then ' not null' else '' end,
+          format('column %s.%s', e.relation, e.attribute))
+from expected_columns e
+left join pg_attribute a
+  on a.attrelid = to_regclass('public.' || e.relation) and a.attname = e.attribute and not a.attisdropped
+order by e.relation, e.attribute;
+
+select isnt(col_description(to_regclass('public.' || e.relation), a.attnum), null,
+            format('column %s.%s has a comment', e.relation, e.attribute))
+from expected_columns e
+left join pg_attribute a on a.attrelid = to_regclass('public.' || e.relation) and a.attname = e.attribute;
+
+select isnt(obj_description(to_regclass('public.' || relation), 'pg_class'), null, format('table %s has a comment', relation))
+from (select distinct relation from expected_columns where relation <> 'subscriptions') tables order by relation;
+
+select set_eq(
+  $$select attname::text from pg_attribute where attrelid = any (array['public.reconciliation_findings',
+      'public.billing_alert_events', 'public.rate_limit_windows']::regclass[]) and attnum > 0 and not attisdropped$$,
+  $$select attribute from expected_columns
+    where relation in ('reconciliation_findings', 'billing_alert_events', 'rate_limit_windows')$$,
+  'the tables of our own have these columns and no others');
+
+-- Values that a column takes ----------------------------------------------------------------------------------------------
+
+create function tests.refuses(p_sql text) returns boolean language plpgsql as $$
+begin
+  execute p_sql;
+  raise exception using errcode = 'TTTTT';
+exception
+  when check_violation then return true;
+  when sqlstate 'TTTTT' then return false;
+end
+$$;
+select ok(not refuses(format('insert into public.reconciliation_logs (run_key, run_type, status) values (%L, %L, %L)',
+                             'scheduled_2026-01-01_00', t, s)), format('a run may be %s and %s', t, s))
+from unnest(array['scheduled', 'manual', 'webhook_failure', 'request']) t,
+  unnest(array['running', 'success', 'partial', 'error']) s;
+select ok(refuses($$insert into public.reconciliation_logs (run_key, run_type, status) values ('k', 'scheduled', 'paused')$$),
+          'a run has no other status');
+select ok(refuses($$insert into public.reconciliation_logs (run_key, run_type) values ('k', 'yearly')$$),
+          'a run has no other type');
+select ok(not refuses(format($$insert into public.billing_alerts (alert_key, alert_type, severity, message)
+                               values ('k', 't', %L, 'm')$$, s)), format('an alert may be %s', s))
+from unnest(array['critical', 'high', 'warning', 'info']) s;
+select ok(refuses($$insert into public.billing_alerts (alert_key, alert_type, severity, message) values ('k', 't', 'bad', 'm')$$),
+          'an alert has no other severity');
+select ok(refuses($$insert into public.billing_alerts (alert_key, alert_type, severity, message, resolution)
+                    values ('k', 't', 'info', 'm', 'magic')$$), 'an alert has no other resolution');
+select ok(not refuses(format($$insert into public.subscriptions (organization_id, status)
+                               values ('00000000-0000-4000-8000-00000000000a', %L)$$, s)), format('a subscription may be %s', s))
+from unnest(array['incomplete', 'incomplete_expired', 'trialing', 'active', 'past_due', 'canceled', 'unpaid', 'paused']) s;
+select ok(refuses($$insert into public.subscriptions (organization_id, status)
+                    values ('00000000-0000-4000-8000-00000000000a', 'great')$$), 'a subscription has no other status');
+
+-- Indexes ------------------------------------------------------------------------------------------------------------------
+
+create temporary table expected_indexes (name text, definition text);
+insert into expected_indexes values
+  ('reconciliation_logs_one_running_per_key', 'CREATE UNIQUE INDEX reconciliation_logs_one_running_per_key ON
+    public.reconciliation_logs USING btree (run_key) WHERE (status = ''running''::text)'),
+  ('reconciliation_logs_one_running', 'CREATE UNIQUE INDEX reconciliation_logs_one_running ON
+    public.reconciliation_logs USING btree ((true)) WHERE (status = ''running''::text)'),
+  ('reconciliation_logs_attempts', 'CREATE UNIQUE INDEX reconciliation_logs_attempts ON
+    public.reconciliation_logs USING btree (run_key, attempt)'),
+  ('reconciliation_logs_newest', 'CREATE INDEX reconciliation_logs_newest ON
+    public.reconciliation_logs USING btree (started_at DESC, id DESC)'),
+  ('reconciliation_logs_finished', 'CREATE INDEX reconciliation_logs_finished ON public.reconciliation_logs USING
+    btree (finished_at DESC, id DESC) WHERE (status = ANY (ARRAY[''success''::text, ''partial''::text, ''error''::text]))'),
+  ('billing_alerts_one_open_per_key', 'CREATE UNIQUE INDEX billing_alerts_one_open_per_key ON
+    public.billing_alerts USING btree (alert_key) WHERE (resolved = false)'),
+  ('billing_alerts_newest', 'CREATE INDEX billing_alerts_newest ON
+    public.billing_alerts USING btree (created_at DESC, id DESC)'),
+  ('billing_alerts_open', 'CREATE INDEX billing_alerts_open ON public.billing_alerts USING
+    btree (created_at DESC, id DESC) INCLUDE (severity, alert_type) WHERE (resolved = false)'),
+  ('billing_alerts_episodes', 'CREATE INDEX billing_alerts_episodes ON
+    public.billing_alerts USING btree (alert_key, created_at DESC)'),
+  ('billing_alerts_previous', 'CREATE INDEX billing_alerts_previous ON public.billing_alerts USING
+    btree (previous_alert_id) WHERE (previous_alert_id IS NOT NULL)'),
+  ('reconciliation_findings_by_type', 'CREATE INDEX reconciliation_findings_by_type ON
+    public.reconciliation_findings USING btree (reconciliation_log_id, type, id)'),
+  ('reconciliation_findings_page', 'CREATE INDEX reconciliation_findings_page ON
+    public.reconciliation_findings USING btree (reconciliation_log_id, id)'),
+  ('reconciliation_findings_age', 'CREATE INDEX reconciliation_findings_age ON
+    public.reconciliation_findings USING btree (created_at)'),
+  ('billing_alert_events_alert_id_idx', 'CREATE INDEX billing_alert_events_alert_id_idx ON
+    public.billing_alert_events USING btree (alert_id, id)'),
+  ('rate_limit_windows_age', 'CREATE INDEX rate_limit_windows_age ON
+    public.rate_limit_windows USING btree (window_started_at)'),
+  ('subscriptions_stripe_created_idx', 'CREATE INDEX subscriptions_stripe_created_idx ON public.subscriptions USING
+    btree (stripe_created, id) WHERE (stripe_subscription_id IS NOT NULL)'),
+  ('subscriptions_stripe_customer_id_idx', 'CREATE INDEX subscriptions_stripe_customer_id_idx ON public.subscriptions USING
+    btree (stripe_customer_id) WHERE (stripe_customer_id IS NOT NULL)'),
+  ('subscriptions_live_organization_idx', 'CREATE INDEX subscriptions_live_organization_idx ON public.subscriptions USING
+    btree (organization_id) WHERE (status = ANY (ARRAY[''trialing''::text, ''active''::text, ''past_due''::text,
+    ''unpaid''::text, ''paused''::text]))'),
+  ('subscriptions_organization_id_idx', 'CREATE INDEX subscriptions_organization_id_idx ON
+    public.subscriptions USING btree (organization_id)'),
+  ('organization_members_user_id_idx', 'CREATE INDEX organization_members_user_id_idx ON
+    public.organization_members USING btree (user_id)');
+
+select is(pg_get_indexdef(to_regclass('public.' || name)), regexp_replace(definition, '\s+', ' ', 'g'), 'index ' || name)
+from expected_indexes order by name;
+select isnt(obj_description(to_regclass('public.' || name), 'pg_class'), null, format('index %s has a comment', name))
+from expected_indexes order by name;
+select is((select indisvalid from pg_index where indexrelid = to_regclass('public.' || name)), true, name || ' is valid')
+from expected_indexes order by name;
+select isnt(to_regclass('public.subscriptions_stripe_subscription_id_key'), null, 'subscriptions are found by Stripe''s id');
+select set_has(
+  $$select pg_get_constraintdef(oid) from pg_constraint where conrelid in
+      ('public.reconciliation_findings'::regclass, 'public.billing_alert_events'::regclass, 'public.billing_alerts'::regclass)$$,
+  $$values ('UNIQUE (reconciliation_log_id, finding_key)'),
+           ('FOREIGN KEY (reconciliation_log_id) REFERENCES reconciliation_logs(id) ON DELETE CASCADE'),
+           ('FOREIGN KEY (alert_id) REFERENCES billing_alerts(id) ON DELETE CASCADE'),
+           ('FOREIGN KEY (previous_alert_id) REFERENCES billing_alerts(id) ON DELETE SET NULL')$$,
+  'findings go with their run, events with their alert, and an episode outlives the one before');
+
+-- Functions ------------------------------------------------------------------------------------------------------------------
+
+create temporary table our_functions as
+select p.oid::regprocedure::text as signature, p.*
+from pg_proc p
+where p.pronamespace = 'billing_ops'::regnamespace
+  or (p.pronamespace = 'public'::regnamespace and p.proname in (
+    'start_reconciliation_run', 'heartbeat_reconciliation_run', 'finish_reconciliation_run', 'apply_reconciliation_batch',
+    'read_subscriptions_for_reconcile', 'read_unplaced_subscriptions', 'read_duplicate_live_subscriptions',
+    'resolve_billing_alert', 'monitor_facts', 'apply_monitor_outcomes', 'billing_ops_schema', 'admin_authorize',
+    'admin_monitor_facts', 'admin_billing_alerts', 'admin_reconciliation_runs', 'admin_reconciliation_run'));
+
+select is(count(*)::integer, 16, 'sixteen functions are callable from outside, none of them twice')
+from our_functions where pronamespace = 'public'::regnamespace;
+select ok(proconfig @> array['search_path=""'], signature || ' trusts no search path') from our_functions order by signature;
+select isnt(obj_description(oid, 'pg_proc'), null, signature || ' has a comment') from our_functions order by signature;
+select ok(not exists (select 1 from aclexplode(coalesce(proacl, acldefault('f', proowner))) acl
+                      where acl.grantee in (0, 'anon'::regrole)),
+          signature || ' is granted neither to public nor to anon')
+from our_functions order by signature;
+select set_eq(
+  'select proname::text from our_functions where prosecdef',
+  array['is_admin', 'consume_rate_limit', 'prune'],
+  'three functions run with their owner''s rights, and none of them is callable from outside');
+select ok(not exists (select 1 from our_functions where prosecdef and pronamespace = 'public'::regnamespace),
+          'no function in public runs with its owner''s rights');
+select isnt(obj_description('billing_ops'::regnamespace, 'pg_namespace'), null, 'schema billing_ops has a comment');
+
+-- Row level security -----------------------------------------------------------------------------------------------------------
+
+select ok((select relrowsecurity from pg_class where oid = to_regclass('public.' || relation)),
+          'row level security is on for ' || relation)
+from unnest(array['reconciliation_logs', 'reconciliation_findings', 'billing_alerts', 'billing_alert_events',
+                  'rate_limit_windows']) relation;
+select set_eq(
+  $$select concat_ws(' ', tablename, policyname, cmd, roles) from pg_policies
+    where schemaname = 'public' and tablename in ('reconciliation_logs', 'reconciliation_findings', 'billing_alerts',
+      'billing_alert_events', 'rate_limit_windows')$$,
+  $$values ('billing_alert_events billing_alert_events_admin_read SELECT {authenticated}'),
+           ('billing_alerts billing_alerts_admin_read SELECT {authenticated}'),
+           ('rate_limit_windows rate_limit_windows_nobody ALL {public}'),
+           ('reconciliation_findings reconciliation_findings_admin_read SELECT {authenticated}'),
+           ('reconciliation_logs reconciliation_logs_admin_read SELECT {authenticated}')$$,
+  'one policy a table, for reading, and no leftovers beside it');
+select isnt(obj_description(oid, 'pg_policy'), null, format('policy %s has a comment', polname))
+from pg_policy where polname ~ '_(admin_read|nobody)$' order by polname;
+
+-- The trigger ------------------------------------------------------------------------------------------------------------------
+
+select trigger_is('public', 'subscriptions', 'subscriptions_row_version', 'billing_ops', 'bump_row_version');
+select isnt(obj_description(oid, 'pg_trigger'), null, 'its comment says what rests on it')
+from pg_trigger where tgname = 'subscriptions_row_version';
+select is((select tgenabled from pg_trigger where tgname = 'subscriptions_row_version'), 'O', 'it is switched on');
+
+select * from finish();
+rollback;
