@@ -1,0 +1,108 @@
+//! The endpoints that reconciling reads.
+
+use tokio::time::Instant;
+
+use super::client::Stripe;
+use super::error::{RequestId, StripeError};
+use super::types::{CheckoutSession, Item, Page, Subscription, decode_page};
+
+/// The most that Stripe puts on a page (<https://docs.stripe.com/api/pagination>).
+pub const PAGE_SIZE: usize = 100;
+const PAGE_SIZE_TEXT: &str = "100";
+
+/// Which part of all subscriptions a page is taken from. Times are Unix seconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Created at or after.
+    pub gte: i64,
+    /// Created before.
+    pub lt: i64,
+    /// Listed after this one.
+    pub starting_after: Option<String>,
+}
+
+impl Stripe {
+    /// One page of all subscriptions of a window, whatever their status, newest first. Stripe leaves out those of test
+    /// clocks: that one is not listed is no proof that it does not exist.
+    pub async fn subscriptions(
+        &self,
+        window: &Window,
+        deadline: Instant,
+    ) -> Result<Page<Subscription>, StripeError> {
+        let (gte, lt) = (window.gte.to_string(), window.lt.to_string());
+        let mut query =
+            vec![("limit", PAGE_SIZE_TEXT), ("status", "all"), ("created[gte]", &gte), ("created[lt]", &lt)];
+        if let Some(id) = &window.starting_after {
+            query.push(("starting_after", id));
+        }
+        self.get(&["subscriptions"], &query, deadline, decode_page).await
+    }
+
+    /// One subscription as it is now, with all its items.
+    pub async fn subscription(&self, id: &str, deadline: Instant) -> Result<Subscription, StripeError> {
+        let mut subscription: Subscription =
+            self.get(&["subscriptions", id], &[], deadline, |body| serde_json::from_slice(body)).await?;
+        self.complete_items(&mut subscription, deadline).await?;
+        Ok(subscription)
+    }
+
+    /// Fetches the items that did not come with the subscription.
+    pub async fn complete_items(
+        &self,
+        subscription: &mut Subscription,
+        deadline: Instant,
+    ) -> Result<(), StripeError> {
+        while subscription.items.has_more {
+            let after = subscription.items.data.last().and_then(|item| item.id.clone());
+            let mut query = vec![("limit", PAGE_SIZE_TEXT), ("subscription", subscription.id.as_str())];
+            if let Some(after) = &after {
+                query.push(("starting_after", after));
+            }
+            let page: Page<Item> = self.get(&["subscription_items"], &query, deadline, decode_page).await?;
+            let before = subscription.items.data.len();
+            for item in page.data {
+                let item = item.map_err(|object| malformed(object.reason))?;
+                subscription.items.data.push(item);
+            }
+            if page.has_more && subscription.items.data.len() == before {
+                return Err(malformed("a page of items is empty and yet not the last".to_owned()));
+            }
+            subscription.items.has_more = page.has_more;
+        }
+        Ok(())
+    }
+
+    /// One page of the completed checkout sessions that were created at or after `gte`, newest first.
+    pub async fn completed_sessions(
+        &self,
+        gte: i64,
+        starting_after: Option<&str>,
+        deadline: Instant,
+    ) -> Result<Page<CheckoutSession>, StripeError> {
+        let gte = gte.to_string();
+        let mut query = vec![("limit", PAGE_SIZE_TEXT), ("status", "complete"), ("created[gte]", &gte)];
+        if let Some(id) = starting_after {
+            query.push(("starting_after", id));
+        }
+        self.get(&["checkout", "sessions"], &query, deadline, decode_page).await
+    }
+
+    /// The checkout session that made a subscription, if one did.
+    pub async fn session_of_subscription(
+        &self,
+        subscription: &str,
+        deadline: Instant,
+    ) -> Result<Option<CheckoutSession>, StripeError> {
+        let query = [("limit", "1"), ("subscription", subscription)];
+        let page: Page<CheckoutSession> =
+            self.get(&["checkout", "sessions"], &query, deadline, decode_page).await?;
+        match page.data.into_iter().next() {
+            Some(session) => session.map(Some).map_err(|object| malformed(object.reason)),
+            None => Ok(None),
+        }
+    }
+}
+
+fn malformed(reason: String) -> StripeError {
+    StripeError::Malformed { reason, request_id: RequestId::default() }
+}
