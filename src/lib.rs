@@ -20,6 +20,8 @@ pub mod http;
 pub mod log;
 pub mod monitor;
 pub mod openapi;
+pub mod reconcile;
 pub mod run_answer;
 pub mod runs;
+pub mod stripe;
 pub mod supabase;

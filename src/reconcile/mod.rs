@@ -1,0 +1,3 @@
+//! Reconciling the database with Stripe.
+
+pub mod windows;
