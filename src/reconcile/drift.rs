@@ -86,6 +86,13 @@ pub struct Comparison {
     pub mixed_modes: bool,
 }
 
+impl Comparison {
+    /// Whether there is drift.
+    pub fn differs(&self) -> bool {
+        !self.repaired.is_empty() || !self.unrepaired.is_empty()
+    }
+}
+
 /// Compares a subscription with its row.
 pub fn compare(subscription: &Subscription, row: &Row, rules: Rules<'_>) -> Comparison {
     let mut found = Comparison::default();
@@ -115,8 +122,7 @@ pub fn compare(subscription: &Subscription, row: &Row, rules: Rules<'_>) -> Comp
     differ.customer(subscription, row);
     differ.complete(subscription, row);
 
-    let agree = found.repaired.is_empty() && found.unrepaired.is_empty();
-    if !agree && subscription.last_known_change(rules.now) > rules.now - GRACE_SECONDS {
+    if found.differs() && subscription.last_known_change(rules.now) > rules.now - GRACE_SECONDS {
         return Comparison { in_grace: true, ..Comparison::default() };
     }
     found
@@ -177,11 +183,26 @@ pub fn missing(subscription: &Subscription, organization: Option<Uuid>, rules: R
     Missing::Create { finding: Box::new(finding), fields: Box::new(fields), unrepaired: found.unrepaired }
 }
 
-/// A row whose subscription Stripe says it does not have.
-pub fn missing_in_stripe(row: &Row) -> Finding {
+/// A row whose subscription Stripe says it does not have: to a key of the other mode it has none of them. The second value
+/// says whether live and test are mixed.
+pub fn missing_in_stripe(row: &Row, rules: Rules<'_>) -> (Finding, bool) {
+    let subject = Subject::of_row(row);
+    if row.livemode.is_some_and(|livemode| livemode != rules.livemode) {
+        let issue = format!(
+            "Live and test are mixed: the key is {}, the row {}.",
+            mode_word(rules.livemode),
+            mode_word(!rules.livemode)
+        );
+        let details = json!({"livemode": {"database": row.livemode, "stripe": null}});
+        return (subject.finding(Kind::LivemodeMismatch, issue, details), true);
+    }
     let issue = format!("The database says {}, and Stripe knows no such subscription.", row.status);
     let details = json!({"status": {"database": row.status, "stripe": null}});
-    Subject::of_row(row).finding(Kind::MissingInStripe, issue, details)
+    (subject.finding(Kind::MissingInStripe, issue, details), false)
+}
+
+fn mode_word(livemode: bool) -> &'static str {
+    if livemode { "live" } else { "test" }
 }
 
 fn livemode_mismatch(
@@ -190,7 +211,6 @@ fn livemode_mismatch(
     rules: Rules<'_>,
     subject: &Subject,
 ) -> Option<Finding> {
-    let word = |live| if live { "live" } else { "test" };
     let stripe = subscription.livemode.unwrap_or(rules.livemode);
     let database = row.and_then(|row| row.livemode).unwrap_or(stripe);
     if stripe == rules.livemode && database == stripe {
@@ -198,9 +218,9 @@ fn livemode_mismatch(
     }
     let issue = format!(
         "Live and test are mixed: the key is {}, the subscription {}, the row {}.",
-        word(rules.livemode),
-        word(stripe),
-        word(database)
+        mode_word(rules.livemode),
+        mode_word(stripe),
+        mode_word(database)
     );
     let details = json!({"livemode": {"database": row.and_then(|row| row.livemode), "stripe": stripe}});
     Some(subject.finding(Kind::LivemodeMismatch, issue, details))

@@ -221,7 +221,8 @@ fn each_difference_that_a_person_has_to_judge_is_found_and_left_alone() {
     let two_tiers =
         json!({"items": {"data": [item(json!({})), item(json!({"price": {"id": "price_team"}}))]}});
     let other_price = json!({"items": {"data": [item(json!({"price": {"id": "price_new"}}))]}});
-    let cases: [(&str, Value, fn(&mut Row), Kind); 6] = [
+    type Case = (&'static str, Value, fn(&mut Row), Kind);
+    let cases: [Case; 6] = [
         ("customer", json!({"customer": "cus_2"}), |_| (), Kind::CustomerMismatch),
         ("unknown status", json!({"status": "hibernating"}), |_| (), Kind::UnknownStatus),
         ("periods", two_periods, |_| (), Kind::MixedItemPeriods),
@@ -395,5 +396,19 @@ fn a_missing_row_is_not_created_when_it_is_new_or_strange() {
             assert_eq!(kinds(&unrepaired), [Kind::UnknownPrice]);
         }
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_row_that_stripe_does_not_know_is_missing_there_or_of_the_other_mode() {
+    let tiers = tiers();
+    let rules = Rules { tiers: &tiers, livemode: true, now: NOW };
+    for (livemode, kind, mixed) in [
+        (Some(true), Kind::MissingInStripe, false),
+        (None, Kind::MissingInStripe, false),
+        (Some(false), Kind::LivemodeMismatch, true),
+    ] {
+        let (finding, mixed_modes) = missing_in_stripe(&Row { livemode, ..row() }, rules);
+        assert_eq!((finding.kind, mixed_modes), (kind, mixed));
     }
 }

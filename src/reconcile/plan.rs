@@ -263,6 +263,17 @@ impl Tally {
         }
     }
 
+    /// Adds another tally.
+    pub fn merge(&mut self, other: Tally) {
+        for (kind, part) in other.0 {
+            let class = self.0.entry(kind).or_default();
+            class.count += part.count;
+            class.fixed += part.fixed;
+            class.samples.extend(part.samples);
+            class.samples.truncate(SAMPLES);
+        }
+    }
+
     /// Findings of a class.
     pub fn count(&self, kind: Kind) -> u64 {
         self.0.get(&kind).map_or(0, |class| class.count)

@@ -244,8 +244,15 @@ impl Scan {
         open.window.position.as_mut().is_some_and(|position| position.after.take().is_some())
     }
 
-    /// A page was not read; the window is free for the next reader.
-    pub fn page_failed(&mut self, id: WindowId) {
+    /// Keeps a window from being read on, until it is released.
+    pub fn hold(&mut self, id: WindowId) {
+        if let Some(open) = self.open.get_mut(&id) {
+            open.busy = true;
+        }
+    }
+
+    /// Lets a window be read on.
+    pub fn release(&mut self, id: WindowId) {
         if let Some(open) = self.open.get_mut(&id) {
             open.busy = false;
         }
@@ -256,9 +263,14 @@ impl Scan {
         self.open.get(&id).map(|open| &open.window)
     }
 
-    /// What is left to read, for a run's cursor.
+    /// What is left to read.
     pub fn open_windows(&self) -> impl Iterator<Item = &OpenWindow> {
         self.open.values().map(|open| &open.window)
+    }
+
+    /// The same with names.
+    pub fn open_with_ids(&self) -> impl Iterator<Item = (WindowId, &OpenWindow)> {
+        self.open.iter().map(|(id, open)| (*id, &open.window))
     }
 
     /// Whether everything before `upper` has been read. Does not rest on there being no open window, but on the drained

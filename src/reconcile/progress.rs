@@ -1,0 +1,112 @@
+//! How far a run is: its counts, what a later run would have to go on with, and which windows have been written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::plan::Tally;
+use super::windows::{OpenWindow, Position, Scan, WindowId};
+
+/// The numbers of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Subscriptions read from Stripe's list.
+    pub scanned_count: u64,
+    /// Rows that were missing and have been created.
+    pub created_count: u64,
+    /// Rows that were repaired.
+    pub updated_count: u64,
+    /// Findings other than missing rows.
+    pub mismatch_count: u64,
+    /// Repairs that lost to a newer write.
+    pub superseded_count: u64,
+    /// Subscriptions left to the next run, as their webhook may be on its way.
+    pub skipped_count: u64,
+    /// Items that could not be looked at or repaired.
+    pub error_count: u64,
+    /// All findings.
+    pub total_issues: u64,
+}
+
+/// What a run that did not look at everything left to do, and what the sweep that it belongs to has found so far. A sweep
+/// is one pass over everything, in one run or in several.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// Changes when older cursors could be misread.
+    pub version: u32,
+    /// The sweep covers what was created before, in Unix seconds.
+    pub upper: i64,
+    /// What is left to read.
+    pub windows: Vec<OpenWindow>,
+    /// Subscriptions that need a fresh look.
+    pub fresh: BTreeSet<String>,
+    /// Whether there were more than could be kept.
+    #[serde(default)]
+    pub too_many: bool,
+    /// Subscriptions that the sweep has read.
+    pub scanned: u64,
+    /// What the sweep has found.
+    pub tally: Tally,
+    /// Whether some objects could not be read, so that no class can be called clear.
+    #[serde(default)]
+    pub blemished: bool,
+}
+
+/// The version that this program writes.
+pub const CURSOR_VERSION: u32 = 1;
+
+/// What has been written of each window. Reading is ahead of writing, and only what was written is ticked off.
+#[derive(Debug, Default)]
+pub struct Ledger(BTreeMap<WindowId, Entry>);
+
+#[derive(Debug)]
+struct Entry {
+    gte: i64,
+    lt: i64,
+    written: Option<Position>,
+}
+
+impl Ledger {
+    /// Notes where a window stands before its first page is taken in.
+    pub fn open(&mut self, id: WindowId, window: &OpenWindow) {
+        self.0.entry(id).or_insert_with(|| Entry {
+            gte: window.gte,
+            lt: window.lt,
+            written: window.position.clone(),
+        });
+    }
+
+    /// A window has been read to its end, and this is where it began in the end.
+    pub fn drained(&mut self, id: WindowId, gte: i64) {
+        if let Some(entry) = self.0.get_mut(&id) {
+            entry.gte = gte;
+        }
+    }
+
+    /// All that was read up to `position` has been written; `None`: all of the window.
+    pub fn written(&mut self, id: WindowId, position: Option<Position>) {
+        match position {
+            None => {
+                self.0.remove(&id);
+            }
+            Some(position) => {
+                if let Some(entry) = self.0.get_mut(&id) {
+                    entry.written = Some(position);
+                }
+            }
+        }
+    }
+
+    /// What would have to be read again if the run ended now.
+    pub fn left(&self, scan: &Scan) -> Vec<OpenWindow> {
+        let untouched = scan.open_with_ids().filter(|(id, _)| !self.0.contains_key(id));
+        let mut left: Vec<OpenWindow> = untouched.map(|(_, window)| window.clone()).collect();
+        left.extend(self.0.iter().map(|(id, entry)| OpenWindow {
+            // A split moves the beginning of a window while its pages are under way.
+            gte: scan.window(*id).map_or(entry.gte, |window| window.gte),
+            lt: entry.lt,
+            position: entry.written.clone(),
+        }));
+        left
+    }
+}
