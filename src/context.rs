@@ -7,6 +7,9 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::http::error::ApiError;
+use crate::stripe::Stripe;
+use crate::stripe::client::Retries;
+use crate::stripe::key::SecretKey;
 use crate::supabase::Supabase;
 
 /// The settings and the clients of a process.
@@ -16,6 +19,7 @@ pub struct Context {
     pub config: Config,
     http: OnceLock<reqwest::Client>,
     supabase: OnceLock<Result<Arc<Supabase>, ApiError>>,
+    stripe: OnceLock<Result<Arc<Stripe>, ApiError>>,
     stopping: watch::Sender<bool>,
 }
 
@@ -23,7 +27,13 @@ impl Context {
     /// A context without clients: they are built at their first use, or by [`Context::warm_up`].
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, http: OnceLock::new(), supabase: OnceLock::new(), stopping: watch::Sender::new(false) }
+        Self {
+            config,
+            http: OnceLock::new(),
+            supabase: OnceLock::new(),
+            stripe: OnceLock::new(),
+            stopping: watch::Sender::new(false),
+        }
     }
 
     /// Builds the clients ahead of their first use. Settings that are wrong are reported by the calls that need them.
@@ -48,6 +58,29 @@ impl Context {
     pub fn supabase_for_people(&self) -> Result<&Arc<Supabase>, ApiError> {
         self.config.supabase_publishable_key()?;
         self.supabase()
+    }
+
+    /// Stripe. One for the process, so that all its runs share one token bucket. Errors: 503 naming the setting.
+    pub fn stripe(&self) -> Result<&Arc<Stripe>, ApiError> {
+        self.stripe.get_or_init(|| self.build_stripe().map(Arc::new)).as_ref().map_err(Clone::clone)
+    }
+
+    /// Errors: 503 where a run could not be made for want of a setting. Asked before the caller's credentials are.
+    pub fn ready_to_reconcile(&self) -> Result<(), ApiError> {
+        self.supabase()?;
+        self.stripe()?;
+        self.config.price_tiers()?;
+        self.config.reconcile_budget()?;
+        Ok(())
+    }
+
+    fn build_stripe(&self) -> Result<Stripe, ApiError> {
+        let key = self.config.stripe_secret_key()?;
+        let key = SecretKey::parse(key.expose())
+            .map_err(|error| ApiError::not_configured(format!("STRIPE_SECRET_KEY: {error}.")))?;
+        let rate = f64::from(self.config.stripe_max_requests_per_second()?);
+        Stripe::new(self.http().clone(), self.config.stripe_api_base()?, &key, rate, Retries::default())
+            .map_err(|error| ApiError::not_configured(format!("STRIPE_SECRET_KEY: {error}.")))
     }
 
     /// Becomes true when the platform asks the process to end: a run then saves what is left and finishes as `partial`.

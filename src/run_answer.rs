@@ -7,49 +7,18 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::http::{ApiError, Reply};
+use crate::reconcile::record::{ItemError, Reported};
 use crate::runs::{Run, StartOutcome, Started};
-
-/// At most so many findings are part of an answer; the rest are on the run's page.
-pub const MOST_RECONCILIATIONS: usize = 200;
-
-/// One finding, as an answer tells it.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Reconciliation {
-    /// The drift class.
-    #[serde(rename = "type")]
-    pub finding_type: String,
-    /// Whose it is, where that is known.
-    pub organization_id: Option<Uuid>,
-    /// Which subscription.
-    pub stripe_subscription_id: Option<String>,
-    /// The finding in a sentence.
-    pub issue: String,
-    /// Whether it is right now.
-    pub fixed: bool,
-    /// What was done.
-    pub action_taken: String,
-}
-
-/// Something that could not be looked at or repaired.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct RunFailure {
-    /// For machines.
-    pub code: String,
-    /// For people.
-    pub message: String,
-    /// Which subscription, where it is about one.
-    pub stripe_subscription_id: Option<String>,
-}
 
 /// The part of an answer that is stored with the run, so that duplicates of the call get it too.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct StoredResult {
     /// The first findings.
     #[serde(default)]
-    pub reconciliations: Vec<Reconciliation>,
+    pub reconciliations: Vec<Reported>,
     /// The first failures.
     #[serde(default)]
-    pub errors: Vec<RunFailure>,
+    pub errors: Vec<ItemError>,
 }
 
 /// The answer of both reconcile endpoints.
@@ -94,9 +63,9 @@ pub struct RunAnswer {
     /// The run in one sentence.
     pub message: String,
     /// At most 200 findings.
-    pub reconciliations: Vec<Reconciliation>,
+    pub reconciliations: Vec<Reported>,
     /// What could not be looked at or repaired.
-    pub errors: Vec<RunFailure>,
+    pub errors: Vec<ItemError>,
 }
 
 impl RunAnswer {

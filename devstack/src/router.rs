@@ -116,7 +116,11 @@ async fn serve(
     let path = request.uri().path().to_owned();
     let mut response = match files::find(&edge.configuration.output, &path).await {
         Some(file) => files::serve(request.method(), &file).await,
-        None => match edge.functions.find(&path) {
+        None => match edge
+            .functions
+            .find(&path)
+            .or_else(|| edge.functions.find(edge.configuration.rewrite(&path)?))
+        {
             Some((function, parameters)) => {
                 let request = prepare(request, peer, &parameters);
                 forward(&edge.client, function, request).await

@@ -1,6 +1,6 @@
 //! What `vercel.json` and the `[[bin]]` entries of `Cargo.toml` say about routes and headers.
 //!
-//! What the stack does not act out (rewrites, redirects, …) is refused at start, so that nothing works here and
+//! What the stack does not act out (redirects, …) is refused at start, so that nothing works here and
 //! differs there.
 
 use std::path::{Path, PathBuf};
@@ -101,6 +101,7 @@ pub struct Configuration {
     headers: Vec<HeaderRule>,
     /// The scheduled calls.
     pub crons: Vec<Cron>,
+    rewrites: Vec<(Regex, String)>,
 }
 
 /// One scheduled call.
@@ -142,6 +143,8 @@ impl Configuration {
             headers: Vec<Rule>,
             #[serde(default)]
             crons: Vec<Cron>,
+            #[serde(default)]
+            rewrites: Vec<Rewrite>,
             #[serde(flatten)]
             rest: serde_json::Map<String, serde_json::Value>,
         }
@@ -157,8 +160,14 @@ impl Configuration {
             key: String,
             value: String,
         }
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Rewrite {
+            source: String,
+            destination: String,
+        }
         let file: File = serde_json::from_str(text)?;
-        let changes_routes = ["rewrites", "redirects", "routes", "cleanUrls", "trailingSlash", "builds"];
+        let changes_routes = ["redirects", "routes", "cleanUrls", "trailingSlash", "builds"];
         if let Some(name) = changes_routes.iter().find(|name| file.rest.contains_key(**name)) {
             bail!("the local stack does not act out \"{name}\"");
         }
@@ -173,7 +182,18 @@ impl Configuration {
             output: root.join(file.output_directory.as_deref().unwrap_or("public")),
             headers: file.headers.into_iter().map(rule).collect::<Result<_>>()?,
             crons: file.crons,
+            rewrites: file
+                .rewrites
+                .into_iter()
+                .map(|rewrite| Ok((pattern(&rewrite.source)?, rewrite.destination)))
+                .collect::<Result<_>>()?,
         })
+    }
+
+    /// Which path answers for one that neither a file nor a function has.
+    pub fn rewrite(&self, path: &str) -> Option<&str> {
+        let rewrite = self.rewrites.iter().find(|(source, _)| source.is_match(path).unwrap_or(false));
+        rewrite.map(|(_, destination)| destination.as_str())
     }
 
     /// The headers that go with every answer to `path`; a later rule wins.
@@ -258,7 +278,7 @@ mod tests {
 
     #[test]
     fn what_is_not_acted_out_is_refused() {
-        let error = Configuration::parse(r#"{"rewrites": []}"#, Path::new("/")).expect_err("refused");
-        assert!(error.to_string().contains("rewrites"), "{error}");
+        let error = Configuration::parse(r#"{"redirects": []}"#, Path::new("/")).expect_err("refused");
+        assert!(error.to_string().contains("redirects"), "{error}");
     }
 }

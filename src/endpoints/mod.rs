@@ -1,10 +1,13 @@
-//! The nine endpoints: each says its route and methods, reads its request, and answers. The order of refusals is the same
+//! The nine endpoints, and the answer for every other path under `/api`: each says its route and methods, reads its request, and answers. The order of refusals is the same
 //! everywhere: method, settings, credentials, body and parameters, then what the database judges.
 
 pub mod alerts;
 pub mod config;
 pub mod health;
 pub mod monitor;
+pub mod not_found;
+pub mod reconcile;
+pub mod reconcile_now;
 pub mod resolve;
 pub mod run;
 pub mod runs;

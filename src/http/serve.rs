@@ -52,6 +52,7 @@ where
     log::start(&config);
     let context = Arc::new(Context::new(config));
     // The clients cost half of a cold start: they are built while the listener comes up and the first request arrives.
+    context.watch_for_sigterm();
     let warm = Arc::clone(&context);
     tokio::task::spawn_blocking(move || warm.warm_up());
 

@@ -27,8 +27,8 @@ pub struct Tiers(HashMap<String, String>);
 
 impl Tiers {
     /// The map as configured; empty if tiers are not managed.
-    pub fn new(map: HashMap<String, String>) -> Self {
-        Self(map)
+    pub fn new(map: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(map.into_iter().collect())
     }
 
     /// The tier that a subscription's prices name, by the map, by a price's metadata, or by its own metadata.

@@ -7,6 +7,7 @@
 //! - [`progress`], [`record`]: how far a run is, and what it has done.
 //!
 //! Effectful, small, on [`crate::stripe`] and the [`store::ReconcileStore`]:
+//! - [`perform`]: a run for a call, from start to answer; [`database`]: the store in Postgres.
 //! - `scan`: readers and writers; `group`: one comparison; `fresh`: what follows the scan.
 //!
 //! One run: completed checkout sessions are listed; everything that Stripe lists is compared with the database, group by
@@ -14,10 +15,12 @@
 //! what would take something is read afresh and applied, and rows that Stripe does not list are looked up one by one. A
 //! run that stops early leaves a cursor, and the next one goes on from there.
 
+pub mod database;
 pub mod drift;
 pub mod finding;
 mod fresh;
 mod group;
+pub mod perform;
 pub mod plan;
 pub mod progress;
 pub mod record;

@@ -1,6 +1,7 @@
 //! What a run has done so far: numbers, the first findings in full for the answer, and what could not be looked at.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::finding::Kind;
@@ -13,7 +14,7 @@ const REPORTED: usize = 200;
 const ERRORS: usize = 50;
 
 /// A finding in the answer.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Reported {
     /// Its class.
     #[serde(rename = "type")]
@@ -31,7 +32,7 @@ pub struct Reported {
 }
 
 /// Something that could not be looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ItemError {
     /// `sub_…` or `cs_…`, where known.
     pub id: Option<String>,

@@ -20,12 +20,14 @@ as $$
     p_row.cancel_at_period_end,
     extract(epoch from p_row.trial_end)::bigint,
     p_row.livemode,
-    extract(epoch from p_row.stripe_created)::bigint
+    extract(epoch from p_row.stripe_created)::bigint,
+    floor(extract(epoch from pg_catalog.clock_timestamp() - p_row.updated_at) * 1000)::bigint
   )
 $$;
 comment on function billing_ops.subscription_facts(public.subscriptions) is
-  'A row as the reconciler compares it: an array in fixed order, times as Unix seconds like Stripe''s. Arrays, since the
-  names of fifteen fields are most of the bytes of a hundred thousand rows.';
+  'A row as the reconciler compares it: an array in fixed order, times as Unix seconds like Stripe''s; last,
+  the milliseconds since the row was written: what changed after Stripe was asked is newer than Stripe''s answer. Arrays, since the
+  names of sixteen fields are most of the bytes of a hundred thousand rows.';
 revoke all on function billing_ops.subscription_facts(public.subscriptions) from public, anon, authenticated;
 grant execute on function billing_ops.subscription_facts(public.subscriptions) to service_role;
 
