@@ -11,6 +11,8 @@
 //! | [`vercel`] | what `vercel.json` and `api/` say about routes and headers |
 //! | [`router`] | the platform's edge: static files, then functions by path |
 //! | [`people`] | the admin and the member whom every stack has |
+//! | [`seeding`] | rows for the database that agree with the simulator, or don't |
+//! | [`scratch`] | folders that end with the stack, even if it is killed |
 //! | [`stack`] | all of it together, as `devstack up` and the tests start it |
 
 pub mod functions;
@@ -20,6 +22,8 @@ pub mod people;
 pub mod postgres;
 pub mod process;
 pub mod router;
+pub mod scratch;
+pub mod seeding;
 pub mod settings;
 pub mod stack;
 pub mod vercel;

@@ -45,7 +45,7 @@ struct Up {
     /// What the simulator's data is made from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Leaves the database without the simulator's subscriptions.
+    /// Leaves the database without the simulator's subscriptions; otherwise it has a row for each.
     #[arg(long)]
     empty: bool,
     /// Shows the functions' output on standard error.
@@ -74,6 +74,7 @@ async fn run_up(up: Up) -> Result<()> {
         stripe: stripe(&up, &settings)?,
         migrations: Migrations::Repository,
         people: true,
+        fill: !up.empty,
         external: External::find(&settings, std::env::var("DATABASE_URL").ok())?,
         settings,
         folder: up.dir,

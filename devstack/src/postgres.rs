@@ -7,7 +7,6 @@
 mod template;
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,6 +16,7 @@ use rustix::process::Signal;
 use tokio_postgres::{Client, NoTls};
 
 use crate::process::{self, Process};
+use crate::scratch::Scratch;
 
 /// The superuser that `initdb` makes. Migrations do not run as this one: hosted projects don't hand it out either.
 const BOOTSTRAP: &str = "supabase_admin";
@@ -40,7 +40,7 @@ pub struct Postgres {
     socket_folder: PathBuf,
     port: u16,
     password: String,
-    _folder: tempfile::TempDir,
+    folder: Scratch,
 }
 
 /// Where Debian keeps the newest installed server binaries.
@@ -112,9 +112,7 @@ impl Postgres {
     }
 
     async fn launch(binaries: &Path, source: Source<'_>, log: &Path) -> Result<Postgres> {
-        let folder = tempfile::Builder::new().prefix("devstack-postgres-").tempdir()?;
-        // As root, the server's user must reach its own folders inside.
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711))?;
+        let folder = Scratch::new()?;
         let data = folder.path().join("data");
         let socket_folder = folder.path().join("socket");
         match source {
@@ -134,13 +132,7 @@ impl Postgres {
             config.host_path(&socket_folder).port(port).user(BOOTSTRAP).dbname("postgres");
             match wait_until_ready(&process, &config).await {
                 Ok(()) => {
-                    return Ok(Postgres {
-                        _process: process,
-                        socket_folder,
-                        port,
-                        password,
-                        _folder: folder,
-                    });
+                    return Ok(Postgres { _process: process, socket_folder, port, password, folder });
                 }
                 Err(error) if attempt == 5 => {
                     return Err(error.context(format!("Postgres did not start; see {}", log.display())));
@@ -153,7 +145,7 @@ impl Postgres {
 
     /// Stops cleanly, so that the data folder can be copied, and moves it to `target`.
     fn into_template(self, target: &Path) -> Result<()> {
-        let data = self._folder.path().join("data");
+        let data = self.folder.path().join("data");
         let status = as_server_user(&binaries()?.join("pg_ctl"))
             .args(["stop", "-w", "-s", "-m", "fast", "-D"])
             .arg(&data)

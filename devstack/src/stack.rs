@@ -14,6 +14,8 @@ use crate::keys::{Keys, Signer};
 use crate::people::{People, Person, Registry};
 use crate::postgres::{Migrations, Postgres};
 use crate::router::Router;
+use crate::scratch::Scratch;
+use crate::seeding;
 use crate::settings::{self, External, Settings};
 use crate::vercel;
 
@@ -42,6 +44,8 @@ pub struct Options {
     pub migrations: Migrations,
     /// Whether there are an admin and a member; they need the repository's migrations.
     pub people: bool,
+    /// Whether the database gets a row for each of the simulator's subscriptions, so that the two agree.
+    pub fill: bool,
     /// Settings that win over the stack's own.
     pub settings: Settings,
     /// Another Supabase to use instead of a local one.
@@ -73,6 +77,7 @@ impl Options {
             stripe: Stripe::Simulator(stripe_simulator::Config::default()),
             migrations: Migrations::Repository,
             people: true,
+            fill: false,
             settings,
             external,
             folder: None,
@@ -135,7 +140,7 @@ pub struct Stack {
     keys: Option<Keys>,
     people: Option<People>,
     description: Description,
-    _folder: Option<tempfile::TempDir>,
+    _folder: Option<Scratch>,
 }
 
 impl Stack {
@@ -154,7 +159,7 @@ impl Stack {
         let (folder, temporary) = match &options.folder {
             Some(folder) => (folder.clone(), None),
             None => {
-                let folder = tempfile::Builder::new().prefix("devstack-").tempdir()?;
+                let folder = Scratch::new()?;
                 (folder.path().to_owned(), Some(folder))
             }
         };
@@ -176,6 +181,10 @@ impl Stack {
             settings.insert("STRIPE_API_BASE".to_owned(), stripe_url.clone());
         }
         settings.extend(options.settings.clone());
+        if let Some(simulator) = simulator.as_ref().filter(|_| options.fill) {
+            let database = database(&supabase.external.database_url).await?;
+            seeding::fill(&database, simulator.generator().all().map(seeding::Row::of)).await?;
+        }
         let description = describe(&supabase, people.as_ref(), &settings, stripe_url, logs.clone());
 
         let functions = Arc::new(Functions::new(sources, &binaries, &logs, settings, options.verbose)?);

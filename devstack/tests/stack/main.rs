@@ -1,0 +1,8 @@
+//! Tests of the stack itself, in one program: linking it takes longer than running it.
+
+mod auth;
+mod keys;
+mod rest;
+mod rig;
+mod router;
+mod up;
