@@ -14,7 +14,9 @@
 //! | [`seeding`] | rows for the database that agree with the simulator, or don't |
 //! | [`scratch`] | folders that end with the stack, even if it is killed |
 //! | [`stack`] | all of it together, as `devstack up` and the tests start it |
+//! | [`demo`] | the main job, for somebody to look at |
 
+pub mod demo;
 pub mod functions;
 pub mod gateway;
 pub mod keys;

@@ -23,6 +23,30 @@ struct Cli {
 enum Command {
     /// Starts the stack, prints one line of JSON when everything answers, and stays until SIGTERM or Ctrl-C.
     Up(Up),
+    /// Plays the main job on a stack: drift is found and repaired, alerts come and go. Stays up for a look.
+    Demo(Demo),
+}
+
+#[derive(Args)]
+struct Demo {
+    /// The deployment's port; a free one where it is taken.
+    #[arg(long, default_value_t = 3000)]
+    port: u16,
+    /// Ends after the last step, with a failure if any step failed.
+    #[arg(long)]
+    once: bool,
+    /// What the simulator's data is made from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where the logs go; otherwise to a folder that is removed at the end.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// Takes the functions as they are built already.
+    #[arg(long)]
+    no_build: bool,
+    /// Shows the functions' output on standard error.
+    #[arg(long)]
+    verbose: bool,
 }
 
 #[derive(Args)]
@@ -57,6 +81,7 @@ struct Up {
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Up(up) => run_up(up).await,
+        Command::Demo(demo) => run_demo(demo).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -71,7 +96,7 @@ async fn run_up(up: Up) -> Result<()> {
     let settings = settings::from_environment();
     let options = Options {
         port: up.port,
-        stripe: stripe(&up, &settings)?,
+        stripe: stripe(up.stripe_base.as_ref(), &settings, up.seed, up.subscriptions)?,
         migrations: Migrations::Repository,
         people: true,
         fill: !up.empty,
@@ -81,26 +106,54 @@ async fn run_up(up: Up) -> Result<()> {
         build: !up.no_build,
         verbose: up.verbose,
     };
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let start = Stack::start(options);
-    let stack = tokio::select! {
-        stack = start => stack?,
-        _ = terminate.recv() => return Ok(()),
-        _ = interrupt.recv() => return Ok(()),
-    };
+    let Some(stack) = until_told(Stack::start(options)).await? else { return Ok(()) };
     let line = serde_json::to_string(stack.description())?;
     writeln!(std::io::stdout(), "{line}").context("nobody reads the standard output")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    until_told(std::future::pending::<Result<()>>()).await?;
     stack.stop().await;
     Ok(())
 }
 
-fn stripe(up: &Up, settings: &Settings) -> Result<Stripe> {
-    if let Some(base) = up.stripe_base.as_ref().or_else(|| settings.get("STRIPE_API_BASE")) {
+async fn run_demo(demo: Demo) -> Result<()> {
+    let settings = settings::from_environment();
+    let options = Options {
+        port: demo.port,
+        stripe: stripe(None, &settings, demo.seed, devstack::demo::SUBSCRIPTIONS)?,
+        migrations: Migrations::Repository,
+        people: true,
+        fill: false,
+        external: External::find(&settings, std::env::var("DATABASE_URL").ok())?,
+        settings,
+        folder: demo.dir,
+        build: !demo.no_build,
+        verbose: demo.verbose,
+    };
+    let Some((stack, succeeded)) = until_told(devstack::demo::play(options)).await? else { return Ok(()) };
+    if !demo.once {
+        println!("    It stays up until Ctrl-C.");
+        until_told(std::future::pending::<Result<()>>()).await?;
+    }
+    stack.stop().await;
+    if demo.once && !succeeded {
+        bail!("the demonstration failed");
+    }
+    Ok(())
+}
+
+/// Runs `work` to its end, or until SIGTERM or Ctrl-C: then there is no outcome.
+async fn until_told<T>(work: impl Future<Output = Result<T>>) -> Result<Option<T>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        outcome = work => outcome.map(Some),
+        _ = terminate.recv() => Ok(None),
+        _ = interrupt.recv() => Ok(None),
+    }
+}
+
+/// Where the functions find Stripe: where they are told to, at Stripe itself with a test key, or in a simulator.
+fn stripe(base: Option<&String>, settings: &Settings, seed: u64, subscriptions: u32) -> Result<Stripe> {
+    if let Some(base) = base.or_else(|| settings.get("STRIPE_API_BASE")) {
         return Ok(Stripe::Base(base.clone()));
     }
     match settings.get("STRIPE_SECRET_KEY") {
@@ -109,8 +162,8 @@ fn stripe(up: &Up, settings: &Settings) -> Result<Stripe> {
             "STRIPE_SECRET_KEY is not a test key (sk_test_… or rk_test_…): the local stack takes no other"
         ),
         None => Ok(Stripe::Simulator(stripe_simulator::Config {
-            seed: up.seed,
-            subscriptions: up.subscriptions,
+            seed,
+            subscriptions,
             ..stripe_simulator::Config::default()
         })),
     }
