@@ -1,0 +1,72 @@
+# The two commands: `make demo` and `make test`. Everything else here is a part of one of them, or for those who change things.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# `make demo ONCE=1` plays the demonstration and exits, non-zero if a step failed.
+ONCE ?=
+DEMO_FLAGS := $(if $(ONCE),--once)
+
+# Stacks that are not ours are used by one test at a time.
+TEST_THREADS := $(if $(SUPABASE_URL),-- --test-threads=1)
+
+.PHONY: help
+help: ## What there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: demo
+demo: dashboard ## Boots the local stack with drift in it, repairs it before your eyes, stays up (ONCE=1: exits)
+	@scripts/setup.sh demo
+	@cargo build --quiet --bins
+	@cargo run --quiet -p devstack -- demo $(DEMO_FLAGS)
+
+.PHONY: test
+test: setup-test test-rust test-sql test-dashboard ## Every test
+
+.PHONY: setup-test
+setup-test:
+	@scripts/setup.sh test
+
+.PHONY: test-rust
+test-rust: dashboard ## Units, properties, and the real function binaries on local stacks
+	cargo build --bins
+	cargo build -p devstack
+	cargo test --workspace $(TEST_THREADS)
+
+.PHONY: test-sql
+test-sql: ## pgTAP: structure, outcomes, access, upgrades, and mutants of them all
+	scripts/test-sql.sh --own-cluster
+
+.PHONY: test-dashboard
+test-dashboard: dashboard ## Units of the dashboard, then a real browser against a real stack
+	cargo build --bins
+	cargo build -p devstack
+	npm --prefix dashboard run check
+	npm --prefix dashboard run test
+	npm --prefix dashboard run e2e
+
+# Built when a source is newer than what was built.
+DASHBOARD_SOURCES := $(shell find dashboard -type f -not -path '*/node_modules/*' -not -path '*/test-results/*' 2>/dev/null)
+
+.PHONY: dashboard
+dashboard: public/index.html ## The dashboard, built into public/
+
+public/index.html: $(DASHBOARD_SOURCES)
+	@scripts/setup.sh demo
+	npm --prefix dashboard ci --no-audit --no-fund --loglevel=error
+	npm --prefix dashboard run build --silent
+	@touch $@
+
+.PHONY: lint
+lint: ## Formatting, clippy, and the linters of the SQL
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	scripts/lint-sql.sh
+
+.PHONY: package
+package: ## What Vercel would deploy, built and held against what it should be
+	scripts/package.sh
+
+.PHONY: openapi
+openapi: ## Writes public/openapi.json anew from the code
+	UPDATE_OPENAPI=1 cargo test --quiet -p billing-ops --lib openapi

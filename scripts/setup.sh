@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Makes sure that this machine has what `make demo` and `make test` need. Quick when there is nothing to do.
+# usage: setup.sh demo|test
+# As root (or with sudo that asks for no password) it installs Debian's packages; otherwise it says exactly what is missing.
+set -euo pipefail
+what=${1:-demo}
+
+missing=()
+need() { # need PACKAGE CONDITION…: the package is missing unless the condition holds
+  local package=$1
+  shift
+  "$@" >/dev/null 2>&1 || missing+=("$package")
+}
+has() { command -v "$1"; }
+any() { compgen -G "$1"; }
+
+need postgresql any '/usr/lib/postgresql/*/bin/postgres'
+if [ "$what" = test ]; then
+  need postgresql-contrib any '/usr/share/postgresql/*/extension/pgcrypto.control'
+  need postgresql-15-pgtap any '/usr/share/postgresql/*/extension/pgtap.control'
+  need postgresql-15-plpgsql-check any '/usr/share/postgresql/*/extension/plpgsql_check.control'
+  need libtap-parser-sourcehandler-pgtap-perl has pg_prove
+  need chromium has chromium
+  need valgrind has valgrind
+  need python3-venv python3 -c 'import ensurepip, venv'
+  need curl has curl
+fi
+
+if [ ${#missing[@]} -gt 0 ]; then
+  install=(apt-get install --yes --no-install-recommends "${missing[@]}")
+  if [ "$(id -u)" = 0 ]; then
+    as=()
+  elif sudo -n true 2>/dev/null; then
+    as=(sudo -n)
+  else
+    echo "setup: please install first: sudo apt-get install ${missing[*]}" >&2
+    exit 1
+  fi
+  if ! command -v apt-get >/dev/null; then
+    echo "setup: these Debian packages are missing, and there is no apt-get here: ${missing[*]}" >&2
+    exit 1
+  fi
+  echo "setup: installing ${missing[*]}" >&2
+  "${as[@]}" apt-get update --quiet --quiet >&2
+  DEBIAN_FRONTEND=noninteractive "${as[@]}" "${install[@]}" >&2
+fi
+
+for tool in cargo:https://rustup.rs node:https://nodejs.org npm:https://nodejs.org; do
+  if ! command -v "${tool%%:*}" >/dev/null; then
+    echo "setup: ${tool%%:*} is missing: ${tool#*:}" >&2
+    exit 1
+  fi
+done
