@@ -52,7 +52,8 @@ declare
   v_before text;
   v_after text;
 begin
-  loop
+  -- Bounded: on a table whose unique index lacks the predicate a resolved alert would be in the way for ever.
+  for v_round in 1..100 loop
     update public.billing_alerts a
     set occurrences = a.occurrences + 1,
         last_seen_at = clock_timestamp(),
@@ -90,6 +91,7 @@ begin
     end if;
     -- Another caller raised it between the two statements: refresh theirs.
   end loop;
+  raise exception 'alert % could be neither raised nor refreshed', p_alert_key using errcode = 'lock_not_available';
 end
 $$;
 comment on function billing_ops.raise_alert(text, text, text, text, jsonb) is
