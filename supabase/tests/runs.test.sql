@@ -40,6 +40,9 @@ select is((select array_agg(key order by key) from jsonb_object_keys(run_of('fir
         'updated_count'], 'a run is shown with these fields, without cursor and result');
 select matches(run_of('first') ->> 'started_at', '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$', 'times are RFC 3339 in UTC');
 
+select is((select count(*)::integer from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()), 1,
+          'starts are taken one by one: a lock until the transaction ends');
+
 -- existing_running and busy ---------------------------------------------------------------------------------------------
 
 select is(see('again', start('scheduled_2026-11-23_10')) ->> 'outcome', 'existing_running', 'the same key runs');
