@@ -1,6 +1,8 @@
 -- Brings a database to one shape, whatever version of the earlier migrations it has seen: fewer columns, narrower
 -- CHECKs, rows without keys, duplicates. Nothing is dropped but constraints that are made wider, and no row is lost.
 
+set local lock_timeout = '10s';
+
 create schema if not exists billing_ops;
 revoke all on schema billing_ops from public;
 grant usage on schema billing_ops to authenticated, service_role;

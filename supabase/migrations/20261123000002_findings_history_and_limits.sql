@@ -1,5 +1,7 @@
 -- Tables that came after the seed's: findings of a run, history of an alert, rate limits.
 
+set local lock_timeout = '10s';
+
 create table public.reconciliation_findings (
   id bigint generated always as identity primary key,
   reconciliation_log_id uuid not null references public.reconciliation_logs (id) on delete cascade,

@@ -1,6 +1,8 @@
 -- Who may do what. Hosted projects grant nothing by themselves any more, and earlier projects granted too much: so
 -- everything is taken away first and given back by name.
 
+set local lock_timeout = '10s';
+
 create or replace function billing_ops.is_admin()
 returns boolean
 language sql stable security definer

@@ -1,6 +1,8 @@
 -- The life of a run: start, heartbeat, finish. Each is one round trip; each writer is fenced by run id, attempt and
 -- status, so that a process that was given up for dead changes nothing when it comes back.
 
+set local lock_timeout = '10s';
+
 create function billing_ops.run_json(p_run public.reconciliation_logs)
 returns jsonb
 language sql stable

@@ -1,6 +1,8 @@
 -- Alerts by condition: raise, refresh, resolve. A condition that holds has one open alert; a condition that cleared
 -- has none; a condition that could not be judged keeps what it has.
 
+set local lock_timeout = '10s';
+
 create function billing_ops.severity_rank(p_severity text)
 returns integer
 language sql immutable
@@ -133,9 +135,9 @@ as $$
 declare
   v_outcome jsonb;
   v_key text;
-  v_raised text[] := '{}';
-  v_refreshed text[] := '{}';
-  v_resolved text[] := '{}';
+  v_raised text[] := array[]::text[];
+  v_refreshed text[] := array[]::text[];
+  v_resolved text[] := array[]::text[];
 begin
   -- In the order of keys, so that two callers lock the same alerts in the same order.
   for v_outcome in

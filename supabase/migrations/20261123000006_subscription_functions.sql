@@ -1,5 +1,7 @@
 -- What the reconciler reads of subscriptions, and how it writes them: in batches, compare-and-set, fenced.
 
+set local lock_timeout = '10s';
+
 create function billing_ops.subscription_facts(p_row public.subscriptions)
 returns json
 language sql stable

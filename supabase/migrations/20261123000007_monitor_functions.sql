@@ -1,5 +1,7 @@
 -- The monitor's two round trips: the facts, then the outcomes. Retention rides on the second, in bounded pieces.
 
+set local lock_timeout = '10s';
+
 create function billing_ops.gather_monitor_facts()
 returns jsonb
 language sql stable

@@ -1,6 +1,8 @@
 -- What a person calls, with their own token: each judges the caller, counts the call and answers, in one round trip.
 -- They run with the caller's rights, under row level security: the policies guard the rows a second time.
 
+set local lock_timeout = '10s';
+
 create function billing_ops.admit(p_route text, p_client text)
 returns jsonb
 language plpgsql
