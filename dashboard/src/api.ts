@@ -1,0 +1,167 @@
+// The API, as typed calls. Every failure leaves here as one ApiError that says what kind it is.
+
+import type { AlertPage, Config, FindingPage, Reconciled, Resolved, RunPage } from "./types.ts";
+
+/** Beyond this a read counts as unreachable: the API's own deadline is well below it. */
+const READ_TIMEOUT_MS = 20_000;
+/** A reconcile run answers when it has ended: its budget is 270 s, the platform's limit 300 s. */
+const RECONCILE_TIMEOUT_MS = 310_000;
+
+/** `status` 0 and code `unreachable`: no answer came at all, or none that this API would give. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly retryAfter: number | null = null,
+    readonly requestId: string | null = null,
+    readonly body: Record<string, unknown> | null = null,
+  ) {
+    super(message);
+    this.name = "ApiError";
+  }
+
+  /** No answer, or one from something between the page and the API. */
+  get unreachable(): boolean {
+    return this.status === 0;
+  }
+}
+
+/** Where the access token comes from; `refresh` is asked once when the API calls a token invalid. */
+export interface TokenSource {
+  token(): Promise<string | null>;
+  refresh(): Promise<string | null>;
+}
+
+let tokens: TokenSource | null = null;
+
+/** Sets whose session the calls use. */
+export function useTokens(source: TokenSource | null): void {
+  tokens = source;
+}
+
+type Query = Record<string, string | number | null | undefined>;
+
+interface Call {
+  method?: "GET" | "POST";
+  query?: Query;
+  body?: unknown;
+  signal?: AbortSignal | undefined;
+  timeout?: number;
+  anonymous?: boolean;
+}
+
+/** `a=1&b=2` of what has a value, in the order given. */
+export function queryString(query: Query): string {
+  const params = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== null && value !== undefined && value !== "") params.set(name, String(value));
+  }
+  const text = params.toString();
+  return text === "" ? "" : `?${text}`;
+}
+
+async function send(path: string, call: Call, token: string | null): Promise<Response> {
+  const timeout = AbortSignal.timeout(call.timeout ?? READ_TIMEOUT_MS);
+  const signal = call.signal ? AbortSignal.any([call.signal, timeout]) : timeout;
+  const headers: Record<string, string> = { accept: "application/json" };
+  if (token !== null) headers["authorization"] = `Bearer ${token}`;
+  if (call.body !== undefined) headers["content-type"] = "application/json";
+  try {
+    return await fetch(path + queryString(call.query ?? {}), {
+      method: call.method ?? "GET",
+      headers,
+      body: call.body === undefined ? null : JSON.stringify(call.body),
+      signal,
+      cache: "no-store",
+      credentials: "omit",
+    });
+  } catch (cause) {
+    if (call.signal?.aborted) throw cause;
+    throw new ApiError(
+      0,
+      "unreachable",
+      timeout.aborted ? "The server did not answer in time." : "The server can't be reached.",
+    );
+  }
+}
+
+async function parse<T>(response: Response): Promise<T> {
+  const text = await response.text().catch(() => "");
+  let body: Record<string, unknown> | null = null;
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+      body = value as Record<string, unknown>;
+    }
+  } catch {
+    // Not JSON: something else answered in the API's place. Told apart below.
+  }
+  if (response.ok && body !== null) return body as T;
+  if (body === null || typeof body["error"] !== "string") {
+    throw new ApiError(0, "unreachable", `Something that is not the API answered (HTTP ${response.status}).`);
+  }
+  throw new ApiError(
+    response.status,
+    typeof body["code"] === "string" ? body["code"] : "internal",
+    body["error"],
+    typeof body["retry_after"] === "number" ? body["retry_after"] : null,
+    typeof body["request_id"] === "string" ? body["request_id"] : null,
+    body,
+  );
+}
+
+async function request<T>(path: string, call: Call = {}): Promise<T> {
+  if (call.anonymous) return parse<T>(await send(path, call, null));
+  const token = (await tokens?.token()) ?? null;
+  let response = await send(path, call, token);
+  if (response.status === 401 && tokens !== null) {
+    // The clock of this computer may be off, so that auth-js thinks a dead token alive.
+    const fresh = await tokens.refresh();
+    if (fresh !== null && fresh !== token) response = await send(path, call, fresh);
+  }
+  return parse<T>(response);
+}
+
+export interface AlertQuery {
+  status?: string | null;
+  severity?: string | null;
+  type?: string | null;
+  limit?: number;
+  cursor?: string | null;
+}
+
+export interface RunQuery {
+  status?: string | null;
+  type?: string | null;
+  limit?: number;
+  cursor?: string | null;
+}
+
+export const api = {
+  config: () => request<Config>("/api/config", { anonymous: true }),
+
+  alerts: (query: AlertQuery, signal?: AbortSignal) =>
+    request<AlertPage>("/api/admin/billing-alerts", { query: { ...query }, signal }),
+
+  resolve: (id: string, note: string) =>
+    request<Resolved>(`/api/admin/billing-alerts/${encodeURIComponent(id)}/resolve`, {
+      method: "POST",
+      body: note === "" ? {} : { note },
+    }),
+
+  runs: (query: RunQuery, signal?: AbortSignal) =>
+    request<RunPage>("/api/admin/reconciliation-logs", { query: { ...query }, signal }),
+
+  run: (id: string, query: { type?: string | null; limit?: number; cursor?: string | null }, signal?: AbortSignal) =>
+    request<FindingPage>(`/api/admin/reconciliation-logs/${encodeURIComponent(id)}`, {
+      query: { ...query },
+      signal,
+    }),
+
+  reconcile: () =>
+    request<Reconciled>("/api/admin/billing-alerts/reconcile", {
+      method: "POST",
+      timeout: RECONCILE_TIMEOUT_MS,
+    }),
+};

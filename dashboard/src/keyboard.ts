@@ -1,0 +1,75 @@
+// Single keys: they work wherever nothing is being typed, and can be switched off in the help.
+
+import { signal } from "@preact/signals";
+import { refreshAll } from "./live.ts";
+import { shortcuts } from "./prefs.ts";
+import { href, navigate, route } from "./router.ts";
+
+export const helpOpen = signal(false);
+
+/** The keys and what they do, as the help shows them. */
+export const KEYS: [keys: string[], does: string][] = [
+  [["j", "k"], "Next and previous row"],
+  [["Enter"], "Open the row"],
+  [["/"], "Find in the list"],
+  [["r"], "Refresh now"],
+  [["1", "2", "3"], "Overview, alerts, runs"],
+  [["?"], "This help"],
+  [["Esc"], "Close a dialog, leave a field"],
+];
+
+function rows(): HTMLElement[] {
+  return [...document.querySelectorAll<HTMLElement>("main [data-row]")].filter((row) => row.offsetParent !== null);
+}
+
+function step(by: 1 | -1): void {
+  const all = rows();
+  const current = all.findIndex((row) => row === document.activeElement || row.closest("[data-item]")?.contains(document.activeElement));
+  const next = current === -1 ? (by === 1 ? 0 : all.length - 1) : Math.min(all.length - 1, Math.max(0, current + by));
+  all[next]?.focus();
+  all[next]?.scrollIntoView({ block: "nearest" });
+}
+
+function find(): void {
+  const field = document.querySelector<HTMLInputElement>("main input[type=search]");
+  if (field !== null) {
+    field.focus();
+    field.select();
+  } else if (route.value.view === "overview") {
+    navigate(href("alerts"));
+    requestAnimationFrame(() => document.querySelector<HTMLInputElement>("main input[type=search]")?.focus());
+  }
+}
+
+const actions: Record<string, () => void> = {
+  j: () => step(1),
+  k: () => step(-1),
+  "/": find,
+  r: refreshAll,
+  "1": () => navigate(href("overview")),
+  "2": () => navigate(href("alerts")),
+  "3": () => navigate(href("runs")),
+  "?": () => {
+    helpOpen.value = true;
+  },
+};
+
+function typing(target: EventTarget | null): boolean {
+  return target instanceof Element && target.closest("input, textarea, select, [contenteditable]") !== null;
+}
+
+/** Listens. Called once. */
+export function startKeyboard(): void {
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Escape" && typing(event.target) && document.querySelector("dialog[open]") === null) {
+      (event.target as HTMLElement).blur();
+      return;
+    }
+    if (!shortcuts.value || typing(event.target) || document.querySelector("dialog[open]") !== null) return;
+    const action = actions[event.key];
+    if (action === undefined) return;
+    event.preventDefault();
+    action();
+  });
+}

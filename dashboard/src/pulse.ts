@@ -1,0 +1,87 @@
+// What every view needs: the open alerts and the runs of the last 48 hours, and the verdict on them.
+
+import { computed, signal } from "@preact/signals";
+import { api } from "./api.ts";
+import { now } from "./clock.ts";
+import { Live } from "./live.ts";
+import { schedules } from "./schedule.ts";
+import type { Alert, Run } from "./types.ts";
+import { liveRun, verdict } from "./verdict.ts";
+import { failure } from "./words.ts";
+
+/** How much of the past the chart shows. */
+export const WINDOW_MS = 48 * 3_600_000;
+const POLL_MS = 15_000;
+const POLL_RUNNING_MS = 4000;
+const PAGE = 100;
+/** 48 h hold 48 scheduled runs; somebody who calls every minute is not shown in full. */
+const MAX_PAGES = 5;
+
+export interface Pulse {
+  runs: Run[];
+  /** Whether `runs` reaches back to the beginning of the window. */
+  complete: boolean;
+  alerts: Alert[];
+  criticalCount: number;
+  warningCount: number;
+  /** There are more open alerts than `alerts` holds. */
+  moreAlerts: boolean;
+}
+
+async function recentRuns(signal: AbortSignal): Promise<{ runs: Run[]; complete: boolean }> {
+  const since = Date.now() - WINDOW_MS;
+  const runs: Run[] = [];
+  let cursor: string | null = null;
+  for (let page = 0; page < MAX_PAGES; page += 1) {
+    const answer = await api.runs({ limit: PAGE, cursor }, signal);
+    runs.push(...answer.runs);
+    cursor = answer.next_cursor;
+    const oldest = answer.runs.at(-1);
+    if (cursor === null || oldest === undefined || Date.parse(oldest.started_at) < since) {
+      return { runs, complete: true };
+    }
+  }
+  return { runs, complete: false };
+}
+
+async function fetchPulse(signal: AbortSignal): Promise<Pulse> {
+  const [recent, open] = await Promise.all([recentRuns(signal), api.alerts({ status: "open", limit: PAGE }, signal)]);
+  return {
+    ...recent,
+    alerts: open.alerts,
+    criticalCount: open.critical_count,
+    warningCount: open.warning_count,
+    moreAlerts: open.next_cursor !== null,
+  };
+}
+
+/** Null while nobody is signed in. */
+export const pulse = signal<Live<Pulse> | null>(null);
+
+/** Starts and stops with the session. */
+export function setPulse(on: boolean): void {
+  if (on === (pulse.value !== null)) return;
+  pulse.value?.stop();
+  pulse.value = on
+    ? new Live(fetchPulse, (data) => (liveRun(data.runs, Date.now()) === null ? POLL_MS : POLL_RUNNING_MS))
+    : null;
+}
+
+/** When the page first could not get its data, for want of an older time. */
+const openedAt = Date.now();
+
+/** How things stand, every second anew. */
+export const standing = computed(() => {
+  const live = pulse.value;
+  const data = live?.data.value ?? null;
+  const error = live?.error.value ?? null;
+  return verdict({
+    now: now.value,
+    schedule: schedules.reconcile,
+    runs: data?.runs ?? null,
+    alerts: data?.alerts ?? null,
+    criticalCount: data?.criticalCount ?? 0,
+    warningCount: data?.warningCount ?? 0,
+    lost: error === null ? null : { since: live?.updatedAt.value ?? openedAt, title: failure(error).title },
+  });
+});

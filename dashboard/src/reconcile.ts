@@ -1,0 +1,116 @@
+// Reconcile Now: one call that may take minutes, and its outcome in words.
+
+import { signal } from "@preact/signals";
+import { api, ApiError } from "./api.ts";
+import { count, duration, plural, relative } from "./format.ts";
+import { refreshAll } from "./live.ts";
+import { noteRefusal } from "./session.ts";
+import type { Reconciled, Run } from "./types.ts";
+import { failure, waitUntil } from "./words.ts";
+
+export interface Report {
+  tone: "ok" | "warning" | "critical" | "info";
+  title: string;
+  text: string;
+  runId: string | null;
+}
+
+export type ReconcileState =
+  | { kind: "idle" }
+  | { kind: "pending"; since: number }
+  | { kind: "done"; report: Report; at: number }
+  /** The server takes no call before `until`. */
+  | { kind: "limited"; until: number };
+
+export const reconcileState = signal<ReconcileState>({ kind: "idle" });
+
+/** What a run brought, as its own sentence: "1,200 subscriptions looked at, 4 issues found, 1 created, 2 updated, in 812 ms." */
+function result(answer: Pick<Reconciled, "scanned_count" | "total_issues" | "created_count" | "updated_count" | "error_count" | "duration_ms">): string {
+  const parts = [`${plural(answer.scanned_count, "subscription")} looked at`];
+  parts.push(answer.total_issues === 0 ? "no drift" : `${plural(answer.total_issues, "issue")} found`);
+  if (answer.created_count > 0) parts.push(`${count(answer.created_count)} created`);
+  if (answer.updated_count > 0) parts.push(`${count(answer.updated_count)} repaired`);
+  if (answer.error_count > 0) parts.push(`${count(answer.error_count)} failed`);
+  return `${parts.join(", ")}${answer.duration_ms === null ? "" : `, in ${duration(answer.duration_ms)}`}.`;
+}
+
+/** Every outcome in words. `run` is the run that answered, where the page knows it, for its times. */
+export function describe(answer: Reconciled, run: Run | null, now: number): Report {
+  const runId = answer.reconciliation_log_id;
+  const since = run === null ? "" : `, since ${relative(Date.parse(run.started_at), now).replace(/ ago$/, "")}`;
+  const ended = run?.finished_at ? relative(Date.parse(run.finished_at), now) : "a moment ago";
+  switch (answer.outcome) {
+    case "existing_running":
+      return { tone: "info", title: "Already running", text: `This run is under way${since}. No second one was started.`, runId };
+    case "busy":
+      return {
+        tone: "info",
+        title: "Another run is under way",
+        text: `${answer.run_key} is running${since}. Two scans never overlap, so none was started.`,
+        runId,
+      };
+    case "existing_finished":
+      return {
+        tone: "info",
+        title: `Finished ${ended}`,
+        text: `One manual run a minute is enough; this is that run's result. ${result(answer)}`,
+        runId,
+      };
+    default: {
+      const again =
+        answer.outcome === "reclaimed"
+          ? "The run before had died and was closed. "
+          : answer.attempt > 1
+            ? `Attempt ${answer.attempt}: the one before had failed. `
+            : "";
+      return answer.status === "partial"
+        ? { tone: "warning", title: "Finished in part", text: `${again}${result(answer)} The next run goes on with the rest.`, runId }
+        : { tone: "ok", title: "Finished", text: `${again}${result(answer)}`, runId };
+    }
+  }
+}
+
+function describeFailure(error: ApiError): Report {
+  const run = error.body?.["reconciliation_log_id"];
+  const { title, text } = failure(error);
+  return {
+    tone: "critical",
+    title: error.unreachable ? "No answer" : `The run failed: ${title.charAt(0).toLowerCase()}${title.slice(1)}`,
+    text: error.unreachable ? `${text} The run may still be going on: look at the runs.` : text,
+    runId: typeof run === "string" ? run : null,
+  };
+}
+
+async function times(id: string): Promise<Run | null> {
+  return api.run(id, { limit: 1 }).then(
+    (page) => page.run,
+    () => null,
+  );
+}
+
+/** Starts a run, unless one is pending here. */
+export async function reconcileNow(): Promise<void> {
+  const state = reconcileState.value;
+  if (state.kind === "pending" || (state.kind === "limited" && state.until > Date.now())) return;
+  reconcileState.value = { kind: "pending", since: Date.now() };
+  // The row of the new run is there well before the answer: show it.
+  setTimeout(refreshAll, 800);
+  try {
+    const answer = await api.reconcile();
+    const run = answer.duplicate ? await times(answer.reconciliation_log_id) : null;
+    reconcileState.value = { kind: "done", report: describe(answer, run, Date.now()), at: Date.now() };
+  } catch (cause) {
+    const error = cause instanceof ApiError ? cause : new ApiError(0, "unreachable", String(cause));
+    noteRefusal(error);
+    reconcileState.value =
+      error.code === "rate_limited"
+        ? { kind: "limited", until: Date.now() + (error.retryAfter ?? 60) * 1000 }
+        : { kind: "done", report: describeFailure(error), at: Date.now() };
+  }
+  refreshAll();
+}
+
+/** The words of the limit, for the button's place. */
+export function limitText(until: number, now: number): string {
+  return `Possible again ${waitUntil(until, now)}.`;
+}

@@ -1,0 +1,169 @@
+// Who is using the page: configuration, sign-in, the access token, and what the API said about them.
+
+import { computed, signal } from "@preact/signals";
+import { api, ApiError, useTokens } from "./api.ts";
+import type { Auth, Session } from "./auth-client.ts";
+import type { Config } from "./types.ts";
+
+const STORAGE_KEY = "billing-ops-session";
+
+export type SessionState =
+  | { kind: "starting" }
+  /** The page can't work: no configuration, or no server. Trying again may help. */
+  | { kind: "broken"; error: ApiError }
+  | { kind: "signed_out"; notice: string | null }
+  | { kind: "signed_in"; email: string }
+  /** Signed in, but no admin. */
+  | { kind: "forbidden"; email: string };
+
+/** A browser that has never signed in is shown the form at once, before anything is loaded. */
+export const session = signal<SessionState>({ kind: "starting" });
+
+/** The host people sign in with, once it is known. */
+export const authHost = signal<string | null>(null);
+
+export const email = computed(() => ("email" in session.value ? session.value.email : ""));
+
+let starting: Promise<Auth> | null = null;
+
+async function load(): Promise<Auth> {
+  const [config, { createAuth }] = await Promise.all([api.config(), import("./auth-client.ts")]);
+  authHost.value = hostOf(config);
+  const auth = createAuth(config, STORAGE_KEY);
+  useTokens({
+    token: async () => tokenOf(await auth.getSession()),
+    refresh: async () => tokenOf(await auth.refreshSession()),
+  });
+  auth.onAuthStateChange((_event, current) => adopt(current));
+  return auth;
+}
+
+/** A sign-in server that can't be reached ends nobody's session: that is an outage, not a refusal. */
+function tokenOf(answer: { data: { session: Session | null }; error: { name: string } | null }): string | null {
+  if (answer.data.session === null && answer.error?.name === "AuthRetryableFetchError") {
+    throw new ApiError(0, "unreachable", "The sign-in server can't be reached.");
+  }
+  return answer.data.session?.access_token ?? null;
+}
+
+function hostOf(config: Config): string {
+  try {
+    return new URL(config.supabase_url).host;
+  } catch {
+    return config.supabase_url;
+  }
+}
+
+function client(): Promise<Auth> {
+  starting ??= load().catch((error: unknown) => {
+    starting = null;
+    throw error;
+  });
+  return starting;
+}
+
+function asApiError(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  // A chunk that did not arrive rejects the import with a TypeError.
+  return new ApiError(0, "unreachable", "A part of the page did not arrive.");
+}
+
+/** Who the token belongs to decides the view; a refreshed token of the same person changes nothing. */
+function adopt(current: Session | null): void {
+  const state = session.value;
+  if (current === null) {
+    if (state.kind === "signed_in" || state.kind === "forbidden") {
+      session.value = { kind: "signed_out", notice: null };
+    }
+    return;
+  }
+  const mail = current.user.email ?? "this account";
+  if ("email" in state && state.email === mail) return;
+  session.value = { kind: "signed_in", email: mail };
+}
+
+/** A link from a mail that is used up or too old comes back with the reason in the address. */
+function linkProblem(): string | null {
+  const query = new URLSearchParams(location.search);
+  const hash = new URLSearchParams(location.hash.slice(1));
+  return query.get("error_description") ?? hash.get("error_description");
+}
+
+function forgetLinkParameters(): void {
+  const url = new URL(location.href);
+  for (const name of ["code", "error", "error_code", "error_description"]) url.searchParams.delete(name);
+  history.replaceState(null, "", url.pathname + url.search);
+}
+
+/** Finds out who is there. Called once at start, and again from the "Try again" of a broken start. */
+export async function startSession(): Promise<void> {
+  const problem = linkProblem();
+  const fromLink = problem !== null || new URLSearchParams(location.search).has("code");
+  const known = localStorage.getItem(STORAGE_KEY) !== null;
+  session.value = known || fromLink ? { kind: "starting" } : { kind: "signed_out", notice: null };
+  try {
+    const auth = await client();
+    const answer = await auth.getSession();
+    if (tokenOf(answer) !== null) adopt(answer.data.session);
+    else if (email.value === "") {
+      const failed = "That sign-in link did not work. Ask for a new one, and open it in this browser.";
+      session.value = { kind: "signed_out", notice: problem ?? (fromLink ? failed : null) };
+    }
+    if (fromLink) forgetLinkParameters();
+  } catch (error) {
+    session.value = { kind: "broken", error: asApiError(error) };
+  }
+}
+
+/** Signs in; gives a sentence where that fails, null where it worked. */
+export async function signIn(mail: string, password: string): Promise<string | null> {
+  try {
+    const { error } = await (await client()).signInWithPassword({ email: mail, password });
+    return error === null ? null : explain(error);
+  } catch (error) {
+    return asApiError(error).message;
+  }
+}
+
+/** Mails a sign-in link to someone who already has an account; a sentence where that fails. */
+export async function sendLink(mail: string): Promise<string | null> {
+  try {
+    const { error } = await (await client()).signInWithOtp({
+      email: mail,
+      options: { emailRedirectTo: `${location.origin}/`, shouldCreateUser: false },
+    });
+    return error === null ? null : explain(error);
+  } catch (error) {
+    return asApiError(error).message;
+  }
+}
+
+function explain(error: { message: string; status?: number | undefined; code?: string | undefined }): string {
+  if (error.code === "invalid_credentials") return "Wrong email or password.";
+  if (error.status === 429) return "Too many tries. Wait a minute, then try again.";
+  if (error.status === undefined || error.status === 0) return "The sign-in server can't be reached.";
+  return error.message;
+}
+
+/** Ends the session here; the server is told if it can be reached. */
+export async function signOut(): Promise<void> {
+  const auth = await client().catch(() => null);
+  await auth?.signOut({ scope: "local" }).catch(() => null);
+  localStorage.removeItem(STORAGE_KEY);
+  session.value = { kind: "signed_out", notice: null };
+}
+
+/** Takes note of an answer that says the session is over, or its owner no admin. */
+export function noteRefusal(error: ApiError): void {
+  if (error.status === 401 && session.value.kind === "signed_in") {
+    session.value = { kind: "signed_out", notice: "Your session has ended. Sign in again to go on." };
+    void client().then((auth) => auth.signOut({ scope: "local" })).catch(() => null);
+  } else if (error.status === 403 && session.value.kind === "signed_in") {
+    session.value = { kind: "forbidden", email: session.value.email };
+  }
+}
+
+/** After somebody has been made an admin: asks again. */
+export function retryAsAdmin(): void {
+  if (session.value.kind === "forbidden") session.value = { kind: "signed_in", email: session.value.email };
+}

@@ -1,0 +1,107 @@
+// All alerts: filters in the address, newest first.
+
+import { api } from "../api.ts";
+import { plural } from "../format.ts";
+import { refreshAll } from "../live.ts";
+import { usePaged } from "../paged.ts";
+import { href, route, setParams } from "../router.ts";
+import type { Alert } from "../types.ts";
+import { Empty, Loaded, More, Select } from "../ui.tsx";
+import { alertType, alertTypes, severityWords } from "../words.ts";
+import { AlertItem } from "./alert-item.tsx";
+import { Find, matches } from "./find.tsx";
+
+const POLL_MS = 15_000;
+
+const STATUSES: [string, string][] = [
+  ["", "Open"],
+  ["resolved", "Resolved"],
+  ["all", "All"],
+];
+
+/** A list of alerts of which those named in the address are unfolded. */
+export function AlertList({ alerts }: { alerts: Alert[] }) {
+  const unfolded = (route.value.params["alert"] ?? "").split(",").filter((id) => id !== "");
+  const toggle = (id: string) => {
+    const rest = unfolded.filter((other) => other !== id);
+    setParams({ alert: (rest.length < unfolded.length ? rest : [...rest, id]).join(",") || null });
+  };
+  return (
+    <ul class="alerts">
+      {alerts.map((alert) => (
+        <AlertItem
+          key={alert.id}
+          alert={alert}
+          open={unfolded.includes(alert.id)}
+          onToggle={() => toggle(alert.id)}
+          onResolved={refreshAll}
+        />
+      ))}
+    </ul>
+  );
+}
+
+export function Alerts() {
+  const { params } = route.value;
+  const status = params["status"] ?? "";
+  const severity = params["severity"] ?? "";
+  const type = params["type"] ?? "";
+  const find = params["q"] ?? "";
+  const { live, showMore } = usePaged(
+    `alerts ${status} ${severity} ${type}`,
+    (limit, cursor, signal) => api.alerts({ status: status || "open", severity, type, limit, cursor }, signal),
+    (page) => page.alerts,
+    () => POLL_MS,
+  );
+  const filtered = severity !== "" || type !== "" || find !== "";
+  const types = alertTypes.includes(type) || type === "" ? alertTypes : [type, ...alertTypes];
+
+  return (
+    <section aria-labelledby="view-title">
+      <h1 id="view-title">Alerts</h1>
+      <div class="filters" role="search" aria-label="Filter alerts">
+        <Select label="Status" value={status} options={STATUSES} onChange={(value) => setParams({ status: value })} />
+        <Select
+          label="Severity"
+          value={severity}
+          options={[["", "Any"], ...Object.entries(severityWords)]}
+          onChange={(value) => setParams({ severity: value })}
+        />
+        <Select
+          label="Type"
+          value={type}
+          options={[["", "Any"], ...types.map((each): [string, string] => [each, alertType(each)])]}
+          onChange={(value) => setParams({ type: value })}
+        />
+        <Find placeholder="Message, id, subscription" />
+      </div>
+      <Loaded live={live} rows={4} label="Loading alerts">
+        {(data) => {
+          const shown = data.items.filter((alert) => matches(find, [alert.id, alert.message, alert.alert_type, alert.metadata]));
+          if (shown.length === 0) {
+            return filtered ? (
+              <Empty glyph="empty" title={find !== "" && data.more ? "Nothing in what is loaded" : "Nothing matches"}>
+                <a href={href("alerts")}>Show all open alerts</a>
+              </Empty>
+            ) : status === "" ? (
+              <Empty glyph="check" title="No open alerts">
+                When something needs a person, it stands here. <a href={href("alerts", { status: "all" })}>See past ones</a>
+              </Empty>
+            ) : (
+              <Empty glyph="empty" title="No alerts yet" />
+            );
+          }
+          return (
+            <>
+              <p class="visually-hidden" role="status">
+                {plural(shown.length, "alert")} shown
+              </p>
+              <AlertList alerts={shown} />
+              <More shown={shown.length} more={data.more} busy={live?.busy.value ?? false} onMore={showMore} />
+            </>
+          );
+        }}
+      </Loaded>
+    </section>
+  );
+}

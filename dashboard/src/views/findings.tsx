@@ -1,0 +1,234 @@
+// A run's findings: what was wrong, what was done, what needs a person; and all of them as CSV.
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { api, ApiError } from "../api.ts";
+import { header, isDifference, lines } from "../csv.ts";
+import { count, plural, value } from "../format.ts";
+import { Glyph, type GlyphName } from "../glyph.tsx";
+import { href, route } from "../router.ts";
+import type { Finding, FindingAction, Run } from "../types.ts";
+import { Empty, SeverityBadge } from "../ui.tsx";
+import { action, findingType, failure } from "../words.ts";
+import { Id } from "./alert-item.tsx";
+import { Find, matches } from "./find.tsx";
+
+const actionGlyphs: Record<FindingAction, GlyphName> = {
+  repaired: "check",
+  created: "check",
+  superseded: "info",
+  refused: "cross",
+  held: "octagon",
+  none: "person",
+};
+
+function Differences({ details }: { details: NonNullable<Finding["details"]> }) {
+  const entries = Object.entries(details);
+  const pairs = entries.flatMap(([name, detail]) => (isDifference(detail) ? [{ name, ...detail }] : []));
+  const others = entries.filter(([, detail]) => !isDifference(detail) && detail !== null);
+  return (
+    <>
+      {pairs.length > 0 && (
+        <table class="differences">
+          <caption class="visually-hidden">What differs</caption>
+          <thead>
+            <tr>
+              <th scope="col">Field</th>
+              <th scope="col">Database said</th>
+              <th scope="col">Stripe says</th>
+            </tr>
+          </thead>
+          <tbody>
+            {pairs.map((pair) => (
+              <tr key={pair.name}>
+                <th scope="row">{pair.name.replaceAll("_", " ")}</th>
+                <td>{value(pair.database)}</td>
+                <td>{value(pair.stripe)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+      {others.length > 0 && (
+        <p class="quiet">
+          {others.map(([name, detail]) => `${name.replaceAll("_", " ")}: ${value(detail)}`).join(" · ")}
+        </p>
+      )}
+    </>
+  );
+}
+
+function Item({ finding }: { finding: Finding }) {
+  const done = action(finding.action);
+  const person = done.person && !finding.fixed;
+  return (
+    <li class={`finding ${person ? "needs-person" : ""}`} data-item data-row tabIndex={-1}>
+      <div class="finding-what">
+        <p class="finding-type">
+          <SeverityBadge severity={finding.severity} /> <strong>{findingType(finding.type)}</strong>
+        </p>
+        <p class="finding-issue">{finding.issue}</p>
+        {finding.details !== null && <Differences details={finding.details} />}
+        <p class="finding-ids">
+          {finding.stripe_subscription_id !== null && <Id id={finding.stripe_subscription_id} livemode={finding.livemode} />}
+          {finding.stripe_customer_id !== null && <Id id={finding.stripe_customer_id} livemode={finding.livemode} />}
+          {finding.organization_id !== null && (
+            <span class="id-labelled">
+              <span class="quiet">organization</span> <Id id={finding.organization_id} livemode={null} />
+            </span>
+          )}
+        </p>
+      </div>
+      <div class="finding-done">
+        <p class={`action ${person ? "tone-warning" : finding.action === "superseded" ? "tone-neutral" : "tone-ok"}`}>
+          <Glyph name={actionGlyphs[finding.action] ?? "info"} /> {done.word}
+        </p>
+        <p class="quiet">{finding.action_taken ?? done.why}</p>
+        {person && <p class="person">Needs a person</p>}
+      </div>
+    </li>
+  );
+}
+
+/** How many findings of each type; each a filter. */
+function Types({ run, counts, type }: { run: Run; counts: Record<string, number>; type: string }) {
+  const entries = Object.entries(counts).filter(([, n]) => n > 0).sort(([, a], [, b]) => b - a);
+  if (entries.length === 0) return null;
+  const total = entries.reduce((sum, [, n]) => sum + n, 0);
+  const chip = (key: string, label: string, n: number) => (
+    <li key={key}>
+      <a class="chip" href={href("run", { id: run.id, type: key })} aria-current={type === key ? "true" : undefined}>
+        {label} <span class="count">{count(n)}</span>
+      </a>
+    </li>
+  );
+  return (
+    <nav aria-label="Findings by type">
+      <ul class="chips">
+        {chip("", "All", total)}
+        {entries.map(([key, n]) => chip(key, findingType(key), n))}
+      </ul>
+    </nav>
+  );
+}
+
+type Download = { kind: "idle" } | { kind: "busy"; done: number } | { kind: "failed"; error: ApiError };
+
+/** Downloads all findings of the run, page by page; waits where the server says so. */
+function Csv({ run, total, type }: { run: Run; total: number; type: string }) {
+  const [state, setState] = useState<Download>({ kind: "idle" });
+  const flight = useRef<AbortController | null>(null);
+  useEffect(() => () => flight.current?.abort(), []);
+
+  const download = async () => {
+    const abort = new AbortController();
+    flight.current = abort;
+    const parts = [header()];
+    let cursor: string | null = null;
+    let done = 0;
+    setState({ kind: "busy", done });
+    try {
+      do {
+        const page: Awaited<ReturnType<typeof api.run>> = await patient(() => api.run(run.id, { type, limit: 200, cursor }, abort.signal), abort.signal);
+        parts.push(lines(page.findings));
+        done += page.findings.length;
+        cursor = page.next_cursor;
+        setState({ kind: "busy", done });
+      } while (cursor !== null);
+      save(new Blob(parts, { type: "text/csv;charset=utf-8" }), `${run.run_key.replaceAll(":", "-")}${type === "" ? "" : `_${type}`}.csv`);
+      setState({ kind: "idle" });
+    } catch (cause) {
+      if (abort.signal.aborted) setState({ kind: "idle" });
+      else setState({ kind: "failed", error: cause instanceof ApiError ? cause : new ApiError(0, "internal", String(cause)) });
+    }
+  };
+
+  return (
+    <div class="csv">
+      {state.kind === "busy" ? (
+        <>
+          <progress max={Math.max(1, total)} value={state.done} aria-label="Download of findings" />
+          <span class="quiet">
+            {count(state.done)} of {count(total)}
+          </span>
+          <button type="button" class="button button-small" onClick={() => flight.current?.abort()}>
+            Cancel
+          </button>
+        </>
+      ) : (
+        <button type="button" class="button button-small" onClick={() => void download()}>
+          <Glyph name="download" /> Download CSV
+        </button>
+      )}
+      {state.kind === "failed" && (
+        <span class="problem" role="alert">
+          {failure(state.error).title}. The file was not written.
+        </span>
+      )}
+    </div>
+  );
+}
+
+/** Tries again after a rate limit, when the server says. */
+async function patient<T>(call: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (;;) {
+    try {
+      return await call();
+    } catch (cause) {
+      if (!(cause instanceof ApiError) || cause.code !== "rate_limited") throw cause;
+      const wait = (cause.retryAfter ?? 60) * 1000;
+      await new Promise<void>((resolve, reject) => {
+        const timer = setTimeout(resolve, wait);
+        signal.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), { once: true });
+      });
+    }
+  }
+}
+
+function save(blob: Blob, name: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+export function Findings({ run, counts, findings, type }: { run: Run; counts: Record<string, number>; findings: Finding[]; type: string }) {
+  const find = route.value.params["q"] ?? "";
+  const shown = findings.filter((finding) =>
+    matches(find, [finding.type, finding.issue, finding.stripe_subscription_id, finding.stripe_customer_id, finding.organization_id, finding.action_taken]),
+  );
+  const total = type === "" ? Object.values(counts).reduce((sum, n) => sum + n, 0) : (counts[type] ?? 0);
+  return (
+    <section class="findings-section" aria-labelledby="findings-title">
+      <div class="section-head">
+        <h2 id="findings-title">Findings</h2>
+        {total > 0 && <Csv run={run} total={total} type={type} />}
+      </div>
+      <Types run={run} counts={counts} type={type} />
+      {findings.length > 5 && (
+        <div class="filters" role="search" aria-label="Filter findings">
+          <Find placeholder="Subscription, customer, organization" />
+        </div>
+      )}
+      {shown.length === 0 ? (
+        find !== "" && findings.length > 0 ? (
+          <Empty glyph="empty" title="Nothing in what is loaded" />
+        ) : run.status === "running" ? (
+          <Empty glyph="running" title="Nothing found so far" />
+        ) : run.status === "error" ? (
+          <Empty glyph="empty" title="Nothing found before it failed" />
+        ) : (
+          <Empty glyph="check" title="No drift">
+            Stripe and the database agreed on {plural(run.scanned_count, "subscription")}.
+          </Empty>
+        )
+      ) : (
+        <ul class="findings">
+          {shown.map((finding) => (
+            <Item key={finding.id} finding={finding} />
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,37 @@
+// The keys, and a switch to turn them off.
+
+import { helpOpen, KEYS } from "../keyboard.ts";
+import { setShortcuts, shortcuts } from "../prefs.ts";
+import { Dialog } from "../ui.tsx";
+
+export function Help() {
+  if (!helpOpen.value) return null;
+  const close = () => {
+    helpOpen.value = false;
+  };
+  return (
+    <Dialog title="Keyboard" onClose={close}>
+      <dl class="keys">
+        {KEYS.map(([keys, does]) => (
+          <div key={does}>
+            <dt>
+              {keys.map((key) => (
+                <kbd key={key}>{key}</kbd>
+              ))}
+            </dt>
+            <dd>{does}</dd>
+          </div>
+        ))}
+      </dl>
+      <label class="switch">
+        <input type="checkbox" checked={shortcuts.value} onChange={(event) => setShortcuts(event.currentTarget.checked)} />
+        Single keys are on
+      </label>
+      <div class="dialog-actions">
+        <button type="button" class="button button-primary" onClick={close}>
+          Close
+        </button>
+      </div>
+    </Dialog>
+  );
+}

@@ -1,0 +1,155 @@
+// One glance: the sentence, the numbers, the last 48 hours, what is open.
+
+import { drift } from "../chart-model.ts";
+import { now } from "../clock.ts";
+import { count, relative, utcClock } from "../format.ts";
+import { Glyph, type GlyphName } from "../glyph.tsx";
+import { pulse, standing, WINDOW_MS, type Pulse } from "../pulse.ts";
+import { href } from "../router.ts";
+import { nextSlot, schedules } from "../schedule.ts";
+import type { Severity } from "../types.ts";
+import { Ago, Empty, Fact, Loaded } from "../ui.tsx";
+import { lastGood, liveRun, type Level } from "../verdict.ts";
+import { severityWords } from "../words.ts";
+import { AlertList } from "./alerts.tsx";
+import { Chart } from "./chart.tsx";
+import { RunTable } from "./runs.tsx";
+
+export const levelGlyphs: Record<Level, GlyphName> = {
+  ok: "check",
+  warning: "triangle",
+  critical: "octagon",
+  unknown: "question",
+};
+
+function Hero() {
+  const { level, headline, detail } = standing.value;
+  return (
+    <div class={`hero level-${level}`}>
+      <Glyph name={levelGlyphs[level]} />
+      <div>
+        <h1 id="view-title">{headline}</h1>
+        <p>{detail}</p>
+      </div>
+    </div>
+  );
+}
+
+const SEVERITIES: Severity[] = ["critical", "high", "warning", "info"];
+
+function OpenBySeverity({ data }: { data: Pulse }) {
+  const open = SEVERITIES.map((severity) => ({
+    severity,
+    n:
+      severity === "critical"
+        ? data.criticalCount
+        : severity === "warning"
+          ? data.warningCount
+          : data.alerts.filter((alert) => alert.severity === severity).length,
+  })).filter(({ n }) => n > 0);
+  if (open.length === 0) return <>None</>;
+  return (
+    <span class="severities">
+      {open.map(({ severity, n }) => (
+        <a key={severity} class={`tone-${severity}`} href={href("alerts", { severity })}>
+          {count(n)} <small>{severityWords[severity].toLowerCase()}</small>
+        </a>
+      ))}
+    </span>
+  );
+}
+
+function Numbers({ data }: { data: Pulse }) {
+  const good = lastGood(data.runs);
+  const next = nextSlot(schedules.reconcile, now.value);
+  const live = liveRun(data.runs, now.value);
+  const recent = data.runs.filter((run) => Date.parse(run.started_at) > now.value - WINDOW_MS / 2);
+  const found = recent.reduce((sum, run) => sum + drift(run).found, 0);
+  const repaired = recent.reduce((sum, run) => sum + drift(run).repaired, 0);
+  return (
+    <dl class="facts">
+      <Fact label="Last good run" note={good === null ? undefined : utcClock(good, now.value)}>
+        {good === null ? "None" : <Ago at={good} />}
+      </Fact>
+      {live !== null ? (
+        <Fact label="Running now" note={`${count(live.scanned_count)} looked at`}>
+          <a href={href("run", { id: live.id })}>
+            since <Ago at={live.started_at} suffix={false} />
+          </a>
+        </Fact>
+      ) : (
+        <Fact label="Next run" note={next === null ? undefined : relative(next, now.value)}>
+          {next === null ? "Not known" : utcClock(next, now.value)}
+        </Fact>
+      )}
+      <Fact label="Open alerts">
+        <OpenBySeverity data={data} />
+      </Fact>
+      <Fact label="Drift, last 24 h" note={found === 0 ? undefined : `${count(repaired)} repaired`}>
+        {found === 0 ? "None" : `${count(found)} found`}
+      </Fact>
+    </dl>
+  );
+}
+
+/** How many of each list the overview shows. */
+const ALERTS_SHOWN = 6;
+const RUNS_SHOWN = 8;
+
+export function Overview() {
+  const live = pulse.value;
+  return (
+    <section aria-labelledby="view-title">
+      <Hero />
+      <Loaded live={live} rows={6} label="Loading runs and alerts">
+        {(data) => (
+          <>
+            <Numbers data={data} />
+            <section class="panel" aria-labelledby="chart-title">
+              <h2 id="chart-title">Last 48 hours</h2>
+              <Chart runs={data.runs} complete={data.complete} />
+            </section>
+            <div class="columns">
+              <section class="panel" aria-labelledby="alerts-title">
+                <div class="section-head">
+                  <h2 id="alerts-title">Open alerts</h2>
+                  <a href={href("alerts")}>All alerts</a>
+                </div>
+                {data.alerts.length === 0 ? (
+                  <Empty glyph="check" title="No open alerts">
+                    When something needs a person, it stands here.
+                  </Empty>
+                ) : (
+                  <>
+                    <AlertList alerts={data.alerts.slice(0, ALERTS_SHOWN)} />
+                    {data.alerts.length > ALERTS_SHOWN && (
+                      <p class="list-end">
+                        <a href={href("alerts")}>
+                          {count(data.alerts.length - ALERTS_SHOWN)}
+                          {data.moreAlerts ? " and more" : " more"}
+                        </a>
+                      </p>
+                    )}
+                  </>
+                )}
+              </section>
+              <section class="panel" aria-labelledby="runs-title">
+                <div class="section-head">
+                  <h2 id="runs-title">Latest runs</h2>
+                  <a href={href("runs")}>All runs</a>
+                </div>
+                {data.runs.length === 0 ? (
+                  <Empty glyph="empty" title="No runs yet">
+                    The schedule starts the first one, or “Reconcile now” does.
+                  </Empty>
+                ) : (
+                  <RunTable runs={data.runs.slice(0, RUNS_SHOWN)} caption="Latest reconcile runs" brief />
+                )}
+              </section>
+            </div>
+          </>
+        )}
+      </Loaded>
+    </section>
+  );
+}

@@ -1,0 +1,96 @@
+// Resolve by hand: what it will do, a note for those who come later, and the answer.
+
+import { useState } from "preact/hooks";
+import { api, ApiError } from "../api.ts";
+import { now } from "../clock.ts";
+import { count, utcClock } from "../format.ts";
+import { nextSlot, schedules } from "../schedule.ts";
+import { noteRefusal } from "../session.ts";
+import type { Alert } from "../types.ts";
+import { Dialog, Failure, SeverityBadge } from "../ui.tsx";
+import { resolveConsequence } from "../words.ts";
+
+/** The API's limit, in characters. */
+const MAX_NOTE = 2000;
+
+export function ResolveDialog({ alert, onClose, onResolved }: { alert: Alert; onClose: () => void; onResolved: () => void }) {
+  const [note, setNote] = useState("");
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<ApiError | null>(null);
+  const [before, setBefore] = useState<Alert | null>(null);
+  const length = [...note].length;
+
+  const submit = async (event: Event) => {
+    event.preventDefault();
+    if (busy || length > MAX_NOTE) return;
+    setBusy(true);
+    setError(null);
+    try {
+      const answer = await api.resolve(alert.id, note.trim());
+      if (answer.already_resolved) setBefore(answer.alert);
+      else {
+        onClose();
+        onResolved();
+      }
+    } catch (cause) {
+      const failed = cause instanceof ApiError ? cause : new ApiError(0, "unreachable", String(cause));
+      noteRefusal(failed);
+      setError(failed);
+    }
+    setBusy(false);
+  };
+
+  if (before !== null) {
+    const done = () => {
+      onClose();
+      onResolved();
+    };
+    return (
+      <Dialog title="Already resolved" onClose={done}>
+        <p>
+          It was resolved {before.resolution === "auto" ? "by itself" : "by hand"}
+          {before.resolved_at === null ? "" : ` at ${utcClock(Date.parse(before.resolved_at), now.value)}`}. Nothing was changed, and your
+          note was not kept.
+        </p>
+        <div class="dialog-actions">
+          <button type="button" class="button button-primary" onClick={done}>
+            Close
+          </button>
+        </div>
+      </Dialog>
+    );
+  }
+
+  return (
+    <Dialog title="Resolve this alert?" onClose={onClose}>
+      <form onSubmit={submit}>
+        <p class="dialog-subject">
+          <SeverityBadge severity={alert.severity} /> {alert.message}
+        </p>
+        <p>{resolveConsequence(alert.alert_type, nextSlot(schedules.monitor, now.value), now.value)}</p>
+        <label class="field">
+          <span>Note (optional): what was found, what was done</span>
+          <textarea
+            rows={4}
+            value={note}
+            onInput={(event) => setNote(event.currentTarget.value)}
+            aria-describedby="note-length"
+            aria-invalid={length > MAX_NOTE}
+          />
+        </label>
+        <p id="note-length" class={length > MAX_NOTE ? "problem" : "quiet field-foot"}>
+          {length > MAX_NOTE ? `${count(length - MAX_NOTE)} characters too long` : `${count(MAX_NOTE - length)} characters left`}
+        </p>
+        {error !== null && <Failure error={error} />}
+        <div class="dialog-actions">
+          <button type="button" class="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" class="button button-primary" disabled={busy || length > MAX_NOTE}>
+            {busy ? "Resolving…" : "Resolve"}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,151 @@
+// One run: how it went, how it goes, and its findings.
+
+import { api } from "../api.ts";
+import { drift } from "../chart-model.ts";
+import { now } from "../clock.ts";
+import { count, duration, plural, span } from "../format.ts";
+import { Glyph } from "../glyph.tsx";
+import { usePaged } from "../paged.ts";
+import { href, route } from "../router.ts";
+import type { Run as RunData } from "../types.ts";
+import { Ago, Copy, Fact, Loaded, Moment, More, StatusBadge } from "../ui.tsx";
+import { runTypeWords, triggerWords } from "../words.ts";
+import { Findings } from "./findings.tsx";
+
+const POLL_RUNNING_MS = 3000;
+
+/** A run under way: what it has done so far, and whether it still shows signs of life. */
+function Progress({ run }: { run: RunData }) {
+  const lease = run.lease_expires_at === null ? null : Date.parse(run.lease_expires_at);
+  const dead = lease !== null && lease <= now.value;
+  return (
+    <div class={`progress ${dead ? "tone-warning" : "tone-info"}`}>
+      <p>
+        <strong>
+          {dead
+            ? `No sign of life: its lease ran out ${span(now.value - lease)} ago.`
+            : `Under way for ${span(now.value - Date.parse(run.started_at))}.`}
+        </strong>{" "}
+        {dead ? (
+          "The next run closes it and takes over."
+        ) : (
+          <>
+            {plural(run.scanned_count, "subscription")} looked at so far; last sign of life <Ago at={run.heartbeat_at} />.
+          </>
+        )}
+      </p>
+      {!dead && <div class="progress-bar" role="progressbar" aria-label="Run under way" />}
+    </div>
+  );
+}
+
+function Facts({ run }: { run: RunData }) {
+  const { found, repaired } = drift(run);
+  const left = found - repaired - run.superseded_count;
+  return (
+    <dl class="facts">
+      <Fact label="Looked at" note="subscriptions">
+        {count(run.scanned_count)}
+      </Fact>
+      <Fact label="Drift found" note={found > 0 && left > 0 ? `${count(left)} left as found` : undefined}>
+        {count(found)}
+      </Fact>
+      <Fact label="Repaired" note={run.created_count > 0 ? `${count(run.created_count)} of them created` : undefined}>
+        {count(repaired)}
+      </Fact>
+      <Fact
+        label="Failed"
+        note={[
+          run.superseded_count > 0 ? `${count(run.superseded_count)} superseded` : "",
+          run.skipped_count > 0 ? `${count(run.skipped_count)} left to the next run` : "",
+        ]
+          .filter((part) => part !== "")
+          .join(", ")}
+      >
+        {count(run.error_count)}
+      </Fact>
+      <Fact label="Took" note={run.attempt > 1 ? `attempt ${run.attempt}` : undefined}>
+        {run.duration_ms !== null
+          ? duration(run.duration_ms)
+          : run.status === "running"
+            ? span(now.value - Date.parse(run.started_at))
+            : "–"}
+      </Fact>
+    </dl>
+  );
+}
+
+function Head({ run }: { run: RunData }) {
+  return (
+    <>
+      <div class="run-head">
+        <h1 id="view-title" class="run-key">
+          {run.run_key}
+        </h1>
+        <StatusBadge status={run.status} />
+      </div>
+      <p class="run-line">
+        {runTypeWords[run.run_type] ?? run.run_type} run
+        {run.triggered_by !== null && `, started by ${triggerWords[run.triggered_by] ?? run.triggered_by}`}
+        {" · "}
+        <Moment at={run.started_at} />
+        {" · "}looks back {run.lookback_hours} h{" · "}
+        <Copy text={run.id} label="Copy id" />
+      </p>
+      {run.status === "running" && <Progress run={run} />}
+      {run.status === "error" && (
+        <div class="failure">
+          <Glyph name="octagon" />
+          <div>
+            <p class="failure-title">{run.error_message ?? run.message ?? "It ended in error."}</p>
+            <p class="quiet">
+              {run.error_code !== null && <code>{run.error_code}</code>} Nothing after this point was looked at.
+            </p>
+          </div>
+        </div>
+      )}
+      {run.status === "partial" && (
+        <p class="notice tone-warning">
+          <Glyph name="partial" />
+          {run.error_count > 0
+            ? "Some items failed; the rest was done. The next run looks at all of it again."
+            : "It stopped at its time budget. The next run goes on where this one stopped."}
+        </p>
+      )}
+      <Facts run={run} />
+    </>
+  );
+}
+
+export function Run({ id }: { id: string }) {
+  const type = route.value.params["type"] ?? "";
+  const { live, showMore } = usePaged(
+    `run ${id} ${type}`,
+    (limit, cursor, signal) => api.run(id, { type, limit, cursor }, signal),
+    (page) => page.findings,
+    (data) => (data.first.run.status === "running" ? POLL_RUNNING_MS : null),
+  );
+  return (
+    <section aria-labelledby="view-title">
+      <p class="crumb">
+        <a href={href("runs")}>Runs</a>
+        <Glyph name="chevron" />
+        <span>{live?.data.value?.first.run.run_key ?? "Run"}</span>
+      </p>
+      {!live?.data.value && (
+        <h1 id="view-title" class="visually-hidden">
+          Run
+        </h1>
+      )}
+      <Loaded live={live} rows={5} label="Loading the run">
+        {(data) => (
+          <>
+            <Head run={data.first.run} />
+            <Findings run={data.first.run} counts={data.first.finding_counts} findings={data.items} type={type} />
+            <More shown={data.items.length} more={data.more} busy={live?.busy.value ?? false} onMore={showMore} />
+          </>
+        )}
+      </Loaded>
+    </section>
+  );
+}
