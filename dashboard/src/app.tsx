@@ -43,14 +43,14 @@ export function startTab(): void {
 function Lost() {
   const live = pulse.value;
   const error = live?.error.value ?? null;
-  if (live === null || error === null || error.status === 401 || error.status === 403) return null;
-  const at = live.updatedAt.value;
+  const at = live?.updatedAt.value ?? null;
+  // Without any data the view itself says so; and a person without rights is shown another page.
+  if (live === null || error === null || at === null || error.status === 401 || error.status === 403) return null;
   return (
     <div class="lost" role="alert">
       <Glyph name="triangle" />
       <p>
-        <strong>{failure(error).title}.</strong>{" "}
-        {at === null ? error.message : `Stale since ${utcClock(at, at)}.`}{" "}
+        <strong>{failure(error).title}.</strong> Stale since {utcClock(at, now.value)}.{" "}
         <span aria-live="off" class="quiet">
           {live.nextAt.value === null ? "Trying now…" : `Tries again in ${span(Math.max(0, live.nextAt.value - now.value))}.`}
         </span>

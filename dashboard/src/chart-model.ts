@@ -13,7 +13,7 @@ export const DRIFT = { top: 26, bottom: 98 };
 export const DURATION = { top: 106, bottom: 146 };
 export const AXIS_Y = 162;
 /** Room for the axis labels. */
-export const LEFT = 44;
+export const LEFT = 52;
 const RIGHT = 8;
 /** What is there but too small to see is drawn this high. */
 const VISIBLE = 3;
@@ -53,6 +53,13 @@ export function niceMax(value: number): number {
   if (value <= 4) return 4;
   const power = 10 ** Math.floor(Math.log10(value));
   return [1, 2, 4, 5, 10].map((step) => step * power).find((step) => step >= value)!;
+}
+
+/** A duration in few letters: "860 ms", "41 s", "4.5 min". */
+export function axisDuration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 100_000) return `${Number((ms / 1000).toPrecision(2))} s`;
+  return `${(ms / 60_000).toFixed(1)} min`;
 }
 
 function scaled(value: number, max: number, height: number): number {

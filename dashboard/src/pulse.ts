@@ -78,6 +78,7 @@ export const standing = computed(() => {
   return verdict({
     now: now.value,
     schedule: schedules.reconcile,
+    monitor: schedules.monitor,
     runs: data?.runs ?? null,
     alerts: data?.alerts ?? null,
     criticalCount: data?.criticalCount ?? 0,

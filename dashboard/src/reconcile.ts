@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { api, ApiError } from "./api.ts";
-import { count, duration, plural, relative } from "./format.ts";
+import { count, duration, plural, relative, span } from "./format.ts";
 import { refreshAll } from "./live.ts";
 import { noteRefusal } from "./session.ts";
 import type { Reconciled, Run } from "./types.ts";
@@ -37,7 +37,7 @@ function result(answer: Pick<Reconciled, "scanned_count" | "total_issues" | "cre
 /** Every outcome in words. `run` is the run that answered, where the page knows it, for its times. */
 export function describe(answer: Reconciled, run: Run | null, now: number): Report {
   const runId = answer.reconciliation_log_id;
-  const since = run === null ? "" : `, since ${relative(Date.parse(run.started_at), now).replace(/ ago$/, "")}`;
+  const since = run === null ? "" : ` for ${span(now - Date.parse(run.started_at))}`;
   const ended = run?.finished_at ? relative(Date.parse(run.finished_at), now) : "a moment ago";
   switch (answer.outcome) {
     case "existing_running":
@@ -46,7 +46,7 @@ export function describe(answer: Reconciled, run: Run | null, now: number): Repo
       return {
         tone: "info",
         title: "Another run is under way",
-        text: `${answer.run_key} is running${since}. Two scans never overlap, so none was started.`,
+        text: `${answer.run_key} has been running${since}. Two scans never overlap, so none was started.`,
         runId,
       };
     case "existing_finished":

@@ -24,9 +24,15 @@ export function Ago({ at, suffix = true }: { at: string | number; suffix?: boole
 /** A moment in UTC with the local time beside it: for details, where hover isn't enough. */
 export function Moment({ at }: { at: string }) {
   const time = Date.parse(at);
+  // Whose clock shows UTC needs it once.
+  const elsewhere = new Date(time).getTimezoneOffset() !== 0;
   return (
     <>
-      <time dateTime={at}>{utc(time)}</time> <span class="quiet">({local(time)}; <Ago at={time} />)</span>
+      <time dateTime={at}>{utc(time)}</time>{" "}
+      <span class="quiet">
+        ({elsewhere && <>{local(time)}; </>}
+        <Ago at={time} />)
+      </span>
     </>
   );
 }
@@ -73,7 +79,7 @@ export function StatusBadge({ status }: { status: RunStatus }) {
 }
 
 /** Copies a text; says so for two seconds, to screen readers too. */
-export function Copy({ text, label }: { text: string; label: string }) {
+export function Copy({ text, label, quiet = false }: { text: string; label: string; quiet?: boolean }) {
   const [done, setDone] = useState<"no" | "yes" | "failed">("no");
   useEffect(() => {
     if (done === "no") return;
@@ -84,7 +90,9 @@ export function Copy({ text, label }: { text: string; label: string }) {
   return (
     <button type="button" class="copy" onClick={copy} title={text}>
       <Glyph name={done === "yes" ? "check" : "copy"} />
-      <span aria-live="polite">{done === "yes" ? "Copied" : done === "failed" ? "Not allowed" : label}</span>
+      <span aria-live="polite" class={quiet && done === "no" ? "visually-hidden" : ""}>
+        {done === "yes" ? "Copied" : done === "failed" ? "Not allowed" : label}
+      </span>
     </button>
   );
 }
@@ -123,7 +131,7 @@ export function Failure({ error, retryAt, onRetry }: { error: ApiError; retryAt?
       <Glyph name="triangle" />
       <div>
         <p class="failure-title">{title}</p>
-        <p>{text}</p>
+        {text.replace(/\.$/, "") !== title && <p>{text}</p>}
         {error.requestId !== null && (
           <p class="quiet">
             Request <code>{error.requestId}</code>

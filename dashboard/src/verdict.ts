@@ -1,7 +1,7 @@
 // The one sentence: what is wrong, or that nothing is. Pure: facts in, words out.
 
 import { plural, relative, span, utcClock } from "./format.ts";
-import { nextSlot, slots } from "./schedule.ts";
+import { minutesOfDay, nextSlot, slots } from "./schedule.ts";
 import type { Alert, Run } from "./types.ts";
 
 export type Level = "ok" | "warning" | "critical" | "unknown";
@@ -20,6 +20,8 @@ export interface Facts {
   now: number;
   /** The reconcile schedule, a cron expression in UTC. */
   schedule: string | null;
+  /** The monitor's schedule. */
+  monitor: string | null;
   /** Newest first; null while unknown. */
   runs: Run[] | null;
   /** Open alerts, newest first (a first page is enough); null while unknown. */
@@ -64,10 +66,10 @@ export function failuresInARow(runs: Run[]): Run[] {
   return end === -1 ? finished : finished.slice(0, end);
 }
 
-/** How many scheduled times have gone by since the last good run. */
+/** Whether two scheduled runs should have been good since the last one that was. */
 function missed(schedule: string | null, good: number, now: number): boolean {
-  const times = slots(schedule, good, now - SLACK_MS);
-  return schedule === null || times.length === 0 ? schedule === null && now - good > STALE_AFTER_MS : times.length >= 2;
+  if (minutesOfDay(schedule) === null) return now - good > STALE_AFTER_MS;
+  return slots(schedule, good + 1, now - SLACK_MS).length >= 2;
 }
 
 /** Says how things stand. */
@@ -137,11 +139,13 @@ function judge(facts: Facts, runs: Run[], alerts: Alert[], coming: string): Verd
     };
   }
   if (good !== null && (staleAlert !== undefined || missed(facts.schedule, good, now))) {
-    const silent = staleAlert === undefined ? "No alert was raised for it: check that the monitor runs." : "";
+    const checked = slots(facts.monitor, good + STALE_AFTER_MS, now - SLACK_MS).length > 0;
+    const silent = staleAlert === undefined && checked ? "No alert was raised for it: check that the monitor runs." : "";
+    const why = failed.length === 0 ? "" : `${plural(failed.length, "run")} failed since: ${failed[0]?.error_message ?? "no reason given"}`;
     return {
       level: staleAlert?.severity === "critical" || facts.criticalCount > 0 ? "critical" : "warning",
       headline: `No good run for ${span(now - good)}.`,
-      detail: tail(silent, coming),
+      detail: tail(why, silent, coming),
       short: "Reconcile stale",
     };
   }

@@ -15,7 +15,7 @@ import { alertType } from "../words.ts";
 import { ResolveDialog } from "./resolve-dialog.tsx";
 
 /** An id with a link to Stripe where it has a page there, and a button that copies it. */
-export function Id({ id, livemode, label = "Copy" }: { id: string; livemode: boolean | null; label?: string }) {
+export function Id({ id, livemode, label }: { id: string; livemode: boolean | null; label?: string }) {
   const link = stripeLink(id, livemode);
   return (
     <span class="id">
@@ -28,7 +28,7 @@ export function Id({ id, livemode, label = "Copy" }: { id: string; livemode: boo
           <span class="visually-hidden"> at Stripe{livemode === false ? " (test data)" : ""}, opens a new tab</span>
         </a>
       )}
-      <Copy text={id} label={label} />
+      <Copy text={id} label={label ?? `Copy ${id}`} quiet={label === undefined} />
     </span>
   );
 }
@@ -138,7 +138,7 @@ function Episodes({ alert }: { alert: Alert }) {
   );
   return (
     <div class="episodes">
-      <h4>Previous episodes</h4>
+      <p class="episodes-title">Previous episodes</p>
       <Loaded live={live} rows={1} label="Loading previous episodes">
         {(data) => {
           const chain = previousOf(alert, data.items);
@@ -171,20 +171,24 @@ function Episodes({ alert }: { alert: Alert }) {
 
 export function AlertItem({
   alert,
+  level,
   open,
   onToggle,
   onResolved,
 }: {
   alert: Alert;
+  /** The level of its heading: one below that of the list. */
+  level: 2 | 3;
   open: boolean;
   onToggle: () => void;
   onResolved: () => void;
 }) {
   const [resolving, setResolving] = useState(false);
   const body = `alert-${alert.id}`;
+  const Heading = level === 2 ? "h2" : "h3";
   return (
     <li class={`alert tone-${alert.severity} ${open ? "is-open" : ""}`} data-item>
-      <h3 class="alert-head">
+      <Heading class="alert-head">
         <button type="button" data-row aria-expanded={open} aria-controls={body} onClick={onToggle}>
           <span class="alert-severity">
             <SeverityBadge severity={alert.severity} />
@@ -209,7 +213,7 @@ export function AlertItem({
           </span>
           <Glyph name="chevron" />
         </button>
-      </h3>
+      </Heading>
       <div class="alert-body" id={body} hidden={!open}>
         {open && (
           <>

@@ -20,7 +20,7 @@ const STATUSES: [string, string][] = [
 ];
 
 /** A list of alerts of which those named in the address are unfolded. */
-export function AlertList({ alerts }: { alerts: Alert[] }) {
+export function AlertList({ alerts, level }: { alerts: Alert[]; level: 2 | 3 }) {
   const unfolded = (route.value.params["alert"] ?? "").split(",").filter((id) => id !== "");
   const toggle = (id: string) => {
     const rest = unfolded.filter((other) => other !== id);
@@ -32,6 +32,7 @@ export function AlertList({ alerts }: { alerts: Alert[] }) {
         <AlertItem
           key={alert.id}
           alert={alert}
+          level={level}
           open={unfolded.includes(alert.id)}
           onToggle={() => toggle(alert.id)}
           onResolved={refreshAll}
@@ -96,7 +97,7 @@ export function Alerts() {
               <p class="visually-hidden" role="status">
                 {plural(shown.length, "alert")} shown
               </p>
-              <AlertList alerts={shown} />
+              <AlertList alerts={shown} level={2} />
               <More shown={shown.length} more={data.more} busy={live?.busy.value ?? false} onMore={showMore} />
             </>
           );

@@ -2,7 +2,7 @@
 // selected stands in words below, so nothing hides in a hover.
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { AXIS_Y, drift, DRIFT, DURATION, HEIGHT, layout, LEFT, nearest, STATUS_Y, type Column, type Model } from "../chart-model.ts";
+import { AXIS_Y, axisDuration, drift, DRIFT, DURATION, HEIGHT, layout, LEFT, nearest, STATUS_Y, type Column, type Model } from "../chart-model.ts";
 import { now } from "../clock.ts";
 import { count, duration, plural, utcClock } from "../format.ts";
 import { WINDOW_MS } from "../pulse.ts";
@@ -15,9 +15,12 @@ import { statusWords } from "../words.ts";
 /** What there is to say of a run beside its status: "10:17 UTC", "4 found", "3 repaired", "took 812 ms". */
 function parts(run: Run, at: number): string[] {
   const { found, repaired } = drift(run);
+  // A run that failed or goes on has not seen everything, so it can't say that there is no drift.
+  const whole = run.status === "success" || run.status === "partial";
   return [
     utcClock(Date.parse(run.started_at), at),
-    ...(found === 0 ? ["no drift"] : [`${count(found)} found`, `${count(repaired)} repaired`]),
+    ...(found > 0 ? [`${count(found)} found`, `${count(repaired)} repaired`] : whole ? ["no drift"] : []),
+    ...(run.error_message === null ? [] : [run.error_message.replace(/\.$/, "")]),
     ...(run.duration_ms === null ? [] : [`took ${duration(run.duration_ms)}`]),
   ];
 }
@@ -56,7 +59,6 @@ function Bars({ column, width }: { column: Column; width: number }) {
   const repairedTop = DRIFT.bottom - column.repairedHeight;
   return (
     <>
-      {column.found === 0 && <rect class="bar-none" x={left} y={DRIFT.bottom - 1.5} width={width} height="1.5" />}
       {column.repairedHeight > 0 && (
         <rect class="bar-repaired" x={left} y={repairedTop} width={width} height={column.repairedHeight} rx="1.5" />
       )}
@@ -108,7 +110,7 @@ function Picture({ model, selected }: { model: Model; selected: number }) {
       <text class="axis" x={LEFT - 8} y={DRIFT.top + 4} text-anchor="end">{count(model.maxFound)}</text>
       <text class="axis" x={LEFT - 8} y={DRIFT.bottom} text-anchor="end">drift</text>
       <text class="axis" x={LEFT - 8} y={DURATION.top + 9} text-anchor="end">time</text>
-      <text class="axis" x={LEFT - 8} y={DURATION.bottom + 2} text-anchor="end">{duration(model.maxDuration)}</text>
+      <text class="axis" x={LEFT - 8} y={DURATION.bottom + 2} text-anchor="end">{model.columns.length === 0 ? "" : axisDuration(model.maxDuration)}</text>
       {column !== undefined && (
         <rect class="chart-cursor" x={column.x - barWidth / 2 - 3} y="0" width={barWidth + 6} height={DURATION.bottom + 4} rx="3" />
       )}

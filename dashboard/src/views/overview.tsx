@@ -7,7 +7,7 @@ import { Glyph, type GlyphName } from "../glyph.tsx";
 import { pulse, standing, WINDOW_MS, type Pulse } from "../pulse.ts";
 import { href } from "../router.ts";
 import { nextSlot, schedules } from "../schedule.ts";
-import type { Severity } from "../types.ts";
+import type { Alert, Severity } from "../types.ts";
 import { Ago, Empty, Fact, Loaded } from "../ui.tsx";
 import { lastGood, liveRun, type Level } from "../verdict.ts";
 import { severityWords } from "../words.ts";
@@ -94,7 +94,12 @@ function Numbers({ data }: { data: Pulse }) {
 
 /** How many of each list the overview shows. */
 const ALERTS_SHOWN = 6;
-const RUNS_SHOWN = 8;
+const RUNS_SHOWN = 6;
+
+/** By severity; newest first within one. */
+function worstFirst(alerts: Alert[]): Alert[] {
+  return [...alerts].sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
+}
 
 export function Overview() {
   const live = pulse.value;
@@ -107,7 +112,13 @@ export function Overview() {
             <Numbers data={data} />
             <section class="panel" aria-labelledby="chart-title">
               <h2 id="chart-title">Last 48 hours</h2>
-              <Chart runs={data.runs} complete={data.complete} />
+              {data.runs.some((run) => Date.parse(run.started_at) > now.value - WINDOW_MS) ? (
+                <Chart runs={data.runs} complete={data.complete} />
+              ) : (
+                <Empty glyph="empty" title={data.runs.length === 0 ? "No runs yet" : "No run in the last 48 hours"}>
+                  Every run will be drawn here: how it ended, the drift it found and repaired, how long it took.
+                </Empty>
+              )}
             </section>
             <div class="columns">
               <section class="panel" aria-labelledby="alerts-title">
@@ -121,7 +132,7 @@ export function Overview() {
                   </Empty>
                 ) : (
                   <>
-                    <AlertList alerts={data.alerts.slice(0, ALERTS_SHOWN)} />
+                    <AlertList alerts={worstFirst(data.alerts).slice(0, ALERTS_SHOWN)} level={3} />
                     {data.alerts.length > ALERTS_SHOWN && (
                       <p class="list-end">
                         <a href={href("alerts")}>

@@ -3,7 +3,7 @@
 import { api } from "../api.ts";
 import { drift } from "../chart-model.ts";
 import { now } from "../clock.ts";
-import { count, duration, plural } from "../format.ts";
+import { count, duration, plural, utcClock } from "../format.ts";
 import { usePaged } from "../paged.ts";
 import { href, route, setParams } from "../router.ts";
 import type { Run } from "../types.ts";
@@ -50,9 +50,10 @@ export function RunTable({ runs, caption, brief = false }: { runs: Run[]; captio
               </td>
               <td>
                 <a class="row-link" data-row href={href("run", { id: run.id })}>
-                  {run.run_type === "request" ? <>request {run.run_key.slice(-8)}</> : run.run_key.replace("_", " ").replace("_", " ")}
+                  {runTypeWords[run.run_type] ?? run.run_type} {utcClock(Date.parse(run.started_at), now.value)}
                 </a>
                 {run.attempt > 1 && <span class="quiet"> attempt {run.attempt}</span>}
+                {!brief && <code class="run-code wide">{run.run_key}</code>}
                 <span class="narrow-only quiet">
                   <Ago at={run.started_at} /> · {took(run)}
                 </span>

@@ -1,0 +1,74 @@
+// Runs and alerts for the unit tests: complete, with what a test cares about on top.
+
+import type { Alert, Finding, Run } from "../src/types.ts";
+
+export const AT = (text: string): number => Date.parse(text);
+
+export function run(changes: Partial<Run> & { started_at: string }): Run {
+  const status = changes.status ?? "success";
+  return {
+    id: changes.started_at,
+    run_key: `scheduled_${changes.started_at.slice(0, 13).replace("T", "_")}`,
+    run_type: "scheduled",
+    attempt: 1,
+    status,
+    lookback_hours: 24,
+    finished_at: status === "running" ? null : changes.started_at,
+    heartbeat_at: changes.started_at,
+    lease_expires_at: null,
+    duration_ms: status === "running" ? null : 800,
+    scanned_count: 100,
+    created_count: 0,
+    updated_count: 0,
+    mismatch_count: 0,
+    superseded_count: 0,
+    skipped_count: 0,
+    error_count: 0,
+    total_issues: 0,
+    message: null,
+    error_code: null,
+    error_message: null,
+    triggered_by: "cron",
+    ...changes,
+  };
+}
+
+export function alert(changes: Partial<Alert> & { id: string }): Alert {
+  return {
+    alert_key: "drift_status_mismatch",
+    alert_type: "drift_status_mismatch",
+    severity: "info",
+    message: "1 status differs",
+    metadata: null,
+    occurrences: 1,
+    first_seen_at: "2026-11-23T10:00:00Z",
+    last_seen_at: "2026-11-23T10:00:00Z",
+    created_at: "2026-11-23T10:00:00Z",
+    resolved: false,
+    resolved_at: null,
+    resolved_by: null,
+    resolution: null,
+    resolution_note: null,
+    previous_alert_id: null,
+    ...changes,
+  };
+}
+
+export function finding(changes: Partial<Finding>): Finding {
+  return {
+    id: "f1",
+    type: "status_mismatch",
+    severity: "info",
+    organization_id: "org",
+    stripe_subscription_id: "sub_1",
+    stripe_customer_id: null,
+    livemode: false,
+    issue: "status differs",
+    details: null,
+    action: "repaired",
+    fixed: true,
+    action_taken: null,
+    created_at: "2026-11-23T10:00:00Z",
+    ...changes,
+  };
+}
