@@ -34,7 +34,7 @@ export function isDifference(detail: unknown): detail is Difference {
 }
 
 function differences(details: Finding["details"]): string {
-  return Object.entries(details ?? {})
+  return Object.entries(details)
     .map(([name, detail]) =>
       isDifference(detail) ? `${name}: ${value(detail.database)} -> ${value(detail.stripe)}` : `${name}: ${value(detail)}`,
     )

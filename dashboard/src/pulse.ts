@@ -5,7 +5,7 @@ import { api } from "./api.ts";
 import { now } from "./clock.ts";
 import { Live } from "./live.ts";
 import { schedules } from "./schedule.ts";
-import type { Alert, Run } from "./types.ts";
+import type { Alert, Run, Severity } from "./types.ts";
 import { liveRun, verdict } from "./verdict.ts";
 import { failure } from "./words.ts";
 
@@ -21,11 +21,10 @@ export interface Pulse {
   runs: Run[];
   /** Whether `runs` reaches back to the beginning of the window. */
   complete: boolean;
+  /** The newest open ones. */
   alerts: Alert[];
-  criticalCount: number;
-  warningCount: number;
-  /** There are more open alerts than `alerts` holds. */
-  moreAlerts: boolean;
+  /** How many alerts of each severity are open. */
+  open: Record<Severity, number>;
 }
 
 async function recentRuns(signal: AbortSignal): Promise<{ runs: Run[]; complete: boolean }> {
@@ -49,9 +48,7 @@ async function fetchPulse(signal: AbortSignal): Promise<Pulse> {
   return {
     ...recent,
     alerts: open.alerts,
-    criticalCount: open.critical_count,
-    warningCount: open.warning_count,
-    moreAlerts: open.next_cursor !== null,
+    open: { critical: open.critical_count, high: open.high_count, warning: open.warning_count, info: open.info_count },
   };
 }
 
@@ -81,8 +78,7 @@ export const standing = computed(() => {
     monitor: schedules.monitor,
     runs: data?.runs ?? null,
     alerts: data?.alerts ?? null,
-    criticalCount: data?.criticalCount ?? 0,
-    warningCount: data?.warningCount ?? 0,
+    open: data?.open ?? { critical: 0, high: 0, warning: 0, info: 0 },
     lost: error === null ? null : { since: live?.updatedAt.value ?? openedAt, title: failure(error).title },
   });
 });

@@ -22,6 +22,9 @@ export const session = signal<SessionState>({ kind: "starting" });
 /** The host people sign in with, once it is known. */
 export const authHost = signal<string | null>(null);
 
+/** Whose session it is, to tell "you" from others. */
+export const userId = signal<string | null>(null);
+
 export const email = computed(() => ("email" in session.value ? session.value.email : ""));
 
 let starting: Promise<Auth> | null = null;
@@ -71,6 +74,7 @@ function asApiError(error: unknown): ApiError {
 /** Who the token belongs to decides the view; a refreshed token of the same person changes nothing. */
 function adopt(current: Session | null): void {
   const state = session.value;
+  userId.value = current?.user.id ?? null;
   if (current === null) {
     if (state.kind === "signed_in" || state.kind === "forbidden") {
       session.value = { kind: "signed_out", notice: null };
@@ -132,7 +136,8 @@ export async function sendLink(mail: string): Promise<string | null> {
       email: mail,
       options: { emailRedirectTo: `${location.origin}/`, shouldCreateUser: false },
     });
-    return error === null ? null : explain(error);
+    // Whether an address has an account is nobody's business: the answer is the same.
+    return error === null || error.code === "otp_disabled" || error.code === "user_not_found" ? null : explain(error);
   } catch (error) {
     return asApiError(error).message;
   }

@@ -14,7 +14,7 @@ export interface Run {
   lookback_hours: number;
   started_at: string;
   finished_at: string | null;
-  heartbeat_at: string;
+  heartbeat_at: string | null;
   lease_expires_at: string | null;
   duration_ms: number | null;
   scanned_count: number;
@@ -49,10 +49,12 @@ export interface Finding {
   stripe_customer_id: string | null;
   livemode: boolean | null;
   issue: string;
-  details: Record<string, Difference | unknown> | null;
+  /** `{field: {database, stripe}}` for what differs; else whatever helps. */
+  details: Record<string, unknown>;
   action: FindingAction;
   fixed: boolean;
-  action_taken: string | null;
+  /** The action in a sentence. */
+  action_taken: string;
   created_at: string;
 }
 
@@ -63,7 +65,7 @@ export interface Alert {
   alert_type: string;
   severity: Severity;
   message: string;
-  metadata: Record<string, unknown> | null;
+  metadata: Record<string, unknown>;
   occurrences: number;
   first_seen_at: string;
   last_seen_at: string;
@@ -79,9 +81,11 @@ export interface Alert {
 export interface AlertPage {
   alerts: Alert[];
   count: number;
-  /** Of all open alerts, not of this page. */
+  /** These four count all open alerts, not this page. */
   critical_count: number;
+  high_count: number;
   warning_count: number;
+  info_count: number;
   next_cursor: string | null;
 }
 

@@ -2,7 +2,7 @@
 
 import { plural, relative, span, utcClock } from "./format.ts";
 import { minutesOfDay, nextSlot, slots } from "./schedule.ts";
-import type { Alert, Run } from "./types.ts";
+import type { Alert, Run, Severity } from "./types.ts";
 
 export type Level = "ok" | "warning" | "critical" | "unknown";
 
@@ -26,10 +26,8 @@ export interface Facts {
   runs: Run[] | null;
   /** Open alerts, newest first (a first page is enough); null while unknown. */
   alerts: Alert[] | null;
-  /** Of all open alerts. */
-  criticalCount: number;
-  /** Of all open alerts. */
-  warningCount: number;
+  /** How many alerts of each severity are open. */
+  open: Record<Severity, number>;
   /** What keeps the facts from being fresh, and since when; null while they are. */
   lost: { since: number; title: string } | null;
 }
@@ -143,7 +141,7 @@ function judge(facts: Facts, runs: Run[], alerts: Alert[], coming: string): Verd
     const silent = staleAlert === undefined && checked ? "No alert was raised for it: check that the monitor runs." : "";
     const why = failed.length === 0 ? "" : `${plural(failed.length, "run")} failed since: ${failed[0]?.error_message ?? "no reason given"}`;
     return {
-      level: staleAlert?.severity === "critical" || facts.criticalCount > 0 ? "critical" : "warning",
+      level: staleAlert?.severity === "critical" || facts.open.critical > 0 ? "critical" : "warning",
       headline: `No good run for ${span(now - good)}.`,
       detail: tail(why, silent, coming),
       short: "Reconcile stale",
@@ -159,12 +157,12 @@ function judge(facts: Facts, runs: Run[], alerts: Alert[], coming: string): Verd
   }
 
   const lately = `Last good run ${relative(good, now)}.`;
-  if (facts.criticalCount > 0) {
+  if (facts.open.critical > 0) {
     return {
       level: "critical",
-      headline: `${plural(facts.criticalCount, "critical alert")} open.`,
+      headline: `${plural(facts.open.critical, "critical alert")} open.`,
       detail: tail(lately, coming),
-      short: plural(facts.criticalCount, "critical alert"),
+      short: plural(facts.open.critical, "critical alert"),
     };
   }
   if (failed.length > 0) {
@@ -175,7 +173,7 @@ function judge(facts: Facts, runs: Run[], alerts: Alert[], coming: string): Verd
       short: "Run failed",
     };
   }
-  const serious = Math.max(facts.warningCount, alerts.filter((a) => a.severity === "high" || a.severity === "warning").length);
+  const serious = facts.open.high + facts.open.warning;
   if (serious > 0) {
     return {
       level: "warning",

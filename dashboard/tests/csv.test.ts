@@ -19,7 +19,7 @@ describe("csv", () => {
     const text = lines([finding({ details: { status: { database: "active", stripe: "past_due" } } }), finding({ id: "f2", livemode: null })]);
     const [first, second, end] = text.split("\r\n");
     expect(first).toBe(
-      "2026-11-23T10:00:00Z,info,status_mismatch,org,sub_1,,false,status differs,status: active -> past_due,repaired,true,,f1",
+      "2026-11-23T10:00:00Z,info,status_mismatch,org,sub_1,,false,status differs,status: active -> past_due,repaired,true,The row was updated.,f1",
     );
     expect(second!.split(",")).toHaveLength(header().trimEnd().split(",").length);
     expect(end).toBe("");

@@ -4,13 +4,14 @@ import { describe, expect, test } from "vitest";
 import { verdict, type Facts } from "../src/verdict.ts";
 import { alert, AT, run } from "./make.ts";
 
+const NONE = { critical: 0, high: 0, warning: 0, info: 0 };
 const NOW = AT("2026-11-23T10:31:00Z");
 const good = run({ started_at: "2026-11-23T10:17:00Z" });
 const failed = (hour: string) =>
   run({ started_at: `2026-11-23T${hour}:17:00Z`, status: "error", error_message: "Stripe refused the key." });
 
 function facts(changes: Partial<Facts>): Facts {
-  return { now: NOW, schedule: "17 * * * *", monitor: "47 * * * *", runs: [good], alerts: [], criticalCount: 0, warningCount: 0, lost: null, ...changes };
+  return { now: NOW, schedule: "17 * * * *", monitor: "47 * * * *", runs: [good], alerts: [], open: NONE, lost: null, ...changes };
 }
 
 describe("verdict", () => {
@@ -27,13 +28,13 @@ describe("verdict", () => {
   });
 
   test("a critical alert outweighs a good run", () => {
-    const open = [alert({ id: "a", severity: "critical" })];
-    expect(verdict(facts({ alerts: open, criticalCount: 1 }))).toMatchObject({ level: "critical", headline: "1 critical alert open." });
+    const alerts = [alert({ id: "a", severity: "critical" })];
+    expect(verdict(facts({ alerts, open: { ...NONE, critical: 1 } }))).toMatchObject({ level: "critical", headline: "1 critical alert open." });
   });
 
   test("warnings and high alerts count as to look at", () => {
-    const open = [alert({ id: "a", severity: "high" }), alert({ id: "b", severity: "warning" })];
-    expect(verdict(facts({ alerts: open, warningCount: 1 }))).toMatchObject({ level: "warning", headline: "2 alerts to look at." });
+    const alerts = [alert({ id: "a", severity: "high" }), alert({ id: "b", severity: "warning" })];
+    expect(verdict(facts({ alerts, open: { ...NONE, high: 1, warning: 1 } }))).toMatchObject({ level: "warning", headline: "2 alerts to look at." });
   });
 
   test("three failures in a row are critical and say why", () => {
@@ -75,12 +76,12 @@ describe("verdict", () => {
   test("a stale alert decides, and brings its severity", () => {
     const stale = alert({ id: "a", alert_type: "reconcile_stale", severity: "critical" });
     const runs = [run({ started_at: "2026-11-23T03:17:00Z" })];
-    expect(verdict(facts({ runs, alerts: [stale], criticalCount: 1 }))).toMatchObject({ level: "critical", short: "Reconcile stale" });
+    expect(verdict(facts({ runs, alerts: [stale], open: { ...NONE, critical: 1 } }))).toMatchObject({ level: "critical", short: "Reconcile stale" });
   });
 
   test("the circuit breaker comes before everything else", () => {
     const breaker = alert({ id: "a", alert_type: "reconcile_circuit_breaker", severity: "critical" });
-    expect(verdict(facts({ alerts: [breaker], criticalCount: 1 })).headline).toBe("The circuit breaker has stopped the repairs.");
+    expect(verdict(facts({ alerts: [breaker], open: { ...NONE, critical: 1 } })).headline).toBe("The circuit breaker has stopped the repairs.");
   });
 
   test("nothing has run yet", () => {

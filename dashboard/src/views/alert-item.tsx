@@ -8,6 +8,7 @@ import { Glyph } from "../glyph.tsx";
 import { useLive } from "../live.ts";
 import { fetchPages } from "../paged.ts";
 import { href } from "../router.ts";
+import { userId } from "../session.ts";
 import { stripeLink } from "../stripe-links.ts";
 import type { Alert } from "../types.ts";
 import { Ago, Copy, Loaded, Moment, SeverityBadge } from "../ui.tsx";
@@ -233,12 +234,18 @@ export function AlertItem({
                   <dt>Resolved</dt>
                   <dd>
                     <Moment at={alert.resolved_at} />
-                    {alert.resolution === "auto" ? ", by itself" : `, by ${alert.resolved_by ?? "hand"}`}
+                    {alert.resolution === "auto" ? ", by itself" : alert.resolved_by === userId.value ? ", by you" : ", by hand"}
+                    {alert.resolved_by !== null && alert.resolved_by !== userId.value && (
+                      <>
+                        {" "}
+                        of user <Id id={alert.resolved_by} livemode={null} />
+                      </>
+                    )}
                     {alert.resolution_note ? <q>{alert.resolution_note}</q> : null}
                   </dd>
                 </>
               )}
-              {alert.metadata !== null && <Metadata metadata={alert.metadata} />}
+              <Metadata metadata={alert.metadata} />
               <dt>Alert</dt>
               <dd>
                 <Id id={alert.id} livemode={null} label="Copy id" />

@@ -21,7 +21,7 @@ const actionGlyphs: Record<FindingAction, GlyphName> = {
   none: "person",
 };
 
-function Differences({ details }: { details: NonNullable<Finding["details"]> }) {
+function Differences({ details }: { details: Finding["details"] }) {
   const entries = Object.entries(details);
   const pairs = entries.flatMap(([name, detail]) => (isDifference(detail) ? [{ name, ...detail }] : []));
   const others = entries.filter(([, detail]) => !isDifference(detail) && detail !== null);
@@ -67,7 +67,7 @@ function Item({ finding }: { finding: Finding }) {
           <SeverityBadge severity={finding.severity} /> <strong>{findingType(finding.type)}</strong>
         </p>
         <p class="finding-issue">{finding.issue}</p>
-        {finding.details !== null && <Differences details={finding.details} />}
+        <Differences details={finding.details} />
         <p class="finding-ids">
           {finding.stripe_subscription_id !== null && <Id id={finding.stripe_subscription_id} livemode={finding.livemode} />}
           {finding.stripe_customer_id !== null && <Id id={finding.stripe_customer_id} livemode={finding.livemode} />}
@@ -82,7 +82,7 @@ function Item({ finding }: { finding: Finding }) {
         <p class={`action ${person ? "tone-warning" : finding.action === "superseded" ? "tone-neutral" : "tone-ok"}`}>
           <Glyph name={actionGlyphs[finding.action] ?? "info"} /> {done.word}
         </p>
-        <p class="quiet">{finding.action_taken ?? done.why}</p>
+        <p class="quiet">{finding.action_taken || done.why}</p>
         {person && <p class="person">Needs a person</p>}
       </div>
     </li>

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { now } from "../clock.ts";
-import { span } from "../format.ts";
+import { count, span } from "../format.ts";
 import { Glyph } from "../glyph.tsx";
 import { helpOpen } from "../keyboard.ts";
 import { refreshAll } from "../live.ts";
@@ -148,8 +148,8 @@ function Menu() {
 /** The bar; without a session only the name is there. */
 export function Header({ signedIn }: { signedIn: boolean }) {
   const data = pulse.value?.data.value ?? null;
-  const open = data?.alerts.length ?? 0;
-  const text = data?.moreAlerts ? `${open}+` : String(open);
+  const open = Object.values(data?.open ?? {}).reduce((sum, n) => sum + n, 0);
+  const text = count(open);
   return (
     <header class="bar">
       <a class="skip" href="#main">

@@ -38,15 +38,7 @@ function Hero() {
 const SEVERITIES: Severity[] = ["critical", "high", "warning", "info"];
 
 function OpenBySeverity({ data }: { data: Pulse }) {
-  const open = SEVERITIES.map((severity) => ({
-    severity,
-    n:
-      severity === "critical"
-        ? data.criticalCount
-        : severity === "warning"
-          ? data.warningCount
-          : data.alerts.filter((alert) => alert.severity === severity).length,
-  })).filter(({ n }) => n > 0);
+  const open = SEVERITIES.map((severity) => ({ severity, n: data.open[severity] })).filter(({ n }) => n > 0);
   if (open.length === 0) return <>None</>;
   return (
     <span class="severities">
@@ -136,8 +128,7 @@ export function Overview() {
                     {data.alerts.length > ALERTS_SHOWN && (
                       <p class="list-end">
                         <a href={href("alerts")}>
-                          {count(data.alerts.length - ALERTS_SHOWN)}
-                          {data.moreAlerts ? " and more" : " more"}
+                          {count(Object.values(data.open).reduce((sum, n) => sum + n, 0) - ALERTS_SHOWN)} more
                         </a>
                       </p>
                     )}

@@ -30,7 +30,7 @@ function Progress({ run }: { run: RunData }) {
           "The next run closes it and takes over."
         ) : (
           <>
-            {plural(run.scanned_count, "subscription")} looked at so far; last sign of life <Ago at={run.heartbeat_at} />.
+            {plural(run.scanned_count, "subscription")} looked at so far; last sign of life <Ago at={run.heartbeat_at ?? run.started_at} />.
           </>
         )}
       </p>

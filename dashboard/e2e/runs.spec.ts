@@ -1,0 +1,88 @@
+// Runs: the list, one run with its findings, progress, CSV.
+
+import { readFile } from "node:fs/promises";
+import { seedHistory, sql } from "./stack.ts";
+import { expect, test } from "./test.ts";
+
+test.beforeEach(seedHistory);
+
+function runId(where: string): string {
+  return sql(`select id from public.reconciliation_logs where ${where} order by started_at desc limit 1`);
+}
+
+test("the list filters by status and leads to the run", async ({ page, admin }) => {
+  await admin("/?view=runs");
+  await expect(page.locator(".runs tbody tr")).toHaveCount(45);
+  await page.getByLabel("Status").selectOption("error");
+  await expect(page.locator(".runs tbody tr")).toHaveCount(1);
+  await expect(page.locator(".runs tbody tr")).toContainText("Stripe did not answer within the deadline.");
+  await page.locator(".runs tbody a").click();
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText(/^scheduled_/);
+  await expect(page.getByText("Nothing after this point was looked at.")).toBeVisible();
+  await page.goBack();
+  await expect(page.getByLabel("Status")).toHaveValue("error");
+});
+
+test("findings say what was wrong, what was done and what needs a person", async ({ page, admin }) => {
+  await admin(`/?view=run&id=${runId("true")}`);
+  await expect(page.locator(".finding")).toHaveCount(7);
+  const repaired = page.locator(".finding").filter({ hasText: "The database says active" }).first();
+  await expect(repaired.getByRole("cell", { name: "past_due" })).toBeVisible();
+  await expect(repaired).toContainText("Repaired");
+  await expect(repaired).not.toContainText("Needs a person");
+  const missing = page.locator(".finding").filter({ hasText: "Stripe answers 404" }).first();
+  await expect(missing).toContainText("Not repaired");
+  await expect(missing).toContainText("Needs a person");
+
+  await page.getByRole("navigation", { name: "Findings by type" }).getByRole("link", { name: /Missing in Stripe/ }).click();
+  await expect(page).toHaveURL(/type=missing_in_stripe/);
+  await expect(page.locator(".finding")).toHaveCount(2);
+});
+
+test("many findings come page by page, and all of them as CSV", async ({ page, admin }) => {
+  const id = runId("total_issues = 130");
+  await admin(`/?view=run&id=${id}`);
+  await expect(page.locator(".finding")).toHaveCount(50);
+  await page.getByRole("button", { name: "Show more" }).click();
+  await expect(page.locator(".finding")).toHaveCount(100);
+  await page.getByRole("button", { name: "Show more" }).click();
+  await expect(page.locator(".finding")).toHaveCount(130);
+  await expect(page.getByRole("button", { name: "Show more" })).toHaveCount(0);
+
+  const downloading = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Download CSV" }).click();
+  const download = await downloading;
+  expect(download.suggestedFilename()).toMatch(/^scheduled_.*\.csv$/);
+  const lines = (await readFile(await download.path(), "utf8")).trimEnd().split("\r\n");
+  expect(lines).toHaveLength(131);
+  expect(lines[0]).toContain("stripe_subscription_id");
+  expect(lines.filter((line) => line.includes("status: active -> past_due"))).toHaveLength(21);
+});
+
+test("a run under way is followed to its end", async ({ page, admin }) => {
+  await page.clock.install();
+  const id = sql(`insert into public.reconciliation_logs (run_key, run_type, started_at, heartbeat_at, lease_expires_at, scanned_count, triggered_by)
+    values ('manual_test', 'manual', now() - interval '10 seconds', now(), now() + interval '330 seconds', 4200, 'admin') returning id`);
+  await admin(`/?view=run&id=${id}`);
+  await expect(page.locator(".progress")).toContainText("4,200 subscriptions looked at so far");
+  sql(`update public.reconciliation_logs set scanned_count = 9000, heartbeat_at = now() where id = '${id}'`);
+  await page.clock.runFor(3100);
+  await expect(page.locator(".progress")).toContainText("9,000 subscriptions looked at so far");
+  sql(`update public.reconciliation_logs set status = 'success', finished_at = now(), scanned_count = 12600 where id = '${id}'`);
+  await page.clock.runFor(3100);
+  await expect(page.locator(".progress")).toHaveCount(0);
+  await expect(page.getByText("No drift")).toBeVisible();
+  await expect(page.getByText("agreed on 12,600 subscriptions")).toBeVisible();
+});
+
+test("a run whose lease ran out is called dead", async ({ page, admin }) => {
+  const id = sql(`insert into public.reconciliation_logs (run_key, run_type, started_at, heartbeat_at, lease_expires_at)
+    values ('manual_dead', 'manual', now() - interval '20 minutes', now() - interval '19 minutes', now() - interval '14 minutes') returning id`);
+  await admin(`/?view=run&id=${id}`);
+  await expect(page.getByText(/No sign of life: its lease ran out 14 min ago/)).toBeVisible();
+});
+
+test("a run that does not exist", async ({ page, admin }) => {
+  await admin("/?view=run&id=00000000-0000-4000-8000-000000000000");
+  await expect(page.getByText("Not found")).toBeVisible();
+});

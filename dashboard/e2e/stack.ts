@@ -1,0 +1,100 @@
+// The real stack under the tests: started once, described by the line of JSON that it prints.
+
+import { spawn, execFileSync, type ChildProcess } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+export interface StackDescription {
+  base_url: string;
+  supabase_url: string;
+  database_url: string;
+  stripe_url: string;
+  secret_key: string;
+  publishable_key: string;
+  reconcile_secret: string;
+  monitor_secret: string;
+  cron_secret: string;
+  admin_token: string;
+  member_token: string;
+  admin_email: string;
+  admin_password: string;
+  member_email: string;
+  member_password: string;
+}
+
+const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
+/** A first start builds every function. */
+const START_LIMIT_MS = 20 * 60_000;
+
+/** Starts `devstack up` on free ports; DEVSTACK_BIN names a binary that is built already. */
+export async function startStack(): Promise<{ description: StackDescription; stop: () => Promise<void> }> {
+  const binary = process.env["DEVSTACK_BIN"];
+  const up = ["up", "--port", "0", "--subscriptions", "120", "--seed", "7"];
+  const [command, args] =
+    binary === undefined ? ["cargo", ["run", "--quiet", "-p", "devstack", "--", ...up]] : [binary, up];
+  const child = spawn(command as string, args as string[], { cwd: REPOSITORY, stdio: ["ignore", "pipe", "inherit"] });
+  const stop = () => stopChild(child);
+  try {
+    return { description: JSON.parse(await firstLine(child)) as StackDescription, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function firstLine(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error("the stack did not start in 20 minutes")), START_LIMIT_MS);
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`the stack ended with ${code} before it was ready`)));
+    createInterface({ input: child.stdout! }).once("line", (line) => {
+      clearTimeout(timer);
+      resolve(line);
+    });
+  });
+}
+
+async function stopChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGTERM");
+  await ended;
+}
+
+/** The stack that the global setup has started. */
+export function stack(): StackDescription {
+  return JSON.parse(process.env["STACK"]!) as StackDescription;
+}
+
+/** Runs SQL as the owner of the tables; gives what it prints, without decoration. */
+export function sql(text: string): string {
+  return execFileSync("psql", [stack().database_url, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-"], {
+    input: text,
+    encoding: "utf8",
+  }).trim();
+}
+
+const HISTORY = readFileSync(new URL("./history.sql", import.meta.url), "utf8");
+
+/** Two days of runs, findings and alerts in place of whatever there was. */
+export function seedHistory(): void {
+  sql(HISTORY);
+}
+
+/** No runs and no alerts at all. */
+export function seedNothing(): void {
+  sql("truncate public.reconciliation_logs, public.billing_alerts, public.rate_limit_windows cascade;");
+}
+
+/** Calls a control endpoint of the stack's Supabase or Stripe. */
+export async function control(base: string, method: string, path: string, body?: unknown): Promise<unknown> {
+  const answer = await fetch(`${base}/_control${path}`, {
+    method,
+    headers: { "content-type": "application/json" },
+    body: body === undefined ? null : JSON.stringify(body),
+  });
+  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+  const text = await answer.text();
+  return text === "" ? null : JSON.parse(text);
+}
