@@ -33,6 +33,7 @@ test("find, walk the rows, open one, come back", async ({ page, admin }) => {
   await page.keyboard.press("Enter");
   await expect(page).toHaveURL(/view=run&id=/);
   await expect(page.locator("main")).toBeFocused();
+  await expect(page.locator(".finding")).toHaveCount(7);
   await page.keyboard.press("j");
   await expect(page.locator(".finding").first()).toBeFocused();
 });
@@ -63,8 +64,8 @@ test("the help lists the keys and can switch them off", async ({ page, admin }) 
 
 test("Tab reaches everything in a sensible order, beginning with a way past the bar", async ({ page, admin }) => {
   await admin();
+  await page.reload();
   await expect(page.locator(".alert")).toHaveCount(3);
-  await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
   const seen: string[] = [];
   for (let tabs = 0; tabs < 12; tabs += 1) {
     await page.keyboard.press("Tab");
@@ -77,7 +78,7 @@ test("Tab reaches everything in a sensible order, beginning with a way past the 
       }),
     );
   }
-  expect(seen.slice(0, 5)).toEqual(["Skip to the content", "Billing operations", "Overview", "Alerts3, 3 open", "Runs"]);
+  expect(seen.slice(0, 5)).toEqual(["Skip to the content", "Billing operations", "Overview", "Alerts33 open", "Runs"]);
   expect(seen[6]).toBe("Reconcile now");
   expect(seen).toContain("Runs of the last 48 hour");
   expect(seen).not.toContain("invisible");
@@ -85,8 +86,8 @@ test("Tab reaches everything in a sensible order, beginning with a way past the 
 
 test("the skip link moves the focus into the content", async ({ page, admin }) => {
   await admin();
+  await page.reload();
   await expect(page.locator(".alert")).toHaveCount(3);
-  await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
   await expect(page.locator("main")).toBeFocused();

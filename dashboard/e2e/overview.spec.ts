@@ -11,7 +11,7 @@ test("says what is wrong, in the page, the tab's title and its icon", async ({ p
   await expect(page.locator("link[rel=icon]")).toHaveAttribute("href", "/icons/critical.svg");
   await expect(page.getByText(/The next run is due at (\w{3} \d+ \w{3} )?\d\d:17 UTC\./)).toBeVisible();
   await expect(page.locator(".severities")).toHaveText("1 critical1 warning1 info");
-  await expect(page.getByRole("link", { name: "Alerts, 3 open" })).toBeVisible();
+  await expect(page.getByRole("link", { name: "Alerts 3 open" })).toBeVisible();
 });
 
 test("says that all is clear when it is", async ({ page, admin }) => {

@@ -72,6 +72,7 @@ export function sql(text: string): string {
   return execFileSync("psql", [stack().database_url, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-"], {
     input: text,
     encoding: "utf8",
+    env: { ...process.env, PGOPTIONS: "-c client_min_messages=warning" },
   }).trim();
 }
 

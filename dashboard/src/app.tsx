@@ -5,7 +5,8 @@ import { useEffect, useRef } from "preact/hooks";
 import { Glyph } from "./glyph.tsx";
 import { pulse, setPulse, standing } from "./pulse.ts";
 import { arrivals, route } from "./router.ts";
-import { session } from "./session.ts";
+import { arrivalFocus } from "./keyboard.ts";
+import { cameByForm, session } from "./session.ts";
 import { Alerts } from "./views/alerts.tsx";
 import { Header, ReconcileReport } from "./views/header.tsx";
 import { Help } from "./views/help.tsx";
@@ -84,8 +85,12 @@ function Inside() {
     if (first.current === arrived) return;
     first.current = arrived;
     window.scrollTo(0, 0);
-    main.current?.focus({ preventScroll: true });
+    arrivalFocus(main.current!).focus({ preventScroll: true });
   }, [arrived]);
+  useEffect(() => {
+    // The form that had the focus is gone; a page that was just loaded keeps the browser's own beginning.
+    if (cameByForm()) main.current!.focus({ preventScroll: true });
+  }, []);
   return (
     <main id="main" ref={main} tabIndex={-1}>
       <Lost />

@@ -30,14 +30,23 @@ function step(by: 1 | -1): void {
   all[next]?.scrollIntoView({ block: "nearest" });
 }
 
+let findOnArrival = false;
+
+/** Where the focus belongs in a view that has just been opened: the field if `/` led here, else the view itself. */
+export function arrivalFocus(main: HTMLElement): HTMLElement {
+  const field = findOnArrival ? main.querySelector<HTMLElement>("input[type=search]") : null;
+  findOnArrival = false;
+  return field ?? main;
+}
+
 function find(): void {
   const field = document.querySelector<HTMLInputElement>("main input[type=search]");
   if (field !== null) {
     field.focus();
     field.select();
   } else if (route.value.view === "overview") {
+    findOnArrival = true;
     navigate(href("alerts"));
-    requestAnimationFrame(() => document.querySelector<HTMLInputElement>("main input[type=search]")?.focus());
   }
 }
 

@@ -119,9 +119,17 @@ export async function startSession(): Promise<void> {
   }
 }
 
+let formUsed = false;
+
+/** Whether the person came in through the form, and not by a session kept from before. */
+export function cameByForm(): boolean {
+  return formUsed;
+}
+
 /** Signs in; gives a sentence where that fails, null where it worked. */
 export async function signIn(mail: string, password: string): Promise<string | null> {
   try {
+    formUsed = true;
     const { error } = await (await client()).signInWithPassword({ email: mail, password });
     return error === null ? null : explain(error);
   } catch (error) {

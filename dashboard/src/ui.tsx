@@ -1,7 +1,7 @@
 // Small pieces that every view uses.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import type { ApiError } from "./api.ts";
 import { now } from "./clock.ts";
 import { count, local, relative, span, utc, utcClock } from "./format.ts";
@@ -251,17 +251,18 @@ export function Select({
   options: [value: string, text: string][];
   onChange: (value: string) => void;
 }) {
+  const id = useId();
   return (
-    <label class="filter">
-      <span>{label}</span>
-      <select value={value} onChange={(event) => onChange(event.currentTarget.value)}>
+    <div class="filter">
+      <label for={id}>{label}</label>
+      <select id={id} value={value} onChange={(event) => onChange(event.currentTarget.value)}>
         {options.map(([option, text]) => (
           <option value={option} key={option}>
             {text}
           </option>
         ))}
       </select>
-    </label>
+    </div>
   );
 }
 

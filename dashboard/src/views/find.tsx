@@ -1,5 +1,6 @@
 // Finding text in a list that is loaded already; kept in the address like every filter.
 
+import { useId } from "preact/hooks";
 import { route, setParams } from "../router.ts";
 
 /** Whether every word of `find` is somewhere in `values`, in any case. */
@@ -13,17 +14,19 @@ export function matches(find: string, values: unknown[]): boolean {
 
 /** The field that `/` goes to. */
 export function Find({ placeholder }: { placeholder: string }) {
+  const id = useId();
   return (
-    <label class="filter filter-find">
-      <span>
+    <div class="filter filter-find">
+      <label for={id}>
         Find in this list <kbd aria-hidden="true">/</kbd>
-      </span>
+      </label>
       <input
+        id={id}
         type="search"
         value={route.value.params["q"] ?? ""}
         placeholder={placeholder}
         onInput={(event) => setParams({ q: event.currentTarget.value })}
       />
-    </label>
+    </div>
   );
 }

@@ -30,7 +30,7 @@ function NavLink({ view, also, label, badge }: { view: View; also?: View; label:
       {badge != null && (
         <>
           <span class="count" aria-hidden="true">{badge.text}</span>
-          <span class="visually-hidden">, {badge.said}</span>
+          <span class="visually-hidden">{badge.said}</span>
         </>
       )}
     </a>
