@@ -1,0 +1,94 @@
+//! Documents that must not drift from the code.
+
+use std::collections::BTreeSet;
+
+use billing_ops::config::SETTING_NAMES;
+use serde_json::Value;
+
+use crate::{cargo_metadata, files_below, read};
+
+/// The words between quotation marks in a line of Rust.
+fn quoted(line: &str) -> impl Iterator<Item = &str> {
+    line.split('"').skip(1).step_by(2)
+}
+
+/// Every key that an alert can have, read from the sources: the monitor's conditions, `drift_` and a class of drift, and
+/// whatever else is written where a key is set.
+fn alert_keys() -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    for path in files_below("src").iter().filter(|path| !path.ends_with("_tests.rs")) {
+        let text = read(path);
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for line in code.lines() {
+            let sets_a_key = line.contains("Outcome::new(\"") || line.contains("alert_key: \"");
+            if let (true, Some(key)) = (sets_a_key, quoted(line).next()) {
+                keys.insert(key.to_owned());
+            }
+            let is_a_class = path == "src/reconcile/finding.rs" && line.trim_start().starts_with("Self::");
+            if let (true, Some(class)) = (is_a_class && line.contains("=> \""), quoted(line).next()) {
+                keys.insert(format!("drift_{class}"));
+            }
+        }
+    }
+    keys
+}
+
+#[test]
+fn every_alert_is_explained() {
+    let operations = read("docs/OPERATIONS.md");
+    let keys = alert_keys();
+    assert!(
+        keys.contains("reconcile_stale") && keys.len() >= 3,
+        "the sources are not read rightly: {keys:?}"
+    );
+    let unexplained: Vec<&String> =
+        keys.iter().filter(|key| !operations.contains(&format!("| `{key}` |"))).collect();
+    assert!(unexplained.is_empty(), "docs/OPERATIONS.md has no row for {unexplained:?}");
+}
+
+#[test]
+fn every_setting_is_explained() {
+    let (operations, example) = (read("docs/OPERATIONS.md"), read(".env.example"));
+    for name in SETTING_NAMES {
+        assert!(operations.contains(&format!("`{name}`")), "docs/OPERATIONS.md lacks {name}");
+        assert!(example.contains(&format!("{name}=")), ".env.example lacks {name}");
+    }
+}
+
+#[test]
+fn the_example_sets_nothing_that_is_unknown_and_holds_no_secret() {
+    for line in read(".env.example").lines() {
+        let Some((name, value)) = line.trim_start_matches(['#', ' ']).split_once('=') else { continue };
+        if name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') {
+            assert!(SETTING_NAMES.contains(&name), "{name} is no setting");
+            let is_secret = name.contains("SECRET") || name.ends_with("_KEY");
+            assert!(!is_secret || value.is_empty(), "{name} has a value");
+        }
+    }
+}
+
+#[test]
+fn every_dependency_has_its_reason() {
+    let document = read("docs/DEPENDENCIES.md");
+    let mut names = BTreeSet::new();
+    for package in cargo_metadata() {
+        for dependency in package["dependencies"].as_array().expect("dependencies") {
+            if dependency["path"].is_null() {
+                names.insert(dependency["name"].as_str().expect("a name").to_owned());
+            }
+        }
+    }
+    for manifest in ["dashboard/package.json", "tools/packaging/package.json"] {
+        // The dashboard's is read where it is: the functions can be built without it.
+        if !crate::root().join(manifest).exists() {
+            continue;
+        }
+        let manifest: Value = serde_json::from_str(&read(manifest)).expect("JSON");
+        for kind in ["dependencies", "devDependencies"] {
+            names.extend(manifest[kind].as_object().into_iter().flat_map(|all| all.keys().cloned()));
+        }
+    }
+    let missing: Vec<&String> =
+        names.iter().filter(|name| !document.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "docs/DEPENDENCIES.md gives no reason for {missing:?}");
+}
