@@ -28,6 +28,9 @@ const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// What the runtime prints when it listens.
 const LISTENING: &str = "Dev server listening";
 
+/// A path's parameters by name, still percent-encoded.
+pub type Parameters<'route, 'path> = Vec<(&'route str, &'path str)>;
+
 /// All functions of the deployment.
 #[derive(Debug)]
 pub struct Functions {
@@ -106,8 +109,14 @@ impl Functions {
         self.functions.iter()
     }
 
-    /// The function that serves `path`, and the path's parameters.
-    pub fn find<'a>(&self, path: &'a str) -> Option<(&Arc<Function>, Vec<(&str, &'a str)>)> {
+    /// The function whose file is at `path`, without parameters.
+    pub fn find(&self, path: &str) -> Option<&Arc<Function>> {
+        let literal = self.functions.iter().filter(|function| function.route.is_literal());
+        literal.into_iter().find(|function| function.route.matches(path).is_some())
+    }
+
+    /// The function that serves `path` by parameters, and what these are.
+    pub fn find_by_parameters<'a>(&self, path: &'a str) -> Option<(&Arc<Function>, Parameters<'_, 'a>)> {
         self.functions.iter().find_map(|function| Some((function, function.route.matches(path)?)))
     }
 

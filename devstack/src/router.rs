@@ -1,4 +1,4 @@
-//! The platform's edge: static files first, then functions by path, then 404.
+//! The platform's edge: static files first, then functions by path, then rewrites, then path parameters, then 404.
 //!
 //! As on Vercel, a request reaches a function with its path and method as they were and a path parameter appended to
 //! the query; the caller's address comes in `x-vercel-forwarded-for`, and nobody else's headers can claim one.
@@ -114,26 +114,39 @@ async fn serve(
     request: Request,
 ) -> Response {
     let path = request.uri().path().to_owned();
-    let mut response = match files::find(&edge.configuration.output, &path).await {
-        Some(file) => files::serve(request.method(), &file).await,
-        None => match edge
-            .functions
-            .find(&path)
-            .or_else(|| edge.functions.find(edge.configuration.rewrite(&path)?))
-        {
-            Some((function, parameters)) => {
-                let request = prepare(request, peer, &parameters);
-                forward(&edge.client, function, request).await
-            }
-            None => platform_error(StatusCode::NOT_FOUND, "NOT_FOUND", "The page could not be found"),
-        },
-    };
+    let mut response = edge.answer(&path, peer, request).await;
     for (name, value) in edge.configuration.headers_for(&path) {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             response.headers_mut().insert(name, value);
         }
     }
     response
+}
+
+impl Edge {
+    /// In the order of the routes that `vercel build` writes: files and functions at this very path, rewrites, then
+    /// functions by parameters.
+    async fn answer(&self, path: &str, peer: SocketAddr, request: Request) -> Response {
+        let output = &self.configuration.output;
+        if let Some(file) = files::find(output, path).await {
+            return files::serve(request.method(), &file).await;
+        }
+        if let Some(function) = self.functions.find(path) {
+            return forward(&self.client, function, prepare(request, peer, &[])).await;
+        }
+        for (destination, parameters) in self.configuration.rewritten(path) {
+            if let Some(file) = files::find(output, destination).await {
+                return files::serve(request.method(), &file).await;
+            }
+            if let Some(function) = self.functions.find(destination) {
+                return forward(&self.client, function, prepare(request, peer, &parameters)).await;
+            }
+        }
+        if let Some((function, parameters)) = self.functions.find_by_parameters(path) {
+            return forward(&self.client, function, prepare(request, peer, &parameters)).await;
+        }
+        platform_error(StatusCode::NOT_FOUND, "NOT_FOUND", "The page could not be found")
+    }
 }
 
 fn platform_error(status: StatusCode, code: &'static str, message: &str) -> Response {

@@ -68,12 +68,19 @@ impl Route {
         Route(segments.into_iter().map(segment).collect())
     }
 
-    /// The parameters by name, still percent-encoded, if the request's path is of this route. A slash at the end and
-    /// the file's `.rs` are allowed, as on the platform.
+    /// Whether it has no parameters: then it is found before rewrites apply, and otherwise after them.
+    pub fn is_literal(&self) -> bool {
+        self.0.iter().all(|segment| matches!(segment, Segment::Literal(_)))
+    }
+
+    /// The parameters by name, still percent-encoded, if the request's path is of this route. A slash at the end is
+    /// allowed unless it ends with a parameter, as on the platform.
     pub fn matches<'a>(&self, path: &'a str) -> Option<Vec<(&str, &'a str)>> {
         let path = path.strip_prefix('/')?;
-        let path = path.strip_suffix('/').unwrap_or(path);
-        let path = path.strip_suffix(".rs").unwrap_or(path);
+        let path = match self.0.last() {
+            Some(Segment::Literal(_)) => path.strip_suffix('/').unwrap_or(path),
+            _ => path,
+        };
         let mut parts = path.split('/');
         let mut parameters = Vec::new();
         for segment in &self.0 {
@@ -99,9 +106,9 @@ pub struct Configuration {
     /// The folder of static files.
     pub output: PathBuf,
     headers: Vec<HeaderRule>,
+    rewrites: Vec<Rewrite>,
     /// The scheduled calls.
     pub crons: Vec<Cron>,
-    rewrites: Vec<(Regex, String)>,
 }
 
 /// One scheduled call.
@@ -118,6 +125,13 @@ pub struct Cron {
 struct HeaderRule {
     source: Regex,
     headers: Vec<(String, String)>,
+}
+
+/// A path that is answered by another's function. The function sees the path as it came.
+#[derive(Debug)]
+struct Rewrite {
+    source: Regex,
+    destination: String,
 }
 
 impl Configuration {
@@ -144,7 +158,7 @@ impl Configuration {
             #[serde(default)]
             crons: Vec<Cron>,
             #[serde(default)]
-            rewrites: Vec<Rewrite>,
+            rewrites: Vec<Rewriting>,
             #[serde(flatten)]
             rest: serde_json::Map<String, serde_json::Value>,
         }
@@ -162,7 +176,7 @@ impl Configuration {
         }
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
-        struct Rewrite {
+        struct Rewriting {
             source: String,
             destination: String,
         }
@@ -178,22 +192,32 @@ impl Configuration {
                 headers: rule.headers.into_iter().map(|it| (it.key, it.value)).collect(),
             })
         };
+        let rewrite = |rewriting: Rewriting| -> Result<Rewrite> {
+            if rewriting.destination.contains([':', '$', '?']) {
+                bail!("the local stack does not act out rewrites to {:?}", rewriting.destination);
+            }
+            Ok(Rewrite { source: pattern(&rewriting.source)?, destination: rewriting.destination })
+        };
         Ok(Configuration {
+            rewrites: file.rewrites.into_iter().map(rewrite).collect::<Result<_>>()?,
             output: root.join(file.output_directory.as_deref().unwrap_or("public")),
             headers: file.headers.into_iter().map(rule).collect::<Result<_>>()?,
             crons: file.crons,
-            rewrites: file
-                .rewrites
-                .into_iter()
-                .map(|rewrite| Ok((pattern(&rewrite.source)?, rewrite.destination)))
-                .collect::<Result<_>>()?,
         })
     }
 
-    /// Which path answers for one that neither a file nor a function has.
-    pub fn rewrite(&self, path: &str) -> Option<&str> {
-        let rewrite = self.rewrites.iter().find(|(source, _)| source.is_match(path).unwrap_or(false));
-        rewrite.map(|(_, destination)| destination.as_str())
+    /// Where rewrites lead from `path`, in the order in which they are tried, each with what its source's parameters
+    /// were: the platform appends those to the query.
+    pub fn rewritten<'a>(
+        &'a self,
+        path: &'a str,
+    ) -> impl Iterator<Item = (&'a str, Vec<(&'a str, &'a str)>)> {
+        self.rewrites.iter().filter_map(move |rewrite| {
+            let captures = rewrite.source.captures(path).ok()??;
+            let names = rewrite.source.capture_names().flatten();
+            let parameters = names.filter_map(|name| Some((name, captures.name(name)?.as_str()))).collect();
+            Some((rewrite.destination.as_str(), parameters))
+        })
     }
 
     /// The headers that go with every answer to `path`; a later rule wins.
@@ -203,8 +227,8 @@ impl Configuration {
     }
 }
 
-/// A `source` of vercel.json as a regular expression: `:name` is a segment, `:name*` any number of them, groups are
-/// regular expressions already, and a dot outside of them is a dot.
+/// A `source` of vercel.json as a regular expression, as `@vercel/routing-utils` makes one: `/:name` is a segment,
+/// `/:name*` any number of them, groups are regular expressions already, and a dot outside of them is a dot.
 fn pattern(source: &str) -> Result<Regex> {
     let mut expression = String::from("^");
     let mut depth = 0_u32;
@@ -218,8 +242,17 @@ fn pattern(source: &str) -> Result<Regex> {
         if depth > 0 || character == ')' {
             expression.push(character);
         } else if character == ':' {
-            while characters.next_if(|next| next.is_alphanumeric() || *next == '_').is_some() {}
-            expression.push_str(if characters.next_if_eq(&'*').is_some() { ".*" } else { "[^/]+" });
+            let mut name = String::new();
+            while let Some(next) = characters.next_if(|next| next.is_alphanumeric() || *next == '_') {
+                name.push(next);
+            }
+            if characters.next_if_eq(&'*').is_some() {
+                // The slash before it belongs to it: nothing at all matches, too.
+                let slash = if expression.ends_with('/') { expression.pop().map_or("", |_| "/") } else { "" };
+                expression.push_str(&format!("(?:{slash}(?P<{name}>[^/]+?(?:/[^/]+?)*))?"));
+            } else {
+                expression.push_str(&format!("(?P<{name}>[^/]+?)"));
+            }
         } else if character == '.' {
             expression.push_str("\\.");
         } else {
@@ -227,7 +260,7 @@ fn pattern(source: &str) -> Result<Regex> {
         }
     }
     expression.push('$');
-    Regex::new(&expression).with_context(|| format!("cannot read the header source {source:?}"))
+    Regex::new(&expression).with_context(|| format!("cannot read the source {source:?}"))
 }
 
 #[cfg(test)]
@@ -246,7 +279,7 @@ mod tests {
             Route::of("api/admin/billing-alerts/index.rs").matches("/api/admin/billing-alerts/"),
             Some(vec![])
         );
-        assert_eq!(Route::of("api/health.rs").matches("/api/health.rs"), Some(vec![]));
+        assert_eq!(Route::of("api/runs/[id].rs").matches("/api/runs/1/"), None);
         assert_eq!(Route::of("api/health.rs").matches("/api/healthy"), None);
     }
 
