@@ -119,6 +119,12 @@ impl Scene<'_> {
             self.compare(world, &run, screen).await?;
         }
 
+        screen.step("The monitor's cron, after it", &format!("GET {MONITOR}"));
+        let (status, body) = self.call(Method::GET, MONITOR, Some(cron)).await?;
+        screen.check(
+            status == 200 && names(&body, "resolved").contains(&"reconcile_stale".to_owned()),
+            &format!("resolved {}", listed(&names(&body, "resolved"))),
+        );
         screen.step(
             "Verification 2: \u{201c}Reconcile Now\u{201d}, clicked twice at once",
             &format!("POST {RECONCILE_NOW}"),
@@ -159,12 +165,7 @@ impl Scene<'_> {
             }
         }
 
-        screen.step("The monitor's cron again", &format!("GET {MONITOR}"));
-        let (status, body) = self.call(Method::GET, MONITOR, Some(cron)).await?;
-        screen.check(
-            status == 200 && names(&body, "resolved").contains(&"reconcile_stale".to_owned()),
-            &format!("resolved {}", listed(&names(&body, "resolved"))),
-        );
+        screen.step("What is open now", &format!("GET {ALERTS}"));
         let (_, alerts) = self.call(Method::GET, ALERTS, Some(admin)).await?;
         let resolved = self
             .database

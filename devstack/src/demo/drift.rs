@@ -3,8 +3,6 @@
 //! Rows go into the database already wrong and a day old, because what changed in the last two minutes is rightly
 //! left alone. A mix-up of live and test is the one class that is missing: it stops all repairs, which is its purpose.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
 use stripe_simulator::{ItemChange, PRICES, Simulator, SubscriptionChange, SubscriptionFacts};
@@ -285,25 +283,30 @@ impl World {
         let change = |outcome: Result<Value, String>| {
             outcome.map_err(|reason| anyhow!("the simulator refused: {reason}"))
         };
-        let mut done: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut done = Vec::new();
 
         seeding::fill(database, self.unknown_organizations.iter().cloned().map(Row::of)).await?;
-        done.insert(
-            "rows added under the organization that the customer names on the phone",
+        done.push(counted(
             self.unknown_organizations.len(),
-        );
+            "row added, under the organization that the customer named",
+            "rows added, under the organizations that the customers named",
+        ));
         for id in &self.gone {
             database
                 .execute("delete from public.subscriptions where stripe_subscription_id = $1", &[id])
                 .await?;
         }
-        done.insert("rows deleted that belonged to a test account long gone", self.gone.len());
+        done.push(counted(
+            self.gone.len(),
+            "row deleted, of a test account long gone",
+            "rows deleted, of test accounts long gone",
+        ));
         for (id, customer) in &self.customers {
             let sql =
                 "update public.subscriptions set stripe_customer_id = $2 where stripe_subscription_id = $1";
             database.execute(sql, &[id, customer]).await?;
         }
-        done.insert("customer ids corrected", self.customers.len());
+        done.push(counted(self.customers.len(), "customer id corrected", "customer ids corrected"));
         for id in &self.second_subscriptions {
             let status =
                 SubscriptionChange { status: Some("canceled".to_owned()), ..SubscriptionChange::default() };
@@ -311,16 +314,28 @@ impl World {
             let sql = "update public.subscriptions set status = 'canceled' where stripe_subscription_id = $1";
             database.execute(sql, &[id]).await?;
         }
-        done.insert("second subscriptions canceled at Stripe", self.second_subscriptions.len());
+        done.push(counted(
+            self.second_subscriptions.len(),
+            "second subscription canceled at Stripe",
+            "second subscriptions canceled at Stripe",
+        ));
         for (id, status) in &self.unknown_status {
             let status = SubscriptionChange { status: Some(status.clone()), ..SubscriptionChange::default() };
             change(simulator.patch_subscription(id, status))?;
         }
-        done.insert("subscriptions taken off hold at Stripe", self.unknown_status.len());
+        done.push(counted(
+            self.unknown_status.len(),
+            "subscription taken off hold at Stripe",
+            "subscriptions taken off hold at Stripe",
+        ));
         for facts in &self.mixed_periods {
             change(simulator.patch_subscription(&facts.id, with_items(facts, &[0, 0])))?;
         }
-        done.insert("items aligned at Stripe", self.mixed_periods.len());
+        done.push(counted(
+            self.mixed_periods.len(),
+            "subscription's items aligned at Stripe",
+            "subscriptions' items aligned at Stripe",
+        ));
         let mut tiers = tiers();
         tiers[UNKNOWN_PRICE] = json!("legacy");
         for id in &self.unknown_price {
@@ -328,9 +343,17 @@ impl World {
             database.execute(sql, &[id]).await?;
         }
         stack.functions().configure(&[("PRICE_TIERS", Some(&tiers.to_string()))]).await;
-        done.insert("prices added to PRICE_TIERS", self.unknown_price.len());
-        Ok(done.into_iter().map(|(what, count)| format!("{count} {what}")).collect())
+        done.push(counted(
+            self.unknown_price.len(),
+            "price added to PRICE_TIERS",
+            "prices added to PRICE_TIERS",
+        ));
+        Ok(done)
     }
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// The change that makes a subscription of `facts`.
