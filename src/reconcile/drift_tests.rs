@@ -53,10 +53,7 @@ fn row() -> Row {
 }
 
 fn tiers() -> Tiers {
-    Tiers::new(HashMap::from([
-        ("price_pro".to_owned(), "pro".to_owned()),
-        ("price_team".to_owned(), "team".to_owned()),
-    ]))
+    Tiers::new([("price_pro".to_owned(), "pro".to_owned()), ("price_team".to_owned(), "team".to_owned())])
 }
 
 fn compared(stripe: Value, change: impl FnOnce(&mut Row)) -> Comparison {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use futures::stream::{StreamExt, TryStreamExt, iter};
+use futures::stream::{StreamExt, iter};
 use uuid::Uuid;
 
 use super::drift;
@@ -64,8 +64,8 @@ pub(super) async fn bought<S: ReconcileStore>(
                     }
                 }
                 Err(object) => {
-                    let error = format!("Stripe sent a session that cannot be read: {}.", object.reason);
-                    sweep.record.failed(object.id.as_deref(), &error);
+                    let message = format!("Stripe sent a session that cannot be read: {}.", object.reason);
+                    sweep.record.failed(object.id.as_deref(), &message);
                 }
             }
         }
@@ -157,44 +157,53 @@ pub(super) async fn look<S: ReconcileStore>(
         let ids: Vec<&str> = chunk.iter().map(String::as_str).collect();
         // Rows first, Stripe second: a row that is written in between has another version, and is left alone.
         let rows = shared.store.group(&ids, None).await?.rows;
-        let looks: Vec<(Row, Result<Subscription, StripeError>)> = match retrieve(shared, rows).await {
-            Ok(looks) => looks,
-            Err(StripeError::Deadline) => return Ok(Done::Stopped),
-            Err(error) => return Err(error.into()),
-        };
+        let gone: Vec<&String> =
+            chunk.iter().filter(|id| !rows.iter().any(|row| row.stripe_subscription_id == **id)).collect();
+        let (looks, end) = retrieve(shared, rows).await;
+        // What there was time for is done, so that each run gets further.
+        let looked: Vec<String> = looks.iter().map(|(row, _)| row.stripe_subscription_id.clone()).collect();
         let items = judge(shared, sweep, looks);
         let (counts, cursor) = (sweep.record.counts, sweep.checkpoint());
         shared.apply(&items, counts, cursor, &mut sweep.record).await?;
-        for id in &chunk {
+        for id in looked.iter().chain(gone) {
             sweep.fresh.remove(id);
             sweep.put_off.remove(id);
+        }
+        match end {
+            None => {}
+            Some(StripeError::Deadline) => return Ok(Done::Stopped),
+            Some(error) => return Err(error.into()),
         }
     }
     Ok(Done::All)
 }
 
-/// Retrieves the subscriptions of rows. What concerns one subscription only comes back beside its row.
+/// A row, and what Stripe says of its subscription: the object, or what is wrong with this one.
+type Look = (Row, Result<Subscription, StripeError>);
+
+/// Retrieves the subscriptions of rows, until all are there or something is wrong that concerns them all.
 async fn retrieve<S: ReconcileStore>(
     shared: &Shared<'_, S>,
     rows: Vec<Row>,
-) -> Result<Vec<(Row, Result<Subscription, StripeError>)>, StripeError> {
+) -> (Vec<Look>, Option<StripeError>) {
     let looks = rows.into_iter().map(|row| async move {
-        match shared.stripe.subscription(&row.stripe_subscription_id, shared.until).await {
-            Err(error @ (StripeError::NotFound { .. } | StripeError::Malformed { .. })) => {
-                Ok((row, Err(error)))
-            }
-            Err(error) => Err(error),
-            Ok(subscription) => Ok((row, Ok(subscription))),
-        }
+        let look = shared.stripe.subscription(&row.stripe_subscription_id, shared.until).await;
+        (row, look)
     });
-    iter(looks).buffer_unordered(RETRIEVERS).try_collect().await
+    let mut looks = iter(looks).buffer_unordered(RETRIEVERS);
+    let mut looked = Vec::new();
+    while let Some((row, look)) = looks.next().await {
+        match look {
+            Ok(_) | Err(StripeError::NotFound { .. } | StripeError::Malformed { .. }) => {
+                looked.push((row, look))
+            }
+            Err(error) => return (looked, Some(error)),
+        }
+    }
+    (looked, None)
 }
 
-fn judge<S: ReconcileStore>(
-    shared: &Shared<'_, S>,
-    sweep: &mut Sweep,
-    looks: Vec<(Row, Result<Subscription, StripeError>)>,
-) -> Vec<Item> {
+fn judge<S: ReconcileStore>(shared: &Shared<'_, S>, sweep: &mut Sweep, looks: Vec<Look>) -> Vec<Item> {
     let (mut items, rules) = (Vec::new(), shared.rules());
     for (row, look) in looks {
         match look {
@@ -213,7 +222,9 @@ fn judge<S: ReconcileStore>(
                 sweep.mixed_modes |= mixed_modes;
                 items.push(Item::record(vec![finding]));
             }
-            Err(error) => sweep.record.failed(Some(&row.stripe_subscription_id), &error.to_string()),
+            Err(error) => {
+                sweep.record.failed(Some(&row.stripe_subscription_id), &error.to_string());
+            }
         }
     }
     items
@@ -242,7 +253,8 @@ pub(super) async fn bought_and_missing<S: ReconcileStore>(
                 // Nobody can have what no longer exists.
                 Err(StripeError::NotFound { .. }) => {}
                 Err(error @ StripeError::Malformed { .. }) => {
-                    sweep.record.failed(Some(id), &format!("A completed checkout names it: {error}"));
+                    let message = format!("A completed checkout names it. {error}");
+                    sweep.record.failed(Some(id), &message);
                 }
                 Err(error) => return Err(error.into()),
             }

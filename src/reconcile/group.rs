@@ -254,10 +254,8 @@ pub(super) async fn compare<S: ReconcileStore>(
         done.put_off.extend(planned.put_off.map(|findings| (row.stripe_subscription_id.clone(), findings)));
     }
     for (place, object) in group.malformed.iter().enumerate() {
-        done.record.failed(
-            object.id.as_deref(),
-            &format!("Stripe sent an object that cannot be read: {}.", object.reason),
-        );
+        let message = format!("Stripe sent an object that cannot be read: {}.", object.reason);
+        done.record.failed(object.id.as_deref(), &message);
         let place = format!("{}-{}-{place}", group.span.0, group.span.1);
         items.push(Item::record(vec![finding::malformed(object, &place)]));
     }

@@ -29,7 +29,7 @@ const GROUP: usize = 1_000;
 /// How often the lease is extended when nothing else does.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How often the cursor is stored, for the case that the process dies.
-const CHECKPOINT: Duration = Duration::from_secs(5);
+const CHECKPOINT: Duration = Duration::from_secs(2);
 /// The most subscriptions that are kept for a fresh look. With more, the circuit breaker trips whatever the percentage.
 pub(super) const FRESH_LIMIT: usize = 20_000;
 
@@ -221,10 +221,12 @@ pub(super) async fn run<S: ReconcileStore>(
     });
     loop {
         let reading = !stopping && trouble.is_none();
+        // While a window waits for its writer, reading on more places at once would only pile up more.
+        let may_split = !pending.values().any(|pending| pending.held);
         while reading
             && reads.len() < READERS
             && writes.len() < WRITERS
-            && let Some((id, window)) = sweep.scan.next_page()
+            && let Some((id, window)) = sweep.scan.next_page(may_split)
         {
             reads.push(Box::pin(read_page(shared, id, window)));
         }

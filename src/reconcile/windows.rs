@@ -159,9 +159,10 @@ impl Scan {
     }
 
     /// The page that a reader with nothing to do should read next. `None`: there is none that could be read now, either
-    /// because all is drained or because what is left is too little to share.
-    pub fn next_page(&mut self) -> Option<(WindowId, Window)> {
-        let id = self.open.iter().find(|(_, open)| !open.busy).map(|(id, _)| *id).or_else(|| self.split())?;
+    /// because all is drained or because what is left is too little to share. `may_split`: another reader would help.
+    pub fn next_page(&mut self, may_split: bool) -> Option<(WindowId, Window)> {
+        let free = self.open.iter().find(|(_, open)| !open.busy).map(|(id, _)| *id);
+        let id = free.or_else(|| if may_split { self.split() } else { None })?;
         let open = self.open.get_mut(&id)?;
         open.busy = true;
         Some((id, open.window.query()))

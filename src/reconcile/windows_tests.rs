@@ -64,7 +64,7 @@ fn run(
     let mut under_way: Vec<(WindowId, Window)> = Vec::new();
     loop {
         while under_way.len() < readers
-            && let Some(page) = scan.next_page()
+            && let Some(page) = scan.next_page(true)
         {
             under_way.push(page);
             assert_tiled(scan);
@@ -159,7 +159,7 @@ proptest! {
         let mut scan = Scan::new(NOW);
         let mut read: HashMap<String, u32> = HashMap::new();
         for _ in 0..stop_after {
-            let Some((id, query)) = scan.next_page() else { break };
+            let Some((id, query)) = scan.next_page(true) else { break };
             let (items, has_more) = world.page(&query, page_size).unwrap();
             let heads: Vec<_> =
                 items.iter().map(|(created, id)| Head { id: Some(id), created: Some(*created) }).collect();
@@ -227,7 +227,7 @@ fn many_readers_are_kept_busy() {
     let mut scan = Scan::new(NOW);
     let mut rounds = 0;
     while !scan.is_complete() {
-        let pages: Vec<_> = std::iter::from_fn(|| scan.next_page()).take(8).collect();
+        let pages: Vec<_> = std::iter::from_fn(|| scan.next_page(true)).take(8).collect();
         for (id, query) in pages {
             let (items, has_more) = world.page(&query, PAGE_SIZE).unwrap();
             let heads: Vec<_> =
@@ -250,7 +250,7 @@ fn pages_that_cannot_be_right_are_refused() {
         (vec![Head { id: None, created: Some(7) }], true, Nonsense::Stuck),
     ] {
         let mut scan = Scan::new(NOW);
-        let (id, query) = scan.next_page().unwrap();
+        let (id, query) = scan.next_page(true).unwrap();
         assert_eq!(scan.page_read(id, &query, &page, has_more), Err(nonsense));
     }
 }
@@ -258,12 +258,12 @@ fn pages_that_cannot_be_right_are_refused() {
 #[test]
 fn nameless_elements_at_the_end_of_a_page_are_counted_with_the_next() {
     let mut scan = Scan::new(NOW);
-    let (id, query) = scan.next_page().unwrap();
+    let (id, query) = scan.next_page(true).unwrap();
     let named = |id, created| Head { id: Some(id), created: Some(created) };
     let nameless = Head { id: None, created: None };
     let first = scan.page_read(id, &query, &[nameless, named("sub_2", 20), nameless], true).unwrap();
     assert_eq!(first.keep, [true, true, false]);
-    let (id, query) = scan.next_page().unwrap();
+    let (id, query) = scan.next_page(true).unwrap();
     assert_eq!(query.starting_after.as_deref(), Some("sub_2"));
     let second = scan.page_read(id, &query, &[nameless, named("sub_1", 10)], false).unwrap();
     assert_eq!(second.keep, [true, true]);

@@ -1,0 +1,128 @@
+//! The Stripe client by itself.
+
+use std::time::Duration;
+
+use billing_ops::stripe::StripeError;
+use billing_ops::stripe::pages::Window;
+use stripe_simulator::{Config, Fault, FaultKind, RESTRICTED_KEY, SECRET_KEY, Simulator};
+use tokio::time::Instant;
+
+use crate::world::stripe;
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(10)
+}
+
+fn all() -> Window {
+    Window { gte: 0, lt: 4_000_000_000, starting_after: None }
+}
+
+fn simulator() -> Simulator {
+    Simulator::start(Config { subscriptions: 150, ..Config::default() }).unwrap()
+}
+
+#[tokio::test]
+async fn every_request_is_a_get_of_the_pinned_version() {
+    let simulator = simulator();
+    let client = stripe(&simulator, RESTRICTED_KEY, 1_000.0);
+    let page = client.subscriptions(&all(), soon()).await.unwrap();
+    assert_eq!((page.data.len(), page.has_more), (100, true));
+    client.completed_sessions(0, None, soon()).await.unwrap();
+    let id = simulator.generator().facts(3).id;
+    assert_eq!(client.subscription(&id, soon()).await.unwrap().id, id);
+    assert!(client.session_of_subscription(&id, soon()).await.unwrap().is_some());
+    assert_eq!(client.calls(), 4);
+    assert!(simulator.stats().log.iter().all(|line| line.starts_with("GET /v1/")));
+}
+
+#[tokio::test]
+async fn an_object_that_does_not_exist_is_not_found_at_once() {
+    let simulator = simulator();
+    let client = stripe(&simulator, SECRET_KEY, 1_000.0);
+    for id in ["sub_nobody", "../account", "sub 1?x=/é"] {
+        let error = client.subscription(id, soon()).await.unwrap_err();
+        assert!(matches!(error, StripeError::NotFound { .. }), "{id}: {error:?}");
+    }
+    let window = Window { starting_after: Some("sub_nobody".into()), ..all() };
+    let error = client.subscriptions(&window, soon()).await.unwrap_err();
+    assert!(
+        matches!(&error, StripeError::NotFound { parameter, .. } if parameter.as_deref() == Some("starting_after"))
+    );
+    assert_eq!(client.calls(), 4);
+}
+
+#[tokio::test]
+async fn stripe_decides_whether_to_ask_again() {
+    let fault = |status, should_retry| {
+        Fault::new(FaultKind::Status {
+            status,
+            should_retry,
+            retry_after: None,
+            reason: "endpoint-rate".into(),
+        })
+        .count(None)
+    };
+    for (status, should_retry, calls) in
+        [(400, None, 1), (400, Some(true), 6), (500, None, 6), (500, Some(false), 1), (409, None, 6)]
+    {
+        let simulator = simulator();
+        simulator.fault(fault(status, should_retry));
+        let client = stripe(&simulator, SECRET_KEY, 1_000.0);
+        client.subscription("sub_1", soon()).await.unwrap_err();
+        assert_eq!(client.calls(), calls, "{status} {should_retry:?}");
+    }
+}
+
+#[tokio::test]
+async fn retry_after_is_waited_for() {
+    let simulator = simulator();
+    let status = FaultKind::Status {
+        status: 429,
+        should_retry: None,
+        retry_after: Some(1),
+        reason: "global-concurrency".into(),
+    };
+    simulator.fault(Fault::new(status));
+    let client = stripe(&simulator, SECRET_KEY, 1_000.0);
+    let began = Instant::now();
+    client.subscriptions(&all(), soon()).await.unwrap();
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    assert_eq!(client.calls(), 2);
+}
+
+#[tokio::test]
+async fn the_deadline_ends_everything() {
+    let simulator = simulator();
+    simulator.fault(Fault::new(FaultKind::Stall).count(None));
+    let client = stripe(&simulator, SECRET_KEY, 1_000.0);
+    let began = Instant::now();
+    let error = client.subscriptions(&all(), began + Duration::from_millis(300)).await.unwrap_err();
+    assert_eq!(error, StripeError::Deadline);
+    assert!(began.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn errors_carry_stripes_id_of_the_request_and_not_the_key() {
+    let simulator = simulator();
+    let client = stripe(&simulator, "sk_test_Canary", 1_000.0);
+    let error = client.subscriptions(&all(), soon()).await.unwrap_err();
+    assert!(error.to_string().contains("req_"), "{error}");
+    simulator.missing_permissions(&["rak_subscription_read"]);
+    let restricted = stripe(&simulator, RESTRICTED_KEY, 1_000.0);
+    let missing = restricted.subscriptions(&all(), soon()).await.unwrap_err();
+    for text in [format!("{error} {error:?}"), format!("{missing} {missing:?}"), format!("{client:?}")] {
+        assert!(!text.contains("Canary") && !text.contains("rk_test"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn the_rate_is_kept_within_a_few_percent_of_the_limit() {
+    let simulator = simulator();
+    let client = stripe(&simulator, SECRET_KEY, 100.0);
+    let began = Instant::now();
+    let requests = (0..150).map(|_| client.session_of_subscription("sub_1", soon()));
+    for result in futures::future::join_all(requests).await {
+        result.unwrap();
+    }
+    assert!(began.elapsed() >= Duration::from_millis(1_450), "{:?}", began.elapsed());
+}

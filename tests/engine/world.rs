@@ -1,0 +1,134 @@
+//! A Stripe and a database that agree, until a test changes something.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use billing_ops::config::Config;
+use billing_ops::context::Context;
+use billing_ops::reconcile::plan::{Condition, State};
+use billing_ops::reconcile::row::Row;
+use billing_ops::reconcile::{Ending, Fenced, Job, Tiers, reconcile};
+use billing_ops::stripe::{Retries, SecretKey, Stripe};
+use serde_json::Value;
+use stripe_simulator::{Config as SimulatorConfig, PRICES, Simulator, SubscriptionFacts, price};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::store::MemoryStore;
+
+pub struct World {
+    pub simulator: Simulator,
+    pub store: MemoryStore,
+    pub stripe: Stripe,
+    pub tiers: Tiers,
+    pub stop: watch::Sender<bool>,
+}
+
+/// Retries that don't keep a test waiting.
+pub const QUICK: Retries = Retries {
+    base: Duration::from_millis(4),
+    cap: Duration::from_millis(30),
+    attempts: 6,
+    timeout: Duration::from_secs(20),
+};
+
+pub fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64
+}
+
+pub fn stripe(simulator: &Simulator, key: &str, requests_per_second: f64) -> Stripe {
+    client(simulator, key, requests_per_second, QUICK)
+}
+
+/// A client that does not wait long for an answer.
+pub fn impatient(simulator: &Simulator) -> Stripe {
+    let retries = Retries { timeout: Duration::from_millis(800), ..QUICK };
+    client(simulator, stripe_simulator::SECRET_KEY, 1_000_000.0, retries)
+}
+
+fn client(simulator: &Simulator, key: &str, requests_per_second: f64, retries: Retries) -> Stripe {
+    let http = Context::new(Config::from_pairs([])).http().clone();
+    let key = SecretKey::parse(key).unwrap();
+    Stripe::new(http, simulator.url().parse().unwrap(), &key, requests_per_second, retries).unwrap()
+}
+
+pub fn row(facts: &SubscriptionFacts) -> Row {
+    Row {
+        id: Uuid::new_v4(),
+        row_version: 1,
+        organization_id: facts.organization_id.parse().unwrap(),
+        stripe_subscription_id: facts.id.clone(),
+        stripe_customer_id: Some(facts.customer.clone()),
+        status: facts.status.to_owned(),
+        tier: price(facts.price).map(|price| price.tier.to_owned()),
+        stripe_price_id: Some(facts.price.to_owned()),
+        quantity: Some(facts.quantity as i32),
+        current_period_start: Some(facts.current_period_start),
+        current_period_end: Some(facts.current_period_end),
+        cancel_at_period_end: Some(facts.cancel_at_period_end),
+        trial_end: facts.trial_end,
+        livemode: Some(facts.livemode),
+        stripe_created: Some(facts.created),
+        changed_ago_ms: None,
+    }
+}
+
+impl World {
+    /// So many subscriptions at Stripe, and the same in the database.
+    pub fn of(subscriptions: u32) -> Self {
+        Self::with(SimulatorConfig { subscriptions, seed: 7, ..SimulatorConfig::default() })
+    }
+
+    pub fn with(config: SimulatorConfig) -> Self {
+        let simulator = Simulator::start(config).unwrap();
+        let store = MemoryStore::default();
+        for facts in simulator.generator().all() {
+            store.insert(row(&facts));
+        }
+        let stripe = stripe(&simulator, stripe_simulator::SECRET_KEY, 1_000_000.0);
+        let tiers = Tiers::new(PRICES.iter().map(|price| (price.id.to_owned(), price.tier.to_owned())));
+        Self { simulator, store, stripe, tiers, stop: watch::Sender::new(false) }
+    }
+
+    /// The facts of generated subscriptions with that status, the oldest first.
+    pub fn with_status(&self, status: &str) -> Vec<SubscriptionFacts> {
+        self.simulator.generator().all().filter(|facts| facts.status == status).collect()
+    }
+
+    pub fn job(&self) -> Job {
+        Job {
+            started_at: now(),
+            lookback_hours: 24,
+            resume: None,
+            deadline: Instant::now() + Duration::from_secs(60),
+            stop: self.stop.subscribe(),
+        }
+    }
+
+    pub async fn run(&self) -> Ending {
+        self.run_job(self.job()).await.unwrap()
+    }
+
+    /// A further run has findings of its own.
+    pub async fn run_again(&self, resume: Option<Value>) -> Ending {
+        self.store.lock().findings.clear();
+        self.run_job(Job { resume, ..self.job() }).await.unwrap()
+    }
+
+    pub async fn run_job(&self, job: Job) -> Result<Ending, Fenced> {
+        reconcile(&self.stripe, &self.store, &self.tiers, job).await
+    }
+}
+
+/// The alert conditions that hold, by key.
+pub fn holding(ending: &Ending) -> Vec<&str> {
+    of_state(&ending.conditions, State::Holds)
+}
+
+pub fn of_state(conditions: &[Condition], state: State) -> Vec<&str> {
+    conditions
+        .iter()
+        .filter(|condition| condition.state == state)
+        .map(|condition| condition.alert_key.as_str())
+        .collect()
+}
