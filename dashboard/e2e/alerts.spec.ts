@@ -14,11 +14,11 @@ test("filters live in the address", async ({ page, admin }) => {
   await page.getByLabel("Severity").selectOption("");
   await page.getByLabel("Status").selectOption("all");
   await expect(page.locator(".alert")).toHaveCount(5);
-  await page.getByLabel("Type").selectOption("drift_status_mismatch");
+  await page.getByLabel("Severity").selectOption("info");
   await expect(page.locator(".alert")).toHaveCount(1);
   await page.reload();
   await expect(page.locator(".alert")).toHaveCount(1);
-  await expect(page.getByLabel("Type")).toHaveValue("drift_status_mismatch");
+  await expect(page.getByLabel("Severity")).toHaveValue("info");
   await page.getByLabel("Type").selectOption("reconcile_stale");
   await expect(page.getByText("Nothing matches")).toBeVisible();
 });
@@ -46,7 +46,7 @@ test("an alert tells its story: times, samples at Stripe, its run, earlier episo
 
   await alert.getByRole("button", { name: "Copy id" }).click();
   await expect(alert.getByText("Copied")).toBeVisible();
-  const id = sql("select id from public.billing_alerts where alert_type = 'drift_missing_in_stripe' and not resolved");
+  const id = sql("select id from public.billing_alerts where alert_key = 'drift_missing_in_stripe' and not resolved");
   expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(id);
 
   await alert.getByRole("link", { name: "Open the run that saw it last" }).click();
@@ -69,13 +69,13 @@ test("resolving takes a note, says first what it does, and is kept", async ({ pa
 
   await alert.getByRole("button", { name: "Resolve…" }).click();
   await dialog.getByLabel(/Note/).fill("x".repeat(2001));
-  await expect(dialog.getByText("1 characters too long")).toBeVisible();
+  await expect(dialog.getByText("1 character too long")).toBeVisible();
   await expect(dialog.getByRole("button", { name: "Resolve" })).toBeDisabled();
   await dialog.getByLabel(/Note/).fill("Metadata added at Stripe.");
   await dialog.getByRole("button", { name: "Resolve" }).click();
   await expect(dialog).toHaveCount(0);
   await expect(page.locator(".alert")).toHaveCount(2);
-  expect(sql("select resolution, resolution_note from public.billing_alerts where alert_type = 'drift_organization_unknown'")).toBe(
+  expect(sql("select resolution, resolution_note from public.billing_alerts where alert_key = 'drift_organization_unknown'")).toBe(
     "manual|Metadata added at Stripe.",
   );
 
@@ -104,7 +104,7 @@ test("somebody else was quicker: the page says so and changes nothing", async ({
   const alert = page.locator(".alert").filter({ hasText: "had another status" });
   await alert.getByRole("button").first().click();
   await alert.getByRole("button", { name: "Resolve…" }).click();
-  const id = sql("select id from public.billing_alerts where alert_type = 'drift_status_mismatch'");
+  const id = sql("select id from public.billing_alerts where alert_key = 'drift_status_mismatch'");
   const first = await fetch(`${stack().base_url}/api/admin/billing-alerts/${id}/resolve`, {
     method: "POST",
     headers: { authorization: `Bearer ${stack().admin_token}`, "content-type": "application/json" },

@@ -52,7 +52,7 @@ export function drift(run: Run): { found: number; repaired: number } {
 export function niceMax(value: number): number {
   if (value <= 4) return 4;
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 4, 5, 10].map((step) => step * power).find((step) => step >= value)!;
+  return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((step) => step >= value)!;
 }
 
 /** A duration in few letters: "860 ms", "41 s", "4.5 min". */
@@ -106,7 +106,7 @@ export function gaps(runs: Run[], schedule: string | null, from: number, to: num
 }
 
 function ticks(from: number, to: number, plot: number, x: (time: number) => number): Model["ticks"] {
-  const every = (plot > 640 ? 6 : 12) * 3_600_000;
+  const every = (plot > 640 ? 6 : plot > 420 ? 12 : 24) * 3_600_000;
   const found: Model["ticks"] = [];
   for (let time = Math.ceil(from / every) * every; time <= to; time += every) {
     const midnight = time % 86_400_000 === 0;

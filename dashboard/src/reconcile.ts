@@ -75,8 +75,8 @@ function describeFailure(error: ApiError): Report {
   const { title, text } = failure(error);
   return {
     tone: "critical",
-    title: error.unreachable ? "No answer" : `The run failed: ${title.charAt(0).toLowerCase()}${title.slice(1)}`,
-    text: error.unreachable ? `${text} The run may still be going on: look at the runs.` : text,
+    title: error.unreachable ? "No answer" : "The run failed",
+    text: error.unreachable ? `${text} The run may still be going on: look at the runs.` : `${title}: ${text}`,
     runId: typeof run === "string" ? run : null,
   };
 }

@@ -162,11 +162,14 @@ export function Loaded<T>({
   live,
   rows,
   label,
+  staleSaid = false,
   children,
 }: {
   live: Live<T> | null;
   rows: number;
   label: string;
+  /** The view says itself that the data is stale. */
+  staleSaid?: boolean;
   children: (data: T) => ComponentChildren;
 }) {
   const data = live?.data.value ?? null;
@@ -175,9 +178,9 @@ export function Loaded<T>({
   if (data === null) return <Failure error={error!} retryAt={live.nextAt.value} onRetry={() => void live.refresh()} />;
   return (
     <>
-      {error !== null && live.updatedAt.value !== null && (
+      {error !== null && !staleSaid && live.updatedAt.value !== null && (
         <p class="stale">
-          <Glyph name="clock" /> Stale since {utcClock(live.updatedAt.value, now.value)}: {failure(error).title.toLowerCase()}.
+          <Glyph name="clock" /> Stale since {utcClock(live.updatedAt.value, now.value)}. {failure(error).title}.
         </p>
       )}
       {children(data)}

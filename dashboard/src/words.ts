@@ -56,7 +56,9 @@ export const findingTypeWords: Record<string, string> = {
   malformed_object: "Unreadable object",
 };
 
-const alertTypeWords: Record<string, string> = {
+/** The alert types that the API filters by. */
+export const alertTypeWords: Record<string, string> = {
+  drift: "Drift",
   reconcile_stale: "Reconcile is stale",
   high_severity_stale: "Serious alert unattended",
   reconcile_failing: "Reconcile keeps failing",
@@ -68,20 +70,14 @@ export function findingType(type: string): string {
   return findingTypeWords[type] ?? unknown(type);
 }
 
-/** "drift_status_mismatch" → "Drift: status differs". */
-export function alertType(type: string): string {
-  const known = alertTypeWords[type];
+/** What an alert's key names: "drift_status_mismatch" → "Drift: status differs". */
+export function alertName(key: string): string {
+  const known = alertTypeWords[key];
   if (known !== undefined) return known;
-  if (!type.startsWith("drift_")) return unknown(type);
-  const drift = findingType(type.slice("drift_".length));
+  if (!key.startsWith("drift_")) return unknown(key);
+  const drift = findingType(key.slice("drift_".length));
   return `Drift: ${drift.charAt(0).toLowerCase()}${drift.slice(1)}`;
 }
-
-/** The alert types the filter offers: the monitor's, then the reconciler's. */
-export const alertTypes: string[] = [
-  ...Object.keys(alertTypeWords),
-  ...Object.keys(findingTypeWords).map((type) => `drift_${type}`),
-];
 
 /** What was done about a finding, and whether a person has to do the rest. */
 export function action(code: FindingAction): { word: string; person: boolean; why: string } {
@@ -104,14 +100,14 @@ export function action(code: FindingAction): { word: string; person: boolean; wh
 }
 
 /** What resolving an alert by hand does, said before it is done. */
-export function resolveConsequence(type: string, nextCheck: number | null, now: number): string {
-  if (type === "reconcile_circuit_breaker") {
+export function resolveConsequence(key: string, nextCheck: number | null, now: number): string {
+  if (key === "reconcile_circuit_breaker") {
     return (
       "Resolving does not let the held repairs through. The next run judges afresh, " +
       "and if it would again lower so much access, it stops again and a new alert opens, linked to this one."
     );
   }
-  if (type.startsWith("drift_")) {
+  if (key.startsWith("drift_")) {
     return (
       "If the next run still finds this drift, a new alert opens, linked to this one. " +
       "A complete run that finds none resolves the alert by itself."

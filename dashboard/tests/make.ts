@@ -36,7 +36,7 @@ export function run(changes: Partial<Run> & { started_at: string }): Run {
 export function alert(changes: Partial<Alert> & { id: string }): Alert {
   return {
     alert_key: "drift_status_mismatch",
-    alert_type: "drift_status_mismatch",
+    alert_type: "drift",
     severity: "info",
     message: "1 status differs",
     metadata: {},

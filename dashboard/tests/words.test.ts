@@ -9,7 +9,7 @@ import { stripeLink } from "../src/stripe-links.ts";
 import type { Outcome, Reconciled } from "../src/types.ts";
 import { matches } from "../src/views/find.tsx";
 import { previousOf } from "../src/views/alert-item.tsx";
-import { action, alertType, failure, findingType, resolveConsequence } from "../src/words.ts";
+import { action, alertName, failure, findingType, resolveConsequence } from "../src/words.ts";
 import { alert, AT, run } from "./make.ts";
 
 const NOW = AT("2026-11-23T10:31:00Z");
@@ -43,8 +43,8 @@ describe("codes", () => {
   test("known ones have words, unknown ones are shown", () => {
     expect(findingType("missing_in_stripe")).toBe("Missing in Stripe");
     expect(findingType("brand_new")).toBe("Brand new");
-    expect(alertType("drift_status_mismatch")).toBe("Drift: status differs");
-    expect(alertType("reconcile_failing")).toBe("Reconcile keeps failing");
+    expect(alertName("drift_status_mismatch")).toBe("Drift: status differs");
+    expect(alertName("reconcile_failing")).toBe("Reconcile keeps failing");
   });
   test("what was refused, held or never tried needs a person", () => {
     expect((["repaired", "created", "superseded", "refused", "held", "none"] as const).filter((code) => action(code).person)).toEqual([

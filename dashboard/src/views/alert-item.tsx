@@ -12,7 +12,7 @@ import { userId } from "../session.ts";
 import { stripeLink } from "../stripe-links.ts";
 import type { Alert } from "../types.ts";
 import { Ago, Copy, Loaded, Moment, SeverityBadge } from "../ui.tsx";
-import { alertType } from "../words.ts";
+import { alertName } from "../words.ts";
 import { ResolveDialog } from "./resolve-dialog.tsx";
 
 /** An id with a link to Stripe where it has a page there, and a button that copies it. */
@@ -34,8 +34,12 @@ export function Id({ id, livemode, label }: { id: string; livemode: boolean | nu
   );
 }
 
-interface Sample {
-  [name: string]: unknown;
+type Sample = Record<string, unknown>;
+
+/** A sample is an object, or just a subscription's id. */
+function asSample(raw: unknown): Sample[] {
+  if (typeof raw === "string") return [{ stripe_subscription_id: raw }];
+  return typeof raw === "object" && raw !== null ? [raw as Sample] : [];
 }
 
 function livemodeOf(value: Sample): boolean | null {
@@ -52,6 +56,7 @@ function Samples({ samples, inherited, total }: { samples: Sample[]; inherited: 
             <li key={index}>
               {Object.entries(sample)
                 .filter(([name, value]) => name !== "livemode" && value !== null && value !== "")
+                .sort(([a], [b]) => Number(b.startsWith("stripe_")) - Number(a.startsWith("stripe_")))
                 .map(([name, value]) =>
                   /_id$/.test(name) && typeof value === "string" ? (
                     <Id key={name} id={value} livemode={livemodeOf(sample) ?? inherited} />
@@ -74,8 +79,10 @@ function Samples({ samples, inherited, total }: { samples: Sample[]; inherited: 
 
 /** What the alert carries: the run, the count, samples, and whatever else, by its own names. */
 function Metadata({ metadata }: { metadata: Record<string, unknown> }) {
-  const { reconciliation_log_id: run, samples, count: total, livemode, ...rest } = metadata;
-  const known = Array.isArray(samples) ? samples.filter((s): s is Sample => typeof s === "object" && s !== null) : [];
+  // `type` says again what the alert's key says.
+  const { reconciliation_log_id: one, reconciliation_log_ids: several, samples, count: total, livemode, type: _, ...rest } = metadata;
+  const runs = (Array.isArray(several) ? several : [one]).filter((id): id is string => typeof id === "string");
+  const known = Array.isArray(samples) ? samples.flatMap(asSample) : [];
   const others = Object.entries(rest).filter(([, value]) => value !== null && value !== "");
   const shown = typeof total === "number" ? total : null;
   return (
@@ -86,11 +93,15 @@ function Metadata({ metadata }: { metadata: Record<string, unknown> }) {
           <dd>{count(shown)}</dd>
         </>
       )}
-      {typeof run === "string" && (
+      {runs.length > 0 && (
         <>
-          <dt>Run</dt>
-          <dd>
-            <a href={href("run", { id: run })}>Open the run that saw it last</a>
+          <dt>{runs.length === 1 ? "Run" : "Runs"}</dt>
+          <dd class="run-links">
+            {runs.map((id, index) => (
+              <a key={id} href={href("run", { id })}>
+                {runs.length === 1 ? "Open the run that saw it last" : `Run ${index + 1}`}
+              </a>
+            ))}
           </dd>
         </>
       )}
@@ -99,7 +110,11 @@ function Metadata({ metadata }: { metadata: Record<string, unknown> }) {
         <Fragment key={name}>
           <dt>{(name.charAt(0).toUpperCase() + name.slice(1)).replaceAll("_", " ")}</dt>
           <dd>
-            {typeof value === "string" && /^\d{4}-\d\d-\d\dT/.test(value) ? (
+            {name === "oldest_alert_id" && typeof value === "string" ? (
+              <a href={href("alerts", { status: "all", alert: value })}>Open that alert</a>
+            ) : Array.isArray(value) && value.every((each) => typeof each !== "object") ? (
+              value.join(", ")
+            ) : typeof value === "string" && /^\d{4}-\d\d-\d\dT/.test(value) ? (
               <Moment at={value} />
             ) : typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? (
               String(value)
@@ -196,7 +211,7 @@ export function AlertItem({
           </span>
           <span class="alert-message">{alert.message}</span>
           <span class="alert-meta">
-            <span>{alertType(alert.alert_type)}</span>
+            <span>{alertName(alert.alert_key)}</span>
             {alert.occurrences > 1 && <span>seen {plural(alert.occurrences, "time")}</span>}
             <span>
               {alert.resolved ? (

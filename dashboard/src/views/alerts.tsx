@@ -7,7 +7,7 @@ import { usePaged } from "../paged.ts";
 import { href, route, setParams } from "../router.ts";
 import type { Alert } from "../types.ts";
 import { Empty, Loaded, More, Select } from "../ui.tsx";
-import { alertType, alertTypes, severityWords } from "../words.ts";
+import { alertName, alertTypeWords, severityWords } from "../words.ts";
 import { AlertItem } from "./alert-item.tsx";
 import { Find, matches } from "./find.tsx";
 
@@ -55,7 +55,7 @@ export function Alerts() {
     () => POLL_MS,
   );
   const filtered = severity !== "" || type !== "" || find !== "";
-  const types = alertTypes.includes(type) || type === "" ? alertTypes : [type, ...alertTypes];
+  const types = type in alertTypeWords || type === "" ? alertTypeWords : { [type]: type, ...alertTypeWords };
 
   return (
     <section aria-labelledby="view-title">
@@ -71,14 +71,14 @@ export function Alerts() {
         <Select
           label="Type"
           value={type}
-          options={[["", "Any"], ...types.map((each): [string, string] => [each, alertType(each)])]}
+          options={[["", "Any"], ...Object.entries(types)]}
           onChange={(value) => setParams({ type: value })}
         />
         <Find placeholder="Message, id, subscription" />
       </div>
       <Loaded live={live} rows={4} label="Loading alerts">
         {(data) => {
-          const shown = data.items.filter((alert) => matches(find, [alert.id, alert.message, alert.alert_type, alert.metadata]));
+          const shown = data.items.filter((alert) => matches(find, [alert.id, alert.message, alert.alert_key, alertName(alert.alert_key), alert.metadata]));
           if (shown.length === 0) {
             return filtered ? (
               <Empty glyph="empty" title={find !== "" && data.more ? "Nothing in what is loaded" : "Nothing matches"}>

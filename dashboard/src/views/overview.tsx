@@ -98,7 +98,7 @@ export function Overview() {
   return (
     <section aria-labelledby="view-title">
       <Hero />
-      <Loaded live={live} rows={6} label="Loading runs and alerts">
+      <Loaded live={live} rows={6} label="Loading runs and alerts" staleSaid>
         {(data) => (
           <>
             <Numbers data={data} />

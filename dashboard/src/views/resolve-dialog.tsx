@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { api, ApiError } from "../api.ts";
 import { now } from "../clock.ts";
-import { count, utcClock } from "../format.ts";
+import { plural, utcClock } from "../format.ts";
 import { nextSlot, schedules } from "../schedule.ts";
 import { noteRefusal } from "../session.ts";
 import type { Alert } from "../types.ts";
@@ -67,7 +67,7 @@ export function ResolveDialog({ alert, onClose, onResolved }: { alert: Alert; on
         <p class="dialog-subject">
           <SeverityBadge severity={alert.severity} /> {alert.message}
         </p>
-        <p>{resolveConsequence(alert.alert_type, nextSlot(schedules.monitor, now.value), now.value)}</p>
+        <p>{resolveConsequence(alert.alert_key, nextSlot(schedules.monitor, now.value), now.value)}</p>
         <label class="field">
           <span>Note (optional): what was found, what was done</span>
           <textarea
@@ -79,7 +79,7 @@ export function ResolveDialog({ alert, onClose, onResolved }: { alert: Alert; on
           />
         </label>
         <p id="note-length" class={length > MAX_NOTE ? "problem" : "quiet field-foot"}>
-          {length > MAX_NOTE ? `${count(length - MAX_NOTE)} characters too long` : `${count(MAX_NOTE - length)} characters left`}
+          {length > MAX_NOTE ? `${plural(length - MAX_NOTE, "character")} too long` : `${plural(MAX_NOTE - length, "character")} left`}
         </p>
         {error !== null && <Failure error={error} />}
         <div class="dialog-actions">
