@@ -1,0 +1,115 @@
+-- Times of the public functions, each called as the role that may call it, on what bench-fill.sql has filled in.
+create temporary table timings (place serial, name text, milliseconds double precision, cpu_milliseconds double precision);
+grant all on timings, timings_place_seq to public;
+
+-- Time that this backend has spent on a processor, in ms (Linux): what is left when others keep the machine busy.
+create function pg_temp.cpu() returns double precision language sql as $$
+  select split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)::double precision / 1e6
+$$;
+
+-- Nine calls in somebody's name, each rolled back, so that all see the same data.
+create function pg_temp.time_it(p_name text, p_actor text, p_sql text) returns void
+language plpgsql as $$
+declare
+  v_from timestamptz;
+  v_took double precision;
+  v_cpu_from double precision;
+  v_cpu double precision;
+begin
+  perform set_config('request.jwt.claims', case when p_actor = 'authenticated' then jsonb_build_object('sub', md5('user 1')::uuid,
+    'aud', 'authenticated', 'role', 'authenticated') else '{}' end::text, false);
+  for v_call in 1..9 loop
+    begin
+      v_cpu_from := pg_temp.cpu();
+      perform set_config('role', p_actor, true);
+      v_from := clock_timestamp();
+      execute p_sql;
+      v_took := extract(epoch from clock_timestamp() - v_from) * 1000;
+      perform set_config('role', 'none', true);
+      v_cpu := pg_temp.cpu() - v_cpu_from;
+      raise exception using errcode = 'TTTTT';
+    exception when sqlstate 'TTTTT' then
+      null;
+    end;
+    -- Limits are a minute's; here a minute's calls come in a second.
+    update public.rate_limit_windows set hits = 0 where route <> 'reconcile' and hits > 0;
+    insert into timings (name, milliseconds, cpu_milliseconds) values (p_name, v_took, v_cpu);
+  end loop;
+end
+$$;
+
+create temporary table bench_run as
+select (public.start_reconciliation_run('scheduled_bench', 'scheduled', 24, 330) -> 'run' ->> 'id')::uuid as id;
+
+create temporary table batches as
+select
+  (select jsonb_agg(jsonb_build_object('subject', s.stripe_subscription_id, 'kind', 'update', 'findings', jsonb_build_array(jsonb_build_object(
+      'finding_key', 'bench:' || s.stripe_subscription_id, 'type', 'status_mismatch', 'severity', 'info', 'issue', 'it differs', 'details', '{}'::jsonb)),
+      'row', jsonb_build_object('row_id', s.id, 'row_version', s.row_version, 'status', 'unpaid')))
+   from (select * from public.subscriptions order by md5(id::text) limit 500) s) as updates,
+  (select jsonb_agg(jsonb_build_object('subject', 'sub_new_' || n, 'kind', 'create', 'organization_id', case when n % 2 = 0 then md5('organization ' || n) end,
+      'findings', jsonb_build_array(jsonb_build_object('finding_key', 'bench:new_' || n, 'type', 'missing_in_database', 'severity', 'info',
+      'issue', 'it is missing', 'details', '{}'::jsonb)),
+      'row', jsonb_build_object('stripe_subscription_id', 'sub_new_' || n, 'stripe_customer_id', 'cus_' || n, 'status', 'active')))
+   from generate_series(1, 500) n) as creates,
+  (select jsonb_agg(jsonb_build_object('subject', 'sub_bad_' || n, 'kind', 'create', 'organization_id', md5('organization ' || n),
+      'findings', jsonb_build_array(jsonb_build_object('finding_key', 'bench:bad_' || n, 'type', 'missing_in_database', 'severity', 'info',
+      'issue', 'it is missing', 'details', '{}'::jsonb)),
+      'row', jsonb_build_object('stripe_subscription_id', 'sub_bad_' || n, 'status', 'no such word')))
+   from generate_series(1, 500) n) as refused,
+  (select jsonb_agg('sub_' || n) from generate_series(50000, 50499) n) as ids;
+
+do $$
+declare
+  v_run uuid := (select id from bench_run);
+  v_b batches := (select b from batches b);
+  v_page record;
+begin
+  select created_at, id into v_page from public.billing_alerts order by created_at desc, id desc offset 50000 limit 1;
+  perform pg_temp.time_it('start: another run is in the way (busy)', 'service_role',
+    $q$select public.start_reconciliation_run('manual_x', 'manual', 24, 330, 'cron', null, 'bench')$q$);
+  perform pg_temp.time_it('start: the same key runs', 'service_role',
+    $q$select public.start_reconciliation_run('scheduled_bench', 'scheduled', 24, 330)$q$);
+  perform pg_temp.time_it('start: the same key has finished', 'service_role',
+    $q$select public.start_reconciliation_run('scheduled_3', 'scheduled', 24, 330)$q$);
+  perform pg_temp.time_it('heartbeat', 'service_role', format('select public.heartbeat_reconciliation_run(%L, 1, 330, %L)', v_run, '{"windows": []}'));
+  perform pg_temp.time_it('finish, with two alerts', 'service_role', format(
+    $q$select public.finish_reconciliation_run(%L, 1, 'success', '{}', 'm', null, null, '{}', null,
+      '[{"alert_key": "key_1", "alert_type": "t", "state": "holds", "severity": "high", "message": "m"},
+        {"alert_key": "new", "alert_type": "t", "state": "holds", "severity": "high", "message": "m"}]')$q$, v_run));
+  perform pg_temp.time_it('batch of 500 repairs', 'service_role', format('select public.apply_reconciliation_batch(%L, 1, 330, %L)', v_run, v_b.updates));
+  perform pg_temp.time_it('batch of 500 new rows', 'service_role', format('select public.apply_reconciliation_batch(%L, 1, 330, %L)', v_run, v_b.creates));
+  perform pg_temp.time_it('batch of 500 that are refused', 'service_role', format('select public.apply_reconciliation_batch(%L, 1, 330, %L)', v_run, v_b.refused));
+  perform pg_temp.time_it('read 500 rows, and their window', 'service_role', format(
+    'select public.read_subscriptions_for_reconcile(%L, %L, %L)', v_b.ids, timestamptz '2024-01-01Z' + 50000 * interval '15 minutes', timestamptz '2024-01-01Z' + 50510 * interval '15 minutes'));
+  perform pg_temp.time_it('read a window of all 100,000', 'service_role', $q$select public.read_subscriptions_for_reconcile('[]', '2020-01-01Z', '2030-01-01Z')$q$);
+  perform pg_temp.time_it('read unplaced rows', 'service_role', 'select public.read_unplaced_subscriptions()');
+  perform pg_temp.time_it('read duplicate live subscriptions', 'service_role', 'select public.read_duplicate_live_subscriptions()');
+  perform pg_temp.time_it('monitor facts', 'service_role', $q$select public.monitor_facts('bench')$q$);
+  perform pg_temp.time_it('monitor facts, by an admin', 'authenticated', $q$select public.admin_monitor_facts('bench')$q$);
+  perform pg_temp.time_it('monitor outcomes (three conditions, and 5,000 findings pruned)', 'service_role',
+    $q$select public.apply_monitor_outcomes('[{"alert_key": "reconcile_stale", "alert_type": "reconcile_stale", "state": "holds", "severity": "warning", "message": "m"},
+      {"alert_key": "reconcile_failing", "alert_type": "reconcile_failing", "state": "clear"}, {"alert_key": "key_1", "alert_type": "t", "state": "holds", "severity": "info", "message": "m"}]')$q$);
+  perform pg_temp.time_it('resolve an alert', 'service_role', format('select public.resolve_billing_alert(%L, %L, null)',
+    (select id from public.billing_alerts where alert_key = 'key_99'), 'note'));
+  perform pg_temp.time_it('authorize an admin', 'authenticated', $q$select public.admin_authorize('resolve', 'bench')$q$);
+  perform pg_temp.time_it('alerts: open, first page', 'authenticated', $q$select public.admin_billing_alerts('bench')$q$);
+  perform pg_temp.time_it('alerts: all, page after 50,000', 'authenticated', format(
+    $q$select public.admin_billing_alerts('bench', 'all', null, null, 200, %L, %L)$q$, v_page.created_at, v_page.id));
+  perform pg_temp.time_it('alerts: open, of a type that there is not', 'authenticated', $q$select public.admin_billing_alerts('bench', 'open', 'critical', 'none')$q$);
+  perform pg_temp.time_it('alerts: resolved, of a type that there is not', 'authenticated', $q$select public.admin_billing_alerts('bench', 'resolved', null, 'none')$q$);
+  perform pg_temp.time_it('runs: first page', 'authenticated', $q$select public.admin_reconciliation_runs('bench')$q$);
+  perform pg_temp.time_it('runs: of a status that there is not', 'authenticated', $q$select public.admin_reconciliation_runs('bench', 'none')$q$);
+  perform pg_temp.time_it('one run with 50,000 findings, first page', 'authenticated', format($q$select public.admin_reconciliation_run(%L, 'bench')$q$, md5('run 1')::uuid));
+  perform pg_temp.time_it('the same, a late page of one type', 'authenticated', format($q$select public.admin_reconciliation_run(%L, 'bench', 'unknown_price', 200, 990000)$q$, md5('run 1')::uuid));
+  perform pg_temp.time_it('schema version', 'service_role', $q$select public.billing_ops_schema('bench')$q$);
+end
+$$;
+
+select name as "call",
+  round((percentile_cont(0.5) within group (order by milliseconds))::numeric, 1) as "median ms",
+  round(max(milliseconds)::numeric, 1) as "worst ms",
+  round((percentile_cont(0.5) within group (order by cpu_milliseconds))::numeric, 1) as "median CPU ms",
+  case when max(milliseconds) < 250 then '' when percentile_cont(0.5) within group (order by milliseconds) < 250 then 'worst over 250 ms'
+       else 'over 250 ms' end as " "
+from timings group by name order by min(place);

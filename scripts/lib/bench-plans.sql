@@ -1,0 +1,21 @@
+-- Plans of the statements inside the admin pages and the reconciler's reads: each must name the index made for it.
+load 'auto_explain';
+set auto_explain.log_min_duration = 0;
+set auto_explain.log_nested_statements = on;
+set auto_explain.log_analyze = on;
+set auto_explain.log_timing = off;
+set auto_explain.log_level = notice;
+set client_min_messages = notice;
+begin;
+select set_config('request.jwt.claims', jsonb_build_object('sub', md5('user 1')::uuid, 'aud', 'authenticated', 'role', 'authenticated')::text, true) is null;
+set local role authenticated;
+\o /dev/null
+select public.admin_billing_alerts();
+select public.admin_billing_alerts(p_status => 'all', p_before_at => now() - interval '100 days', p_before_id => gen_random_uuid());
+select public.admin_reconciliation_runs();
+select public.admin_reconciliation_run(md5('run 1')::uuid, null, 'unknown_price', 50, 990000);
+set local role service_role;
+select public.read_subscriptions_for_reconcile('["sub_1", "sub_2"]', '2024-01-01Z', '2024-01-02Z');
+select public.read_unplaced_subscriptions();
+\o
+rollback;
