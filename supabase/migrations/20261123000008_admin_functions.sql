@@ -208,6 +208,8 @@ begin
     where f.reconciliation_log_id = p_id group by f.type
   ) counted;
 
+  -- A range rather than "= p_id order by id": of that the planner makes a walk along the primary key, through every run's
+  -- findings up to this run's first.
   select coalesce(jsonb_agg(jsonb_build_object(
     'id', page.id::text,
     'type', page.type,
@@ -225,8 +227,9 @@ begin
   into v_findings
   from (
     select f.* from public.reconciliation_findings f
-    where f.reconciliation_log_id = p_id and f.id > p_after_id and (p_type is null or f.type = p_type)
-    order by f.id limit billing_ops.page_size(p_limit) + 1
+    where (f.reconciliation_log_id, f.id) > (p_id, p_after_id) and f.reconciliation_log_id <= p_id
+      and (p_type is null or f.type = p_type)
+    order by f.reconciliation_log_id, f.id limit billing_ops.page_size(p_limit) + 1
   ) page;
 
   return jsonb_build_object('outcome', 'ok', 'run', billing_ops.run_json(v_run), 'finding_counts', v_counts,

@@ -184,6 +184,6 @@ select pg_temp.rewrite('public.admin_billing_alerts', 'from public.billing_alert
 -- mutant: a page of any size | admin_views
 select pg_temp.rewrite('billing_ops.page_size', '200', '1000000');
 -- mutant: findings of other runs | admin_views
-select pg_temp.rewrite('public.admin_reconciliation_run', 'f.reconciliation_log_id = p_id and f.id > p_after_id', 'f.id > p_after_id');
+select pg_temp.rewrite('public.admin_reconciliation_run', ' and f.reconciliation_log_id <= p_id', '');
 -- mutant: what was refused passes for fixed | admin_views
 select pg_temp.rewrite('public.admin_reconciliation_run', 'page.action in (''repaired'', ''created'')', 'page.action <> ''none''');
