@@ -54,6 +54,9 @@ declare
   v_before text;
   v_after text;
 begin
+  -- Raises of one key are taken one by one. The index alone would keep the promise; the lock keeps callers from a deadlock
+  -- between the row and the foreign keys that point at it, and the chain of episodes from forking.
+  perform pg_advisory_xact_lock(hashtext('billing_ops.raise_alert'), hashtext(p_alert_key));
   -- Bounded: on a table whose unique index lacks the predicate a resolved alert would be in the way for ever.
   for v_round in 1..100 loop
     update public.billing_alerts a
@@ -65,7 +68,7 @@ begin
         metadata = p_metadata
     from (
       select id, severity from public.billing_alerts
-      where alert_key = p_alert_key and resolved = false for update
+      where alert_key = p_alert_key and resolved = false for no key update
     ) before
     where a.id = before.id
     returning a.id, before.severity, a.severity into v_id, v_before, v_after;

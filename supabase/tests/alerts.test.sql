@@ -38,6 +38,9 @@ select is((select (severity, occurrences)::text from open()), '(critical,6)', 'a
 select is(history(), 'raised warning, escalated high, escalated critical', 'the history has what changed, not every sight');
 select is((select count(*)::integer from public.billing_alerts), 1, 'all that is one alert');
 
+select is((select count(*)::integer from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()), 1,
+          'raises of one key are taken one by one: a lock until the transaction ends');
+
 -- unknown and clear -----------------------------------------------------------------------------------------------------------
 
 select is(apply('unknown'), '{"raised": [], "refreshed": [], "resolved": []}', 'could not be judged: nothing');
