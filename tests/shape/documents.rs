@@ -47,6 +47,14 @@ fn every_alert_is_explained() {
 }
 
 #[test]
+fn no_alert_is_explained_that_does_not_exist() {
+    let (operations, keys) = (read("docs/OPERATIONS.md"), alert_keys());
+    for key in operations.lines().filter_map(|line| line.strip_prefix("| `drift_")?.split('`').next()) {
+        assert!(keys.contains(&format!("drift_{key}")), "no code raises drift_{key}");
+    }
+}
+
+#[test]
 fn every_setting_is_explained() {
     let (operations, example) = (read("docs/OPERATIONS.md"), read(".env.example"));
     for name in SETTING_NAMES {
