@@ -1,5 +1,13 @@
 //! The endpoints over HTTP, as callers see them.
 
+#![allow(unreachable_pub, reason = "modules are shared between test binaries by path")]
+
+mod everyone;
+
+mod people;
+
+#[path = "../contract/matrix.rs"]
+mod matrix;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -147,6 +147,10 @@ pub struct Request {
 }
 
 impl Request {
+    pub fn new(builder: reqwest::RequestBuilder) -> Self {
+        Self { builder }
+    }
+
     pub fn bearer(self, token: &str) -> Self {
         Self { builder: self.builder.bearer_auth(token) }
     }

@@ -1,0 +1,62 @@
+//! What the surface promises, held against what is written down, and against what a measurement shows. Without a stack.
+
+#![allow(unreachable_pub, reason = "modules are shared between test binaries by path")]
+
+mod constant_time;
+mod matrix;
+
+use matrix::{ENDPOINTS, METHODS, TABLE, expected};
+
+const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/SECURITY.md");
+const BEGIN: &str = "<!-- matrix: begin -->\n";
+const END: &str = "<!-- matrix: end -->";
+
+/// `UPDATE_DOCS=1 cargo test --test contract` writes the table anew.
+#[test]
+fn the_security_document_shows_the_table_that_is_tested() {
+    let document = std::fs::read_to_string(DOCUMENT).expect("docs/SECURITY.md is there");
+    let (before, rest) = document.split_once(BEGIN).expect("the mark where the table begins");
+    let (_, after) = rest.split_once(END).expect("the mark where it ends");
+    let expected = format!("{before}{BEGIN}{}{END}{after}", matrix::markdown());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(DOCUMENT, &expected).expect("docs/SECURITY.md can be written");
+        return;
+    }
+    assert!(document == expected, "docs/SECURITY.md is old: UPDATE_DOCS=1 cargo test --test contract");
+}
+
+/// The table against the code's own list of routes and methods, so that no endpoint is left out of it.
+#[test]
+fn the_table_has_every_endpoint_with_its_methods() {
+    use billing_ops::endpoints as e;
+    let own = [
+        e::health::ENDPOINT,
+        e::config::ENDPOINT,
+        e::reconcile::ENDPOINT,
+        e::monitor::ENDPOINT,
+        e::alerts::ENDPOINT,
+        e::resolve::ENDPOINT,
+        e::reconcile_now::ENDPOINT,
+        e::runs::ENDPOINT,
+        e::run::ENDPOINT,
+    ];
+    for (column, endpoint) in own.iter().enumerate() {
+        let template = ENDPOINTS[column].path.replace("{alert}", "{id}").replace("{run}", "{id}");
+        assert_eq!(endpoint.route, template);
+        for method in METHODS {
+            let taken = endpoint.methods.iter().any(|own| own.as_str() == method);
+            assert_eq!(taken, expected(&[200; 9], column, method) == 200, "{method} {template}");
+        }
+    }
+    let document = billing_ops::openapi::document();
+    let paths = document["paths"].as_object().expect("paths");
+    assert_eq!(paths.len(), ENDPOINTS.len(), "the OpenAPI document has the same endpoints");
+}
+
+/// Each kind of caller is there once.
+#[test]
+fn nobody_is_in_the_table_twice() {
+    for (place, (who, ..)) in TABLE.iter().enumerate() {
+        assert!(TABLE.iter().skip(place + 1).all(|(other, ..)| other != who), "{who:?}");
+    }
+}
