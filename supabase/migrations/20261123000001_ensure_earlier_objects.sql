@@ -398,7 +398,7 @@ create index if not exists subscriptions_stripe_customer_id_idx on public.subscr
   where stripe_customer_id is not null;
 comment on index public.subscriptions_stripe_customer_id_idx is 'Whose customer a subscription without an organization is.';
 create index if not exists subscriptions_live_organization_idx on public.subscriptions (organization_id)
-  where status in ('trialing', 'active', 'past_due', 'unpaid', 'paused');
+  where status in ('trialing', 'active', 'past_due', 'unpaid', 'paused') and stripe_subscription_id is not null;
 comment on index public.subscriptions_live_organization_idx is 'Organizations with two live subscriptions.';
 create index if not exists subscriptions_organization_id_idx on public.subscriptions (organization_id);
 comment on index public.subscriptions_organization_id_idx is 'For the foreign key.';

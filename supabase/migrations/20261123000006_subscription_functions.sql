@@ -106,10 +106,10 @@ as $$
     select s.organization_id,
            pg_catalog.json_agg(s.stripe_subscription_id order by s.stripe_subscription_id) as ids
     from public.subscriptions s
-    where s.status in ('trialing', 'active', 'past_due', 'unpaid', 'paused')
+    where s.status in ('trialing', 'active', 'past_due', 'unpaid', 'paused') and s.stripe_subscription_id is not null
       and s.organization_id in (
         select d.organization_id from public.subscriptions d
-        where d.status in ('trialing', 'active', 'past_due', 'unpaid', 'paused')
+        where d.status in ('trialing', 'active', 'past_due', 'unpaid', 'paused') and d.stripe_subscription_id is not null
           and (p_after is null or d.organization_id > p_after)
         group by d.organization_id having count(*) > 1
         order by d.organization_id limit p_limit)
@@ -118,7 +118,8 @@ as $$
   ) page
 $$;
 comment on function public.read_duplicate_live_subscriptions(uuid, integer) is
-  'Answers {rows: [[organization_id, [stripe_subscription_id, …]]]}: organizations with more than one live subscription.';
+  'Answers {rows: [[organization_id, [stripe_subscription_id, …]]]}: organizations with more than one live
+  subscription in Stripe. A plan that Stripe does not know is none of them.';
 revoke all on function public.read_duplicate_live_subscriptions(uuid, integer) from public, anon, authenticated;
 grant execute on function public.read_duplicate_live_subscriptions(uuid, integer) to service_role;
 

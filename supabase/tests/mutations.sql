@@ -154,6 +154,10 @@ select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 's.stripe_crea
 -- mutant: what ended counts as live | reads
 select pg_temp.rewrite('public.read_duplicate_live_subscriptions', '''paused'')', '''paused'', ''canceled'')');
 
+-- mutant: a plan that Stripe does not know counts as live | reads
+select pg_temp.rewrite('public.read_duplicate_live_subscriptions', ' and d.stripe_subscription_id is not null', '');
+select pg_temp.rewrite('public.read_duplicate_live_subscriptions', ' and s.stripe_subscription_id is not null', '');
+
 -- mutant: one call more than the limit | rate_limits
 select pg_temp.rewrite('billing_ops.consume_rate_limit', 'w.hits < billing_ops', 'w.hits <= billing_ops');
 -- mutant: a window never ends | rate_limits

@@ -18,7 +18,9 @@ insert into public.subscriptions
    null, null, null, null, null, null),
   ('00000000-0000-4000-8000-000000000105', '00000000-0000-4000-8000-00000000000c', 'sub_5', null, 'trialing', null, null, null,
    null, null, null, null, null, null),
-  ('00000000-0000-4000-8000-000000000106', '00000000-0000-4000-8000-00000000000c', null, null, 'paused', null, null, null,
+  ('00000000-0000-4000-8000-000000000106', '00000000-0000-4000-8000-00000000000c', 'sub_6', null, 'paused', null, null, null,
+   null, null, null, null, null, '2026-02-01Z'),
+  ('00000000-0000-4000-8000-000000000107', '00000000-0000-4000-8000-00000000000b', null, null, 'active', null, null, null,
    null, null, null, null, null, null);
 
 select is(call('service_role', $$public.read_subscriptions_for_reconcile('["sub_1", "sub_9"]')$$),
@@ -43,8 +45,8 @@ select is(call('service_role', $$public.read_unplaced_subscriptions('00000000-00
 select is(call('service_role', $$public.read_unplaced_subscriptions('00000000-0000-4000-8000-000000000105')$$), '{"rows": []}', 'no more');
 
 select is(call('service_role', 'public.read_duplicate_live_subscriptions()'),
-  '{"rows": [["00000000-0000-4000-8000-00000000000a", ["sub_1", "sub_2"]], ["00000000-0000-4000-8000-00000000000c", ["sub_5", null]]]}',
-  'organizations with two live subscriptions; one that ended does not count');
+  '{"rows": [["00000000-0000-4000-8000-00000000000a", ["sub_1", "sub_2"]], ["00000000-0000-4000-8000-00000000000c", ["sub_5", "sub_6"]]]}',
+  'organizations with two live subscriptions; one that ended does not count, nor a plan that Stripe does not know');
 select is(call('service_role', 'public.read_duplicate_live_subscriptions(null, 1)') -> 'rows' -> 0 ->> 0,
   '00000000-0000-4000-8000-00000000000a', 'a page');
 select is(call('service_role', $$public.read_duplicate_live_subscriptions('00000000-0000-4000-8000-00000000000a')$$) -> 'rows' -> 0 ->> 0,

@@ -188,8 +188,8 @@ insert into expected_indexes values
   ('subscriptions_stripe_customer_id_idx', 'CREATE INDEX subscriptions_stripe_customer_id_idx ON public.subscriptions USING
     btree (stripe_customer_id) WHERE (stripe_customer_id IS NOT NULL)'),
   ('subscriptions_live_organization_idx', 'CREATE INDEX subscriptions_live_organization_idx ON public.subscriptions USING
-    btree (organization_id) WHERE (status = ANY (ARRAY[''trialing''::text, ''active''::text, ''past_due''::text,
-    ''unpaid''::text, ''paused''::text]))'),
+    btree (organization_id) WHERE ((status = ANY (ARRAY[''trialing''::text, ''active''::text, ''past_due''::text,
+    ''unpaid''::text, ''paused''::text])) AND (stripe_subscription_id IS NOT NULL))'),
   ('subscriptions_organization_id_idx', 'CREATE INDEX subscriptions_organization_id_idx ON
     public.subscriptions USING btree (organization_id)'),
   ('organization_members_user_id_idx', 'CREATE INDEX organization_members_user_id_idx ON
