@@ -16,6 +16,7 @@
 //! | [`stack`] | all of it together, as `devstack up` and the tests start it |
 //! | [`demo`] | the main job, for somebody to look at |
 
+pub mod bench;
 pub mod demo;
 pub mod functions;
 pub mod gateway;

@@ -20,7 +20,18 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
+enum BenchOf {
+    /// A reconcile run over many subscriptions, beside a loop of retrieves.
+    Reconcile(devstack::bench::Bench),
+}
+
+#[derive(Subcommand)]
 enum Command {
+    /// Measures, side by side; best with a release build: cargo run -p devstack --release -- bench reconcile.
+    Bench {
+        #[command(subcommand)]
+        what: BenchOf,
+    },
     /// Starts the stack, prints one line of JSON when everything answers, and stays until SIGTERM or Ctrl-C.
     Up(Up),
     /// Plays the main job on a stack: drift is found and repaired, alerts come and go. Stays up for a look.
@@ -80,6 +91,7 @@ struct Up {
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Bench { what: BenchOf::Reconcile(bench) } => devstack::bench::run(bench).await,
         Command::Up(up) => run_up(up).await,
         Command::Demo(demo) => run_demo(demo).await,
     };
