@@ -145,6 +145,7 @@ fi
 expect 'the database answers and has the migrations' 200 GET '/api/health?deep=1' nobody
 expect 'the browser gets its configuration' 200 GET /api/config nobody
 expect 'the page is there' 200 GET / nobody
+expect 'a path that is none says so' 404 GET /api/nothing nobody not_found
 for file in Cargo.toml vercel.json src/lib.rs supabase/migrations/20250127000000_billing_base.sql .env; do
   expect "no source is published: /$file" 404 GET "/$file" nobody
 done
@@ -250,7 +251,7 @@ if [ -n "${ADMIN_TOKEN:-}" ]; then
   expect 'an admin reads alerts' 200 GET "$alerts?status=open&limit=200" admin
   twice=$(grep -o '"alert_key": *"[^"]*"' "$work/answer.body" | sort | uniq -d)
   if [ -z "$twice" ]; then
-    ok "no condition has two open alerts ($(field answer count) open)"
+    ok "no condition has two open alerts ($(grep -o '"alert_key": *"' "$work/answer.body" | wc -l) open)"
   else
     fail 'no condition has two open alerts' "$twice"
   fi

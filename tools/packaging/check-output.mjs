@@ -71,13 +71,26 @@ check("the crons are those of vercel.json, and call functions that are there", [
   ...wanted.crons.filter(({ path }) => !built.includes(path)).map(({ path }) => `calls nothing: ${path}`),
 ]);
 
-// An id in a path must reach its function: the platform needs a route for each [id].
+// Where a path goes: routes in order, and at "filesystem" what is there under that very name
+// (https://vercel.com/docs/build-output-api/configuration#routes).
 const routes = config.routes ?? [];
-check("every path with an id has a route to its function", built.filter((route) => route.includes("[id]")).flatMap((route) => {
-  const sample = route.replace("[id]", "6c58064d-12d5-42a3-86d5-d3affb929621");
-  const match = routes.find(({ src, dest }) => src && dest && new RegExp(src).test(sample));
-  return match?.dest.startsWith(route) ? [] : [`${sample} goes to ${match?.dest ?? "nothing"}`];
-}));
+function destination(at) {
+  for (const { handle, src, dest, status, continue: goesOn } of routes) {
+    if (handle === "filesystem" && built.includes(at)) return at;
+    if (handle === "error" || handle === "miss") break;
+    if (!src || goesOn || !new RegExp(src).test(at)) continue;
+    if (dest) return dest.split("?")[0];
+    if (status) return `status ${status}`;
+  }
+  return "nothing";
+}
+const id = "6c58064d-12d5-42a3-86d5-d3affb929621";
+check("every path reaches its own function, ids included, and any other the one that says 404", [
+  ...built.filter((route) => destination(route.replace("[id]", id)) !== route)
+    .map((route) => `${route} goes to ${destination(route.replace("[id]", id))}`),
+  ...["/api", "/api/nothing", "/api/admin/nothing/at/all"].filter((at) => destination(at) !== "/api/not-found")
+    .map((at) => `${at} goes to ${destination(at)}`),
+]);
 
 check("the headers of vercel.json are on the page and not on the functions", wanted.headers.flatMap(({ headers }) => {
   const names = headers.map(({ key }) => key.toLowerCase());
