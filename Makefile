@@ -67,6 +67,10 @@ lint: ## Formatting, clippy, and the linters of the SQL
 package: ## What Vercel would deploy, built and held against what it should be
 	scripts/package.sh
 
+.PHONY: doctor
+doctor: ## What is right and wrong with a deployment's settings (ENV=FILE: those in the file), database and Stripe key
+	@cargo run --quiet -p devstack -- doctor $(if $(ENV),--env $(ENV))
+
 .PHONY: openapi
 openapi: ## Writes public/openapi.json anew from the code
 	UPDATE_OPENAPI=1 cargo test --quiet -p billing-ops --lib openapi

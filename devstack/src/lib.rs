@@ -15,9 +15,11 @@
 //! | [`scratch`] | folders that end with the stack, even if it is killed |
 //! | [`stack`] | all of it together, as `devstack up` and the tests start it |
 //! | [`demo`] | the main job, for somebody to look at |
+//! | [`doctor`] | what is right and wrong with the settings of a deployment |
 
 pub mod bench;
 pub mod demo;
+pub mod doctor;
 pub mod functions;
 pub mod gateway;
 pub mod keys;

@@ -36,6 +36,12 @@ enum Command {
     Up(Up),
     /// Plays the main job on a stack: drift is found and repaired, alerts come and go. Stays up for a look.
     Demo(Demo),
+    /// Examines the settings of a deployment, its database and its Stripe key; ends with 1 if something is wrong.
+    Doctor {
+        /// A file of NAME=value lines, as `vercel env pull` writes it; without one, this process's environment.
+        #[arg(long, value_name = "FILE")]
+        env: Option<PathBuf>,
+    },
 }
 
 #[derive(Args)]
@@ -94,6 +100,10 @@ async fn main() -> ExitCode {
         Command::Bench { what: BenchOf::Reconcile(bench) } => devstack::bench::run(bench).await,
         Command::Up(up) => run_up(up).await,
         Command::Demo(demo) => run_demo(demo).await,
+        Command::Doctor { env } => match devstack::doctor::run(env.as_deref()).await {
+            Ok(false) => return ExitCode::FAILURE,
+            examined => examined.map(|_| ()),
+        },
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
