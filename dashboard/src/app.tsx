@@ -93,6 +93,9 @@ function Inside() {
   }, []);
   return (
     <main id="main" ref={main} tabIndex={-1}>
+      <p class="visually-hidden" role="status">
+        {standing.value.short}
+      </p>
       <Lost />
       <ReconcileReport />
       <CurrentView />

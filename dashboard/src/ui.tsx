@@ -86,9 +86,17 @@ export function Copy({ text, label, quiet = false }: { text: string; label: stri
     const timer = setTimeout(() => setDone("no"), 2000);
     return () => clearTimeout(timer);
   }, [done]);
-  const copy = () => navigator.clipboard.writeText(text).then(() => setDone("yes"), () => setDone("failed"));
+  const copy = async () => {
+    try {
+      // Not there at all where the page isn't served securely.
+      await navigator.clipboard.writeText(text);
+      setDone("yes");
+    } catch {
+      setDone("failed");
+    }
+  };
   return (
-    <button type="button" class="copy" onClick={copy} title={text}>
+    <button type="button" class="copy" onClick={() => void copy()} title={text}>
       <Glyph name={done === "yes" ? "check" : "copy"} />
       <span aria-live="polite" class={quiet && done === "no" ? "visually-hidden" : ""}>
         {done === "yes" ? "Copied" : done === "failed" ? "Not allowed" : label}

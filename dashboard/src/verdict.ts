@@ -124,7 +124,7 @@ function judge(facts: Facts, runs: Run[], alerts: Alert[], coming: string): Verd
     return {
       level: "critical",
       headline: `The last ${failed.length} runs failed.`,
-      detail: tail(why, good === null ? "No run has been good." : `Last good run ${relative(good, now)}.`, coming),
+      detail: tail(why, good === null ? "" : `Last good run ${relative(good, now)}.`, coming),
       short: "Runs failing",
     };
   }
