@@ -112,7 +112,7 @@ impl Postgres {
     }
 
     async fn launch(binaries: &Path, source: Source<'_>, log: &Path) -> Result<Postgres> {
-        let folder = Scratch::new()?;
+        let folder = Scratch::in_memory()?;
         let data = folder.path().join("data");
         let socket_folder = folder.path().join("socket");
         match source {
