@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike as _, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -67,7 +67,11 @@ impl Cursor {
         text.split_once('_')
             .and_then(|(at, id)| {
                 Some(Self {
-                    at: DateTime::parse_from_rfc3339(at).ok()?.to_utc(),
+                    // Years that RFC 3339 and Postgres both have: 0000 is none of Postgres's, and an offset can lead to 10000.
+                    at: DateTime::parse_from_rfc3339(at)
+                        .ok()
+                        .map(|at| at.to_utc())
+                        .filter(|at| (1..=9999).contains(&at.year()))?,
                     id: Uuid::try_parse(id).ok()?,
                 })
             })
@@ -365,7 +369,10 @@ mod tests {
             id: Uuid::from_u128(7),
         };
         assert_eq!(Cursor::parse(&cursor.to_text()).expect("parses"), cursor);
-        for odd in ["", "x", "2026-11-23T10:00:00Z", "2026-11-23T10:00:00Z_x", "_"] {
+        let id = Uuid::from_u128(7);
+        let (before, after) =
+            (format!("0000-01-01T00:00:00Z_{id}"), format!("9999-12-31T23:59:59-23:59_{id}"));
+        for odd in ["", "x", "2026-11-23T10:00:00Z", "2026-11-23T10:00:00Z_x", "_", &before, &after] {
             assert!(Cursor::parse(odd).is_err(), "{odd:?}");
         }
     }
