@@ -83,15 +83,18 @@ impl Call {
         let body = self.read_body().await?;
         let text = body.trim_ascii();
         if text.is_empty() {
-            return serde_json::from_str("{}")
-                .map_err(|error| ApiError::invalid(format!("The body: {error}.")));
+            return serde_json::from_str("{}").map_err(|error| what_is_wrong(&error));
         }
         let kind = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let essence = kind.split(';').next().unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("application/json") {
             return Err(ApiError::invalid("A body needs content-type: application/json."));
         }
-        serde_json::from_slice(text).map_err(|error| ApiError::invalid(format!("The body: {error}.")))
+        // Checked here because serde takes an array for a struct, too, field by field.
+        if !text.starts_with(b"{") {
+            return Err(ApiError::invalid("The body is no JSON object."));
+        }
+        serde_json::from_slice(text).map_err(|error| what_is_wrong(&error))
     }
 
     async fn read_body(&mut self) -> Result<Vec<u8>, ApiError> {
@@ -119,6 +122,19 @@ impl Call {
             .and_then(percent_decode)
             .and_then(|text| Uuid::try_parse(&text).ok())
             .ok_or_else(|| ApiError::invalid("The id in the path is no UUID."))
+    }
+}
+
+/// What is wrong with a body, without the values in it: serde quotes them, and one may have been meant for another place.
+fn what_is_wrong(error: &serde_json::Error) -> ApiError {
+    let said = error.to_string();
+    let place = format!("line {}, column {}", error.line(), error.column());
+    if said.starts_with("invalid type") || said.starts_with("invalid value") {
+        ApiError::invalid(format!("The body: a value has the wrong type, at {place}."))
+    } else if error.is_data() && said.len() < 200 {
+        ApiError::invalid(format!("The body: {said}."))
+    } else {
+        ApiError::invalid(format!("The body is no JSON that this endpoint takes: see {place}."))
     }
 }
 
