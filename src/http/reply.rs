@@ -31,6 +31,12 @@ impl Reply {
             Err(error) => Err(ApiError::internal(format!("an answer's body does not serialize: {error}"))),
         }
     }
+
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
 }
 
 /// The response for an outcome.

@@ -12,7 +12,7 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HOST, HeaderValue, ORIGIN, VARY,
 };
-use http::{HeaderMap, Method, Response};
+use http::{HeaderMap, Method, Response, StatusCode};
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
 use vercel_runtime::{AppState, Request, ResponseBody};
@@ -75,7 +75,7 @@ where
     F: Future<Output = Result<Reply, ApiError>> + Send + 'static,
 {
     let call = Call::new(request);
-    let request_id = call.request_id;
+    let (started, request_id, method) = (Instant::now(), call.request_id, call.method.clone());
     let (sender, receiver) = oneshot::channel();
     state.wait_until(async move {
         let span = tracing::info_span!("request", %request_id, route = endpoint.route);
@@ -83,9 +83,13 @@ where
         // Nobody listens where the caller hung up; the work is done all the same.
         let _ = sender.send(response);
     });
-    receiver
-        .await
-        .unwrap_or_else(|_| reply::response(Err(ApiError::internal("the handler panicked")), request_id))
+    receiver.await.unwrap_or_else(|_| {
+        // The line that says where it panicked has the same request id.
+        let error = ApiError::internal("the handler panicked");
+        let span = tracing::info_span!("request", %request_id, route = endpoint.route);
+        span.in_scope(|| write_log_line(&method, Err(&error), started, 0));
+        reply::response(Err(error), request_id)
+    })
 }
 
 /// Method, origin, handler, log line.
@@ -112,6 +116,7 @@ where
 
     let mut round_trips = 0;
     let mut response = if method == Method::OPTIONS {
+        write_log_line(&method, Ok(StatusCode::NO_CONTENT), started, 0);
         reply::options(endpoint.allow(), request_id)
     } else {
         let outcome = if !endpoint.methods.contains(&method) {
@@ -123,7 +128,7 @@ where
             round_trips = trips;
             outcome
         };
-        write_log_line(&method, &outcome, started, round_trips);
+        write_log_line(&method, outcome.as_ref().map(Reply::status), started, round_trips);
         reply::response(outcome, request_id)
     };
     if let Some(origin) = admitted {
@@ -156,10 +161,17 @@ fn allow_origin(headers: &mut HeaderMap, origin: &str, methods: HeaderValue) {
 }
 
 /// One line for each request. What a caller did wrong is information; what went wrong here is an error.
-fn write_log_line(method: &Method, outcome: &Result<Reply, ApiError>, started: Instant, round_trips: u32) {
+fn write_log_line(
+    method: &Method,
+    outcome: Result<StatusCode, &ApiError>,
+    started: Instant,
+    round_trips: u32,
+) {
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     match outcome {
-        Ok(_) => tracing::info!(%method, status = 200, duration_ms, round_trips, "request"),
+        Ok(status) => {
+            tracing::info!(%method, status = status.as_u16(), duration_ms, round_trips, "request");
+        }
         Err(error) => {
             let (status, code) = (error.status.as_u16(), error.code);
             let detail = error.detail.as_deref().unwrap_or_default();
