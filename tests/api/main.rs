@@ -3,8 +3,15 @@
 #![allow(unreachable_pub, reason = "modules are shared between test binaries by path")]
 
 mod everyone;
+mod function;
+mod guards;
+mod limits;
+mod logs;
 
 mod people;
+mod raw;
+mod settings;
+mod trips;
 
 #[path = "../contract/matrix.rs"]
 mod matrix;
