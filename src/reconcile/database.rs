@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::plan::Applied;
+use super::plan::{Applied, Condition};
 use super::progress::Counts;
 use super::store::{
     Batch, DUPLICATES_PAGE, Duplicates, Group, ReconcileStore, StoreError, UNEXPLAINED_LIMIT, UNPLACED_PAGE,
@@ -26,6 +26,7 @@ pub struct RunStore {
     run_id: Uuid,
     attempt: u32,
     lease_seconds: u64,
+    livemode: bool,
 }
 
 #[derive(Deserialize)]
@@ -38,10 +39,20 @@ struct Written {
 }
 
 impl RunStore {
-    /// The store of a run that is ours, with the lease that each write extends, in seconds.
+    /// The store of a run that is ours, with the lease that each write extends, in seconds, and whether it reads live data.
     #[must_use]
-    pub fn new(database: Arc<Supabase>, run: &Run, lease_seconds: u64) -> Self {
-        Self { database, run_id: run.id, attempt: run.attempt, lease_seconds }
+    pub fn new(database: Arc<Supabase>, run: &Run, lease_seconds: u64, livemode: bool) -> Self {
+        Self { database, run_id: run.id, attempt: run.attempt, lease_seconds, livemode }
+    }
+
+    /// The alerts' outcomes, each with what leads from it to its run and to Stripe's dashboard.
+    fn outcomes(&self, ending: &Ending) -> Vec<Condition> {
+        let mut conditions = ending.conditions.clone();
+        for condition in &mut conditions {
+            condition.metadata["reconciliation_log_id"] = self.run_id.to_string().into();
+            condition.metadata["livemode"] = self.livemode.into();
+        }
+        conditions
     }
 
     async fn read<R: serde::de::DeserializeOwned>(
@@ -70,7 +81,7 @@ impl RunStore {
             "p_counts": ending.counts,
             "p_message": ending.message,
             "p_result": result,
-            "p_outcomes": ending.conditions,
+            "p_outcomes": self.outcomes(ending),
         });
         if let Some(failure) = failure {
             parameters["p_error_code"] = failure.code.into();

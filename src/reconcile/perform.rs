@@ -30,7 +30,7 @@ pub async fn perform(context: &Context, request: &RunRequest) -> Result<Reply, A
     }
     let Started { outcome, run, resume, .. } = started;
     tracing::info!(run_id = %run.id, run_key = run.run_key, attempt = run.attempt, resumes = resume.is_some(), "run started");
-    let store = RunStore::new(database.clone(), &run, lease_seconds);
+    let store = RunStore::new(database.clone(), &run, lease_seconds, stripe.mode().livemode());
     let job = Job {
         started_at: run.started_at.timestamp(),
         lookback_hours: run.lookback_hours,

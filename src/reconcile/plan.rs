@@ -298,7 +298,7 @@ pub struct Condition {
     /// Names the condition and nothing else.
     pub alert_key: String,
     /// The kind of condition.
-    pub alert_type: &'static str,
+    pub alert_type: String,
     /// Whether it holds.
     pub state: State,
     /// How bad it is.
@@ -344,7 +344,7 @@ pub fn conditions(tally: &Tally, complete: bool, tripped: Option<Tripped>) -> Ve
             };
             Condition {
                 alert_key: format!("drift_{}", kind.as_str()),
-                alert_type: "drift",
+                alert_type: format!("drift_{}", kind.as_str()),
                 state,
                 severity: severity(kind, class.count),
                 message,
@@ -382,7 +382,7 @@ fn breaker_condition(complete: bool, tripped: Option<Tripped>) -> Condition {
     };
     Condition {
         alert_key: "reconcile_circuit_breaker".to_owned(),
-        alert_type: "reconcile_circuit_breaker",
+        alert_type: "reconcile_circuit_breaker".to_owned(),
         state,
         severity: Severity::Critical,
         message,

@@ -4,7 +4,7 @@
 //! run side by side and none sees another's rows. `SUPABASE_URL`, `SUPABASE_SECRET_KEY` and `DATABASE_URL` in the environment
 //! put another Supabase under the same tests; then they must run one at a time.
 
-#![allow(dead_code, reason = "each test binary uses its own part of this")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of this")]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
