@@ -2,9 +2,11 @@
 
 #![allow(unreachable_pub, reason = "modules are shared between test binaries by path")]
 
+mod canaries;
 mod everyone;
 mod function;
 mod guards;
+mod heartbeat;
 mod limits;
 mod logs;
 
