@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::alerts::{AlertPage, Resolved, RunDetail, RunPage};
+use crate::alerts::{AlertPage, Cursor, Resolved, RunDetail, RunPage};
 use crate::endpoints::config::PublicConfig;
 use crate::endpoints::health::Health;
 use crate::endpoints::monitor::MonitorAnswer;
@@ -89,10 +89,12 @@ fn operations() -> Vec<Operation> {
         "name": "limit", "in": "query", "required": false, "description": "At most so many.",
         "schema": { "type": "integer", "minimum": 1, "maximum": 200, "default": 50 }
     });
-    let cursor = json!({
-        "name": "cursor", "in": "query", "required": false, "description": "next_cursor of the page before.",
-        "schema": { "type": "string" }
-    });
+    let cursor = |pattern: &str| {
+        json!({
+            "name": "cursor", "in": "query", "required": false, "description": "next_cursor of the page before.",
+            "schema": { "type": "string", "pattern": pattern }
+        })
+    };
     let id = json!({
         "name": "id", "in": "path", "required": true, "schema": { "type": "string", "format": "uuid" }
     });
@@ -137,7 +139,7 @@ fn operations() -> Vec<Operation> {
             answer: "Health",
             parameters: vec![choice("deep", "Ask the database too.", &["0", "1"], Some("0"))],
             body: None,
-            codes: &[(429, "rate_limited"), (503, "database_unavailable")],
+            codes: &[(429, "rate_limited"), (503, "database_unavailable"), (503, "not_configured")],
         },
         Operation {
             path: "/api/config",
@@ -166,7 +168,7 @@ fn operations() -> Vec<Operation> {
                 choice("severity", "Of one severity.", &["critical", "high", "warning", "info"], None),
                 type_name("Of one alert type."),
                 limit.clone(),
-                cursor.clone(),
+                cursor(Cursor::PATTERN),
             ],
             body: None,
             codes: &[(429, "rate_limited")],
@@ -204,7 +206,7 @@ fn operations() -> Vec<Operation> {
                 choice("status", "Of one status.", &["running", "success", "partial", "error"], None),
                 choice("type", "Of one type.", RunType::WORDS, None),
                 limit.clone(),
-                cursor.clone(),
+                cursor(Cursor::PATTERN),
             ],
             body: None,
             codes: &[(429, "rate_limited")],
@@ -216,7 +218,7 @@ fn operations() -> Vec<Operation> {
             summary: "One run with its findings.",
             who: Who::Admin,
             answer: "RunDetail",
-            parameters: vec![id, type_name("Findings of one drift class."), limit, cursor],
+            parameters: vec![id, type_name("Findings of one drift class."), limit, cursor("^[0-9]{1,18}$")],
             body: None,
             codes: &[(404, "not_found"), (429, "rate_limited")],
         },
@@ -246,8 +248,16 @@ fn describe(operation: &Operation) -> Value {
             } } }
         }),
     );
-    let mut codes =
-        vec![(400, "invalid_request"), (403, "forbidden"), (413, "payload_too_large"), (500, "internal")];
+    if let Some(links) = links(operation.answer) {
+        responses["200"]["links"] = links;
+    }
+    let mut codes = vec![
+        (400, "invalid_request"),
+        (403, "forbidden"),
+        (405, "method_not_allowed"),
+        (413, "payload_too_large"),
+        (500, "internal"),
+    ];
     match operation.who {
         Who::Anyone => {}
         Who::Admin | Who::Machine | Who::MachineOrAdmin => {
@@ -291,6 +301,19 @@ fn describe(operation: &Operation) -> Value {
     described
 }
 
+/// Where an answer leads.
+fn links(answer: &str) -> Option<Value> {
+    let (operation, id) = match answer {
+        "AlertPage" => ("resolveAlert", "/alerts/0/id"),
+        "RunPage" => ("getRun", "/runs/0/id"),
+        "RunAnswer" => ("getRun", "/reconciliation_log_id"),
+        _ => return None,
+    };
+    Some(
+        json!({ operation: { "operationId": operation, "parameters": { "id": format!("$response.body#{id}") } } }),
+    )
+}
+
 fn request_id_header() -> Value {
     json!({ "description": "The request's id.", "schema": { "type": "string", "format": "uuid" } })
 }
@@ -300,6 +323,9 @@ fn error_response(status: u16) -> Value {
     match status {
         401 => {
             headers["www-authenticate"] = json!({ "description": "Bearer", "schema": { "type": "string" } });
+        }
+        405 => {
+            headers["allow"] = json!({ "description": "The methods.", "schema": { "type": "string" } });
         }
         429 | 503 => {
             headers["retry-after"] =
@@ -323,6 +349,7 @@ fn sentence_of_status(status: u16) -> &'static str {
         401 => "No, empty, malformed or wrong credentials.",
         403 => "A valid session that is no admin's, or a page of another origin.",
         404 => "No such alert or run.",
+        405 => "Another method than those of this document, HEAD where GET only reads, and OPTIONS.",
         409 => "An Idempotency-Key used again with other parameters.",
         413 => "A body over 64 KiB.",
         429 => "Too many calls from this address.",
@@ -338,6 +365,7 @@ fn sentence(code: &str) -> &'static str {
         "unauthorized" => "Valid credentials are required.",
         "forbidden" => "Only owners and admins of an organization may do this.",
         "not_found" => "There is no such alert.",
+        "method_not_allowed" => "This path answers GET, HEAD, OPTIONS only.",
         "conflict" => "This Idempotency-Key was used before with another type or other hours.",
         "payload_too_large" => "The body is larger than 64 KiB.",
         "rate_limited" => "Too many calls from this address; try again in 42 s.",

@@ -26,7 +26,8 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
         Some(cursor) => cursor
             .parse::<u64>()
             .ok()
-            .filter(|after| i64::try_from(*after).is_ok())
+            // Digits that Postgres's bigint always holds: parse() would take a plus sign, too.
+            .filter(|_| cursor.len() <= 18 && cursor.bytes().all(|byte| byte.is_ascii_digit()))
             .ok_or_else(|| ApiError::invalid("cursor is none that this list gave."))?,
     };
     let detail =

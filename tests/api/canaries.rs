@@ -250,6 +250,11 @@ async fn no_secret_token_key_or_customers_address_is_ever_written_or_answered() 
         request_line(|| stack.function_logs(), *id).await;
     }
     let output = stack.function_logs();
+    let stats = stack.stripe(Method::GET, "stats", &json!({})).await;
+    assert!(
+        stats["requests"].as_u64() > Some(20) && stats["writes_refused"] == 0,
+        "Stripe is only read: {stats}"
+    );
 
     let at = &stack.at;
     let mut canaries: Vec<(String, String)> = [

@@ -5,6 +5,8 @@
 mod constant_time;
 mod matrix;
 
+use std::path::Path;
+
 use matrix::{ENDPOINTS, METHODS, TABLE, expected};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/SECURITY.md");
@@ -23,6 +25,47 @@ fn the_security_document_shows_the_table_that_is_tested() {
         return;
     }
     assert!(document == expected, "docs/SECURITY.md is old: UPDATE_DOCS=1 cargo test --test contract");
+}
+
+/// Every test that docs/SECURITY.md names is there: a defence whose test was renamed or deleted is none.
+#[test]
+fn every_test_that_the_security_document_names_exists() {
+    let document = std::fs::read_to_string(DOCUMENT).expect("docs/SECURITY.md is there");
+    let sources = sources();
+    let names: Vec<&str> = document
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|word| {
+            word.matches('_').count() >= 3
+                && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        })
+        .collect();
+    assert!(names.len() > 20, "the document is not read rightly: {names:?}");
+    let missing: Vec<&&str> = names.iter().filter(|name| !sources.contains(&format!("fn {name}("))).collect();
+    assert!(missing.is_empty(), "docs/SECURITY.md names tests that are not there: {missing:?}");
+    let is_test = |word: &&str| word.contains('/') && (word.ends_with(".sql") || word.ends_with(".sh"));
+    for path in document.split('`').skip(1).step_by(2).filter(is_test) {
+        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists(), "docs/SECURITY.md names {path}");
+    }
+}
+
+/// The text of every Rust file of the functions and their tests.
+fn sources() -> String {
+    let mut text = String::new();
+    let mut folders =
+        ["src", "tests", "devstack"].map(|name| format!("{}/{name}", env!("CARGO_MANIFEST_DIR"))).to_vec();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path.display().to_string());
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                text.push_str(&std::fs::read_to_string(&path).expect("a source"));
+            }
+        }
+    }
+    text
 }
 
 /// The table against the code's own list of routes and methods, so that no endpoint is left out of it.
