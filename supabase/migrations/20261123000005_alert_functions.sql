@@ -142,7 +142,9 @@ declare
   v_refreshed text[] := array[]::text[];
   v_resolved text[] := array[]::text[];
 begin
-  -- In the order of keys, so that two callers lock the same alerts in the same order.
+  -- Outcomes are applied one caller at a time. An order of keys is not enough against deadlocks: a caller who waited for an
+  -- episode that was resolved meanwhile keeps its lock, and whoever opens the next one refers to it.
+  perform pg_advisory_xact_lock(hashtext('billing_ops.apply_condition_outcomes'));
   for v_outcome in
     select value from jsonb_array_elements(coalesce(p_outcomes, '[]'::jsonb)) order by value ->> 'alert_key'
   loop
