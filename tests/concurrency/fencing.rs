@@ -1,0 +1,148 @@
+//! A process that was given up for dead comes back: whatever it still writes is refused.
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use crate::disturb::{count, everything, expire_lease, number, rows, text};
+use crate::support::Stack;
+
+const KEY: &str = "request_fenced";
+
+async fn start(stack: &Stack) -> (String, u64) {
+    let parameters =
+        json!({"p_run_key": KEY, "p_run_type": "request", "p_lookback_hours": 24, "p_lease_seconds": 600});
+    let answer = stack.rpc("start_reconciliation_run", &parameters).await;
+    assert!(["created", "reclaimed"].contains(&text(&answer.body, "outcome")), "{answer:?}");
+    (text(&answer.body["run"], "id").to_owned(), number(&answer.body["run"], "attempt"))
+}
+
+/// A subscription's row: its id and version.
+async fn subscription(database: &Client) -> (Uuid, i64) {
+    let row = database
+        .query_one(
+            "with organization as (insert into public.organizations (name) values ('one') returning id)
+             insert into public.subscriptions (organization_id, stripe_subscription_id, stripe_customer_id, status)
+             select id, 'sub_one', 'cus_one', 'active' from organization returning id, row_version",
+            &[],
+        )
+        .await
+        .expect("a row");
+    (row.get(0), row.get(1))
+}
+
+/// All that an attempt can write, each of which would change something.
+fn writes(run: &str, attempt: u64, (row, version): (Uuid, i64)) -> Vec<(&'static str, Value)> {
+    let fence = |mut parameters: Value| {
+        parameters["p_run_id"] = run.into();
+        parameters["p_attempt"] = attempt.into();
+        parameters
+    };
+    let cursor = json!({"version": 1});
+    vec![
+        (
+            "heartbeat_reconciliation_run",
+            fence(json!({"p_lease_seconds": 900, "p_cursor": cursor, "p_counts": {"scanned_count": 77}})),
+        ),
+        (
+            "apply_reconciliation_batch",
+            fence(json!({
+                "p_lease_seconds": 900, "p_cursor": cursor, "p_counts": {"updated_count": 77},
+                "p_items": [{
+                    "kind": "update", "row": {"row_id": row, "row_version": version, "status": "canceled"},
+                    "findings": [{"finding_key": "k", "type": "status_mismatch", "severity": "info", "issue": "i",
+                                  "stripe_subscription_id": "sub_one"}],
+                }],
+            })),
+        ),
+        (
+            "finish_reconciliation_run",
+            fence(json!({
+                "p_status": "success", "p_counts": {"scanned_count": 77}, "p_message": "late", "p_result": {"late": true},
+                "p_outcomes": [{"alert_key": "drift_late", "alert_type": "drift", "state": "holds",
+                                "severity": "critical", "message": "late"}],
+            })),
+        ),
+    ]
+}
+
+/// Promise 3: a late writer from a dead attempt changes nothing (fencing by attempt).
+#[tokio::test]
+async fn promise_3_a_late_writer_of_a_dead_attempt_changes_nothing() {
+    let stack = Stack::start();
+    let database = stack.database().await;
+    let row = subscription(&database).await;
+    let (dead, first) = start(&stack).await;
+    expire_lease(&database).await;
+    let (alive, second) = start(&stack).await;
+    assert_eq!((first, second), (1, 2));
+
+    let before = everything(&database).await;
+    let unknown = Uuid::new_v4().to_string();
+    let strangers =
+        [(&dead, first), (&dead, second), (&alive, first), (&alive, second + 1), (&unknown, second)];
+    for (run, attempt) in strangers {
+        for (function, parameters) in writes(run, attempt, row) {
+            let answer = stack.rpc(function, &parameters).await;
+            assert_eq!(answer.body["outcome"], "fenced", "{function} of {run}, {attempt}: {answer:?}");
+            assert_eq!(everything(&database).await, before, "{function} of {run}, {attempt} wrote");
+        }
+    }
+    // The same writes of the living attempt do something: the test above could fail.
+    for (function, parameters) in writes(&alive, second, row) {
+        let before = everything(&database).await;
+        let answer = stack.rpc(function, &parameters).await;
+        assert_ne!(answer.body["outcome"], "fenced", "{function}: {answer:?}");
+        assert_ne!(everything(&database).await, before, "{function} wrote nothing");
+    }
+    // And once it has ended, it may write no more either; the same end again is no second end.
+    let before = everything(&database).await;
+    for (function, parameters) in writes(&alive, second, row) {
+        let answer = stack.rpc(function, &parameters).await;
+        let expected = if function == "finish_reconciliation_run" { "finished" } else { "fenced" };
+        assert_eq!(answer.body["outcome"], expected, "{function}: {answer:?}");
+        assert_eq!(everything(&database).await, before, "{function} wrote after the end");
+    }
+}
+
+/// Hundreds of late writers of the dead attempt, in the midst of which the living one repairs a row and ends: only what
+/// it wrote is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_3_late_writers_lose_against_the_living_attempt() {
+    let stack = Stack::start();
+    let database = stack.database().await;
+    let row = subscription(&database).await;
+    let (dead, first) = start(&stack).await;
+    expire_lease(&database).await;
+    let (alive, second) = start(&stack).await;
+
+    let stack = &stack;
+    let late = join_all((0..300).map(|writer| {
+        let (function, mut parameters) = writes(&dead, first, row).swap_remove(writer % 3);
+        if function == "apply_reconciliation_batch" {
+            parameters["p_items"][0]["row"]["status"] = "unpaid".into();
+        }
+        async move { stack.rpc(function, &parameters).await }
+    }));
+    let living = async {
+        for (function, parameters) in writes(&alive, second, row) {
+            let answer = stack.rpc(function, &parameters).await;
+            assert_ne!(answer.body["outcome"], "fenced", "{function}: {answer:?}");
+        }
+    };
+    let (late, ()) = tokio::join!(late, living);
+    assert!(late.iter().all(|answer| answer.body["outcome"] == "fenced"), "a late writer got through");
+    assert_eq!(rows(&database).await["sub_one"]["status"], "canceled");
+    assert_eq!(count(&database, "select max(row_version) from public.subscriptions").await, row.1 + 1);
+    assert_eq!(count(&database, "select count(*) from public.reconciliation_findings").await, 1);
+    assert_eq!(stack.open_alert(&database, "drift_late").await, Some(("critical".into(), 1)));
+    let ended: Vec<(i32, String)> = database
+        .query("select attempt, status from public.reconciliation_logs order by attempt", &[])
+        .await
+        .expect("two rows")
+        .iter()
+        .map(|row| (row.get(0), row.get(1)))
+        .collect();
+    assert_eq!(ended, [(1, "error".to_owned()), (2, "success".to_owned())]);
+}

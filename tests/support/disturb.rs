@@ -1,0 +1,257 @@
+//! Ways to disturb a stack, to wait for a state of it, and to look at what its database holds.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use crate::support::{Answer, Request, Stack};
+
+/// How long a condition may take to come true on a machine that is busy with other things. No test is about time: whoever
+/// waits this long waits for something that does not happen.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Asks until there is an answer.
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < end, "it never came true: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Waits for something that ends by itself.
+pub async fn within_patience<T>(what: &str, work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| panic!("it never ended: {what}"))
+}
+
+/// An address that no call came from before: callers are limited by theirs.
+pub fn new_address() -> String {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    let [_, a, b, c] = LAST.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    format!("10.{a}.{b}.{c}")
+}
+
+/// Sends a signal to a process: `KILL` or `TERM`.
+pub fn signal(name: &str, process_id: u64) {
+    let status = std::process::Command::new("kill").args(["-s", name, &process_id.to_string()]).status();
+    assert!(status.expect("kill is there").success(), "process {process_id} is gone");
+}
+
+/// The number at `field`.
+pub fn number(value: &Value, field: &str) -> u64 {
+    value[field].as_u64().unwrap_or_else(|| panic!("{field} is no number: {value}"))
+}
+
+/// The text at `field`.
+pub fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value[field].as_str().unwrap_or_else(|| panic!("{field} is no text: {value}"))
+}
+
+impl Stack {
+    /// The call that asks for a run under this key, from an address of its own.
+    pub fn ask_for_run(&self, key: Uuid) -> Request {
+        self.post("/api/subscriptions/reconcile?type=request")
+            .bearer(&self.at.reconcile_secret)
+            .header("idempotency-key", &key.to_string())
+            .client(&new_address())
+    }
+
+    /// A run under a key of its own.
+    pub async fn run(&self) -> Answer {
+        self.ask_for_run(Uuid::new_v4()).send().await
+    }
+
+    /// Runs until one has looked at everything, as cron would; answers that one. Each goes on where the one before stopped.
+    pub async fn run_to_the_end(&self) -> Answer {
+        for _ in 0..20 {
+            let answer = self.run().await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            assert_eq!(answer.body["outcome"], "created", "{answer:?}");
+            if answer.body["status"] == "success" {
+                return answer;
+            }
+        }
+        panic!("twenty runs did not look at everything");
+    }
+
+    /// A monitor pass from an address of its own.
+    pub async fn check(&self) -> Answer {
+        self.post("/api/admin/billing-alerts/monitor")
+            .bearer(&self.at.monitor_secret)
+            .client(&new_address())
+            .send()
+            .await
+    }
+
+    /// Calls a SQL function through PostgREST as the service role.
+    pub async fn rpc(&self, function: &str, parameters: &Value) -> Answer {
+        self.rest(Method::POST, &format!("rpc/{function}"), parameters).await
+    }
+
+    /// Calls PostgREST as the service role.
+    pub async fn rest(&self, method: Method, path: &str, body: &Value) -> Answer {
+        let mut request = self
+            .http
+            .request(method, format!("{}/{path}", self.at.rest_url))
+            .header("apikey", &self.at.secret_key)
+            .header("user-agent", "billing-ops-tests")
+            .json(body);
+        if path.contains("on_conflict") {
+            request = request.header("prefer", "resolution=merge-duplicates");
+        }
+        let response = request.send().await.expect("PostgREST answers");
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let bytes = response.bytes().await.expect("a body");
+        Answer { status, headers, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) }
+    }
+
+    /// Adds a fault of the Stripe simulator.
+    pub async fn disturb_stripe(&self, fault: &Value) {
+        self.stripe(Method::POST, "faults", fault).await;
+    }
+
+    /// Holds every run at its next request to Stripe whose path begins so, until [`Stack::heal_stripe`]: a refusal for rate
+    /// is waited out. It names one object, so that the rate for others stays as it was.
+    pub async fn hold_stripe(&self, path: &str) {
+        let kind = json!({"status": {"status": 429, "reason": "resource-specific"}});
+        self.disturb_stripe(&json!({"kind": kind, "path": path, "count": null})).await;
+    }
+
+    /// Waits until a run has met what [`Stack::hold_stripe`] put in its way.
+    pub async fn held(&self) {
+        let before = number(&self.stripe_stats().await, "rate_limited");
+        eventually("a run is held at Stripe", async || {
+            (number(&self.stripe_stats().await, "rate_limited") > before).then_some(())
+        })
+        .await;
+    }
+
+    /// Stripe works again.
+    pub async fn heal_stripe(&self) {
+        self.stripe(Method::DELETE, "faults", &Value::Null).await;
+        self.stripe(Method::PUT, "missing_permissions", &json!([])).await;
+    }
+
+    /// What was asked of Stripe.
+    pub async fn stripe_stats(&self) -> Value {
+        self.stripe(Method::GET, "stats", &Value::Null).await
+    }
+
+    /// Sets the fault of PostgREST; `{}` for none.
+    pub async fn disturb_rest(&self, fault: &Value) {
+        self.gateway(Method::PUT, "faults", fault).await;
+    }
+
+    /// How often a SQL function was called through PostgREST.
+    pub async fn calls_of(&self, function: &str) -> u64 {
+        let all = self.gateway(Method::GET, "requests", &Value::Null).await;
+        all["requests"][format!("POST /rest/v1/rpc/{function}")].as_u64().unwrap_or(0)
+    }
+
+    /// The process id of a running function.
+    pub async fn process_of(&self, binary: &str) -> u64 {
+        let list = self.get("/_devstack/functions").send().await.body;
+        let functions = list["functions"].as_array().expect("a list");
+        let function = functions.iter().find(|function| function["binary"] == binary).expect("it is there");
+        number(function, "pid")
+    }
+
+    /// The open alerts by key: severity and occurrences.
+    pub async fn open_alert(&self, database: &Client, key: &str) -> Option<(String, i32)> {
+        let row = database
+            .query_opt(
+                "select severity, occurrences from public.billing_alerts where alert_key = $1 and not resolved",
+                &[&key],
+            )
+            .await
+            .expect("one row at most");
+        row.map(|row| (row.get(0), row.get(1)))
+    }
+}
+
+/// What a query answers as one JSON value.
+pub async fn json_of(database: &Client, query: &str) -> Value {
+    database.query_one(query, &[]).await.unwrap_or_else(|error| panic!("{query}: {error:?}")).get(0)
+}
+
+/// What a query counts.
+pub async fn count(database: &Client, query: &str) -> i64 {
+    database.query_one(query, &[]).await.unwrap_or_else(|error| panic!("{query}: {error:?}")).get(0)
+}
+
+/// The leases of all running runs are over, as if the time had gone by.
+pub async fn expire_lease(database: &Client) {
+    database
+        .execute(
+            "update public.reconciliation_logs set lease_expires_at = clock_timestamp() - interval '1 second'
+             where status = 'running'",
+            &[],
+        )
+        .await
+        .expect("an update");
+}
+
+/// What the rows say about subscriptions, by Stripe's id; without what tells when they were written.
+pub async fn rows(database: &Client) -> Value {
+    json_of(
+        database,
+        "select coalesce(jsonb_object_agg(s.stripe_subscription_id,
+                  to_jsonb(s) - array['id', 'row_version', 'created_at', 'updated_at', 'stripe_observed_at']), '{}')
+         from public.subscriptions s",
+    )
+    .await
+}
+
+/// Everything that a run or a monitor pass could write.
+pub async fn everything(database: &Client) -> Value {
+    json_of(
+        database,
+        "select jsonb_build_object(
+           'runs', (select jsonb_agg(to_jsonb(r) order by r.id) from public.reconciliation_logs r),
+           'findings', (select jsonb_agg(to_jsonb(f) order by f.id) from public.reconciliation_findings f),
+           'alerts', (select jsonb_agg(to_jsonb(a) order by a.id) from public.billing_alerts a),
+           'events', (select jsonb_agg(to_jsonb(e) order by e.id) from public.billing_alert_events e),
+           'subscriptions', (select jsonb_agg(to_jsonb(s) order by s.id) from public.subscriptions s))",
+    )
+    .await
+}
+
+/// How many rows [`drift`] changes, and deletes.
+pub const DRIFTED: u64 = 12;
+pub const DELETED: u64 = 3;
+/// How many of the changed ones grant more than Stripe says: their repair lowers access.
+pub const LOWERING: u64 = 4;
+
+/// Puts the database apart from Stripe: four rows that lack access, four with an earlier end of the period, four that have
+/// access although Stripe has ended them, three that are gone. Leaves alone what Stripe may be said to have changed within
+/// the last hour, since a run leaves that to webhooks.
+pub async fn drift(database: &Client) {
+    database
+        .batch_execute(
+            "create temporary table if not exists steady as select null::uuid as id, ''::text as status, 0::bigint as place;
+             truncate steady;
+             insert into steady
+             select s.id, s.status, row_number() over (partition by s.status order by s.stripe_subscription_id)
+             from public.subscriptions s
+             where not exists (
+               select 1 from unnest(array[s.stripe_created, s.current_period_start, s.current_period_end, s.trial_end]) moment
+               where moment between now() - interval '1 hour' and now() + interval '1 hour');
+             update public.subscriptions s set status = 'canceled'
+             from steady where steady.id = s.id and steady.status = 'active' and steady.place between 1 and 4;
+             update public.subscriptions s set current_period_end = s.current_period_end - interval '1 day'
+             from steady where steady.id = s.id and steady.status = 'active' and steady.place between 5 and 8;
+             update public.subscriptions s set status = 'active'
+             from steady where steady.id = s.id and steady.status = 'canceled' and steady.place between 1 and 4;
+             delete from public.subscriptions s
+             using steady where steady.id = s.id and steady.status = 'active' and steady.place between 9 and 11",
+        )
+        .await
+        .expect("drift");
+}
