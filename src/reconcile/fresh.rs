@@ -47,7 +47,8 @@ pub(super) async fn bought<S: ReconcileStore>(
         if stop.is_due() {
             return Ok((bought, Done::Stopped));
         }
-        let page = match shared.stripe.completed_sessions(from, after.as_deref(), shared.until).await {
+        let page = shared.stripe.completed_sessions(from, after.as_deref(), shared.until);
+        let page = match stop.or_due(page).await {
             Ok(page) => page,
             Err(StripeError::Deadline) => return Ok((bought, Done::Stopped)),
             Err(error) => return Err(error.into()),
@@ -187,7 +188,8 @@ async fn retrieve<S: ReconcileStore>(
     rows: Vec<Row>,
 ) -> (Vec<Look>, Option<StripeError>) {
     let looks = rows.into_iter().map(|row| async move {
-        let look = shared.stripe.subscription(&row.stripe_subscription_id, shared.until).await;
+        let look = shared.stripe.subscription(&row.stripe_subscription_id, shared.until);
+        let look = shared.stop.or_due(look).await;
         (row, look)
     });
     let mut looks = iter(looks).buffer_unordered(RETRIEVERS);
@@ -247,7 +249,7 @@ pub(super) async fn bought_and_missing<S: ReconcileStore>(
         let missing = chunk.iter().filter(|id| !known.contains(id));
         let mut subscriptions: Vec<Subscription> = Vec::new();
         for id in missing {
-            match shared.stripe.subscription(id, shared.until).await {
+            match stop.or_due(shared.stripe.subscription(id, shared.until)).await {
                 Ok(subscription) => subscriptions.push(subscription),
                 Err(StripeError::Deadline) => return Ok(Done::Stopped),
                 // Nobody can have what no longer exists.

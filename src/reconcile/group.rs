@@ -13,6 +13,7 @@ use super::plan::{self, Item, Repairs};
 use super::progress::{Counts, Cursor};
 use super::record::Record;
 use super::row::Row;
+use super::scan::Stop;
 use super::store::{Batch, ReconcileStore, StoreError};
 use crate::stripe::{CheckoutSession, MalformedObject, Stripe, StripeError, Subscription};
 
@@ -66,6 +67,8 @@ pub(super) struct Shared<'a, S> {
     pub(super) clock: Clock,
     /// When nothing more is asked of Stripe.
     pub(super) until: Instant,
+    /// When nothing that was asked is waited for any more.
+    pub(super) stop: Stop,
     /// Subscriptions of completed checkout sessions that the database lacks, with the organization that bought.
     pub(super) bought: HashMap<String, Option<Uuid>>,
     pub(super) lookups: AtomicU32,
@@ -112,7 +115,8 @@ impl<'a, S: ReconcileStore> Shared<'a, S> {
         if left.is_err() {
             return Ok(None);
         }
-        let session = self.stripe.session_of_subscription(&subscription.id, self.until).await?;
+        let session = self.stripe.session_of_subscription(&subscription.id, self.until);
+        let session = self.stop.or_due(session).await?;
         Ok(session.as_ref().and_then(buyer))
     }
 
@@ -198,7 +202,7 @@ pub(super) async fn compare<S: ReconcileStore>(
     cursor: Option<Cursor>,
 ) -> Result<Compared, Trouble> {
     for read in group.read.iter_mut().filter(|read| read.subscription.items.has_more) {
-        shared.stripe.complete_items(&mut read.subscription, shared.until).await?;
+        shared.stop.or_due(shared.stripe.complete_items(&mut read.subscription, shared.until)).await?;
     }
     let mut ids: Vec<&str> = group.read.iter().map(|read| read.subscription.id.as_str()).collect();
     ids.extend(group.carried.iter().map(String::as_str));

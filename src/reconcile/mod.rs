@@ -143,6 +143,7 @@ pub async fn reconcile<S: ReconcileStore>(
         tiers,
         clock: Clock { started_at: job.started_at, started },
         until: at,
+        stop: stop.clone(),
         bought: HashMap::new(),
         lookups: AtomicU32::new(0),
     };

@@ -46,6 +46,20 @@ impl Stop {
         Instant::now() >= self.at || *self.signal.borrow()
     }
 
+    /// What comes of asking Stripe, unless it is time before that: a process that is to end does not wait for a Stripe that is
+    /// slow. Only for reads, as the work is dropped.
+    pub(super) async fn or_due<T>(
+        &self,
+        work: impl Future<Output = Result<T, StripeError>>,
+    ) -> Result<T, StripeError> {
+        let mut stop = self.clone();
+        tokio::select! {
+            biased;
+            outcome = work => outcome,
+            () = stop.due() => Err(StripeError::Deadline),
+        }
+    }
+
     /// Waits until it is time.
     pub(super) async fn due(&mut self) {
         let at = self.at;
