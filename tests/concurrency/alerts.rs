@@ -104,7 +104,10 @@ async fn promise_2_holds_while_alerts_are_resolved_in_between() {
         async move {
             match caller % 3 {
                 0 => apply(client, &json!([holds(keys[0], "warning"), holds(keys[1], "critical")])).await,
-                1 => apply(client, &json!([clear(keys[caller % 2]), holds(keys[1 - caller % 2], "info")])).await,
+                1 => {
+                    apply(client, &json!([clear(keys[caller % 2]), holds(keys[1 - caller % 2], "info")]))
+                        .await
+                }
                 _ => {
                     let open = client
                         .query_opt("select id from public.billing_alerts where not resolved limit 1", &[])
@@ -122,7 +125,8 @@ async fn promise_2_holds_while_alerts_are_resolved_in_between() {
                         .expect("an outcome")
                         .get(0);
                     let resolved = text(&answer, "outcome") == "resolved";
-                    let by_person = if resolved { vec![answer["alert"]["alert_key"].clone()] } else { vec![] };
+                    let by_person =
+                        if resolved { vec![answer["alert"]["alert_key"].clone()] } else { vec![] };
                     json!({"raised": [], "refreshed": [], "resolved": [], "by_person": by_person})
                 }
             }

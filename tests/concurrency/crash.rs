@@ -5,7 +5,8 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::disturb::{
-    DELETED, DRIFTED, LOWERING, count, drift, eventually, expire_lease, number, rows, text,
+    DELETED, DRIFTED, LOWERING, count, drift, eventually, everything, expire_lease, number, rows, signal,
+    text,
 };
 use crate::support::Stack;
 
@@ -27,16 +28,13 @@ enum Place {
 impl Place {
     /// Lets the next run come as far as this and no further.
     async fn hold(self, stack: &Stack) {
-        let stall = |after_the_work| {
-            json!({"path": "finish_reconciliation_run", "outage": "stall", "after_the_work": after_the_work})
-        };
+        let stall = |after_the_work| json!({"path": "finish_reconciliation_run", "outage": "stall", "after_the_work": after_the_work});
         match self {
             Self::Sessions => stack.hold_stripe("/v1/checkout/sessions").await,
             Self::Scan => {
                 let kind = json!({"status": {"status": 429, "reason": "resource-specific"}});
                 // The first pages come through.
-                let fault =
-                    json!({"kind": kind, "path": "/v1/subscriptions", "exact": true, "after": 2, "count": null});
+                let fault = json!({"kind": kind, "path": "/v1/subscriptions", "exact": true, "after": 2, "count": null});
                 stack.disturb_stripe(&fault).await;
             }
             Self::FreshLook => stack.hold_stripe("/v1/subscriptions/").await,
@@ -91,8 +89,10 @@ async fn promise_3_a_killed_process_leaves_nothing_stuck() {
     let truth = rows(&database).await;
     for place in [Place::Sessions, Place::Scan, Place::FreshLook, Place::Finish, Place::Answer] {
         drift(&database).await;
-        let versions: i64 = count(&database, "select sum(row_version)::bigint from public.subscriptions").await;
-        let findings = "select count(*) from public.reconciliation_findings where action in ('repaired', 'created')";
+        let versions: i64 =
+            count(&database, "select sum(row_version)::bigint from public.subscriptions").await;
+        let findings =
+            "select count(*) from public.reconciliation_findings where action in ('repaired', 'created')";
         let repaired = count(&database, findings).await;
         let key = Uuid::new_v4();
         kill_at(&stack, &database, key, place).await;
@@ -163,4 +163,35 @@ async fn promise_3_a_process_told_to_stop_hands_the_rest_to_the_next_run() {
         let scanned = number(&run, "scanned_count") + number(&next.body, "scanned_count");
         assert_eq!(scanned, 250, "{place:?}: together they have read each subscription once");
     }
+}
+
+/// Promise 3, the hardest case: a process that was only asleep. Its lease is over, another function's run does the work, and
+/// then it wakes up and goes on: what it writes is refused, and its caller hears so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_3_a_process_that_wakes_up_too_late_changes_nothing() {
+    let stack = Stack::setup().argument("--subscriptions").argument("250").start();
+    let database = stack.database().await;
+    let truth = rows(&database).await;
+    drift(&database).await;
+    Place::FreshLook.hold(&stack).await;
+    let sleeper = stack.ask_for_run(Uuid::new_v4()).send();
+    let meanwhile = async {
+        stack.held().await;
+        let process_id = stack.process_of("reconcile").await.expect("it runs");
+        signal("STOP", process_id);
+        stack.heal_stripe().await;
+        expire_lease(&database).await;
+        let run =
+            stack.post("/api/admin/billing-alerts/reconcile").bearer(&stack.at.admin_token).send().await;
+        assert_eq!((run.status, &run.body["outcome"]), (200, &json!("created")), "{run:?}");
+        assert_eq!(run.body["status"], "success", "{run:?}");
+        assert_eq!(rows(&database).await, truth);
+        let before = everything(&database).await;
+        signal("CONT", process_id);
+        before
+    };
+    let (late, before) = tokio::join!(sleeper, meanwhile);
+    assert_eq!((late.status, late.code()), (503, "database_unavailable"), "{late:?}");
+    assert!(text(&late.body, "error").contains("lost its lease"), "{late:?}");
+    assert_eq!(everything(&database).await, before, "it wrote something");
 }

@@ -21,14 +21,30 @@ use reference::{CONDITIONS, KEYS, Reference, SEVERITIES, STATUSES, State};
 /// One thing that a caller can do. Runs and alerts are named by their place in the order of creation, counted round.
 #[derive(Debug, Clone)]
 enum Operation {
-    Start { key: usize, hours: i32 },
+    Start {
+        key: usize,
+        hours: i32,
+    },
     /// The latest start again, as after a lost answer.
     StartAgain,
-    Heartbeat { run: usize, other_attempt: bool, cursor: Option<i32>, scanned: i64 },
-    Finish { run: usize, other_attempt: bool, status: usize, result: i32, outcomes: [State; 3] },
+    Heartbeat {
+        run: usize,
+        other_attempt: bool,
+        cursor: Option<i32>,
+        scanned: i64,
+    },
+    Finish {
+        run: usize,
+        other_attempt: bool,
+        status: usize,
+        result: i32,
+        outcomes: [State; 3],
+    },
     Expire,
     Outcomes([State; 3]),
-    Resolve { alert: usize },
+    Resolve {
+        alert: usize,
+    },
 }
 
 fn state() -> impl Strategy<Value = State> {
@@ -119,7 +135,10 @@ impl Both<'_> {
         for (place, key) in self.model.opened(self.alerts.len()) {
             let row = self
                 .database
-                .query_one("select id from public.billing_alerts where alert_key = $1 and not resolved", &[&key])
+                .query_one(
+                    "select id from public.billing_alerts where alert_key = $1 and not resolved",
+                    &[&key],
+                )
                 .await
                 .unwrap_or_else(|error| panic!("the model opened alert {place} of {key}: {error}"));
             self.alerts.push(row.get(0));
@@ -138,20 +157,36 @@ impl Both<'_> {
                 None => (Value::Null, Value::Null),
             },
             Operation::Heartbeat { run, other_attempt, cursor, scanned } => {
-                let Some((run, attempt)) = self.run(*run, *other_attempt) else { return (Value::Null, Value::Null) };
-                let (cursor_json, counts) = (cursor.map(|cursor| json!(cursor)), json!({"scanned_count": scanned}));
+                let Some((run, attempt)) = self.run(*run, *other_attempt) else {
+                    return (Value::Null, Value::Null);
+                };
+                let (cursor_json, counts) =
+                    (cursor.map(|cursor| json!(cursor)), json!({"scanned_count": scanned}));
                 let call = "public.heartbeat_reconciliation_run($1, $2, 600, $3, $4)";
                 let said = self.call(call, &[&self.runs[run], &attempt, &cursor_json, &counts]).await;
                 (said, json!({"outcome": self.model.heartbeat(run, attempt, *cursor, *scanned)}))
             }
             Operation::Finish { run, other_attempt, status, result, outcomes: states } => {
-                let Some((run, attempt)) = self.run(*run, *other_attempt) else { return (Value::Null, Value::Null) };
+                let Some((run, attempt)) = self.run(*run, *other_attempt) else {
+                    return (Value::Null, Value::Null);
+                };
                 let status = STATUSES[*status];
                 let code = (status == "error").then_some("stripe_error");
                 let cursor = (status == "partial").then(|| json!(result));
                 let call = "public.finish_reconciliation_run($1, $2, $3, '{}', 'm', $4, null, $5, $6, $7)";
                 let said = self
-                    .call(call, &[&self.runs[run], &attempt, &status, &code, &json!(result), &cursor, &outcomes(states)])
+                    .call(
+                        call,
+                        &[
+                            &self.runs[run],
+                            &attempt,
+                            &status,
+                            &code,
+                            &json!(result),
+                            &cursor,
+                            &outcomes(states),
+                        ],
+                    )
                     .await;
                 let (outcome, alerts) = self.model.finish(run, attempt, status, *result, states);
                 (
@@ -179,8 +214,10 @@ impl Both<'_> {
 
     /// What Postgres holds, in the model's terms.
     async fn held(&self) -> Value {
-        let runs: BTreeMap<Uuid, usize> = self.runs.iter().enumerate().map(|(place, id)| (*id, place)).collect();
-        let alerts: BTreeMap<Uuid, usize> = self.alerts.iter().enumerate().map(|(place, id)| (*id, place)).collect();
+        let runs: BTreeMap<Uuid, usize> =
+            self.runs.iter().enumerate().map(|(place, id)| (*id, place)).collect();
+        let alerts: BTreeMap<Uuid, usize> =
+            self.alerts.iter().enumerate().map(|(place, id)| (*id, place)).collect();
         let rows = self
             .database
             .query(
@@ -192,7 +229,8 @@ impl Both<'_> {
             )
             .await
             .expect("runs");
-        let held_runs: BTreeMap<usize, Value> = rows.iter().map(|row| (runs[&row.get(0)], row.get(1))).collect();
+        let held_runs: BTreeMap<usize, Value> =
+            rows.iter().map(|row| (runs[&row.get(0)], row.get(1))).collect();
         let rows = self
             .database
             .query(
@@ -228,8 +266,7 @@ async fn agree(database: &Client, operations: &[Operation]) -> Result<(), TestCa
         )
         .await
         .expect("an empty database");
-    let mut both =
-        Both { database, model: Reference::default(), runs: Vec::new(), alerts: Vec::new() };
+    let mut both = Both { database, model: Reference::default(), runs: Vec::new(), alerts: Vec::new() };
     for (place, operation) in operations.iter().enumerate() {
         let (said, expected) = both.step(operation).await;
         prop_assert_eq!(said, expected, "operation {}: {:?}", place, operation);
@@ -253,9 +290,8 @@ fn random_operations_leave_postgres_and_the_model_in_agreement() {
         max_shrink_iters: 400,
         ..Config::default()
     };
-    let outcome = TestRunner::new(config).run(&vec(operation(), 1..50), |operations| {
-        runtime.block_on(agree(&database, &operations))
-    });
+    let outcome = TestRunner::new(config)
+        .run(&vec(operation(), 1..50), |operations| runtime.block_on(agree(&database, &operations)));
     if let Err(failure) = outcome {
         panic!("{failure}");
     }

@@ -116,7 +116,8 @@ async fn promise_1_one_running_run_per_key_and_one_in_all() {
     let stack = Stack::start();
     let database = stack.database().await;
     for (keys, rest) in [(1, false), (1, true), (30, false), (30, true)] {
-        let told = if rest { through_rest(&stack, 300, keys).await } else { directly(&stack, 400, keys).await };
+        let told =
+            if rest { through_rest(&stack, 300, keys).await } else { directly(&stack, 400, keys).await };
         all_got_one_run(&told);
         assert_eq!(with_outcome(&told, "created").len(), 1, "exactly one caller starts a run");
         assert_eq!(running(&database).await, 1);
@@ -143,7 +144,8 @@ async fn promise_1_holds_for_hundreds_of_http_callers() {
             .collect();
         // The one whose run it is gets no answer before Stripe does.
         let mut told: Vec<Told> =
-            within_patience("all callers but one are answered", calls.by_ref().take(callers - 1).collect()).await;
+            within_patience("all callers but one are answered", calls.by_ref().take(callers - 1).collect())
+                .await;
         all_got_one_run(&told);
         assert!(with_outcome(&told, "created").is_empty(), "the run is still under way");
         assert_eq!(running(&database).await, 1);
@@ -154,7 +156,11 @@ async fn promise_1_holds_for_hundreds_of_http_callers() {
         assert_eq!(with_outcome(&told, "created").len(), 1);
         assert_eq!(running(&database).await, 0);
     }
-    assert_eq!(count(&database, "select count(*) from public.reconciliation_logs").await, 2, "one run a round");
+    assert_eq!(
+        count(&database, "select count(*) from public.reconciliation_logs").await,
+        2,
+        "one run a round"
+    );
 }
 
 /// A run whose lease is over is reclaimed by exactly one of many who find it so, and its row ends as `stale_run`.

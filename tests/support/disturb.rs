@@ -38,8 +38,8 @@ pub fn new_address() -> String {
     format!("10.{a}.{b}.{c}")
 }
 
-/// Sends a signal to a process: `KILL` or `TERM`.
-fn signal(name: &str, process_id: u64) {
+/// Sends a signal to a process, such as `KILL`.
+pub fn signal(name: &str, process_id: u64) {
     let status = std::process::Command::new("kill").args(["-s", name, &process_id.to_string()]).status();
     assert!(status.expect("kill is there").success(), "process {process_id} is gone");
 }

@@ -54,7 +54,12 @@ pub(super) struct Reference {
 
 impl Reference {
     /// The outcome, the run that it is about, and the cursor that a new one inherits. `again`: a run with that id is there.
-    pub(super) fn start(&mut self, key: usize, hours: i32, again: Option<usize>) -> (&'static str, usize, Option<i32>) {
+    pub(super) fn start(
+        &mut self,
+        key: usize,
+        hours: i32,
+        again: Option<usize>,
+    ) -> (&'static str, usize, Option<i32>) {
         let latest = self.runs.iter().rposition(|run| run.key == key);
         if let Some(latest) = latest {
             let run = &self.runs[latest];
@@ -119,7 +124,13 @@ impl Reference {
         self.runs[run].status == "running" && self.runs[run].attempt == attempt
     }
 
-    pub(super) fn heartbeat(&mut self, run: usize, attempt: i32, cursor: Option<i32>, scanned: i64) -> &'static str {
+    pub(super) fn heartbeat(
+        &mut self,
+        run: usize,
+        attempt: i32,
+        cursor: Option<i32>,
+        scanned: i64,
+    ) -> &'static str {
         if !self.owns(run, attempt) {
             return "fenced";
         }
@@ -161,8 +172,7 @@ impl Reference {
         let (mut raised, mut refreshed, mut resolved) = (vec![], vec![], vec![]);
         for (condition, state) in states.iter().enumerate() {
             let of_condition = |alert: &Alert| alert.condition == condition;
-            let open =
-                self.alerts.iter().position(|alert| of_condition(alert) && alert.resolution.is_none());
+            let open = self.alerts.iter().position(|alert| of_condition(alert) && alert.resolution.is_none());
             match (state, open) {
                 (State::Holds(severity), Some(open)) => {
                     let alert = &mut self.alerts[open];
