@@ -10,6 +10,10 @@ DEMO_FLAGS := $(if $(ONCE),--once)
 # Stacks that are not ours are used by one test at a time.
 TEST_THREADS := $(if $(SUPABASE_URL),-- --test-threads=1)
 
+# Always the whole workspace: Cargo picks features by what is built together, and the PostgREST stand-in takes minutes.
+BUILD := cargo build --workspace
+DEVSTACK := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/devstack
+
 .PHONY: help
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,8 +21,8 @@ help: ## What there is
 .PHONY: demo
 demo: dashboard ## Boots the local stack with drift in it, repairs it before your eyes, stays up (ONCE=1: exits)
 	@scripts/setup.sh demo
-	@cargo build --quiet --bins
-	@cargo run --quiet -p devstack -- demo $(DEMO_FLAGS)
+	@$(BUILD) --quiet
+	@$(DEVSTACK) demo --no-build $(DEMO_FLAGS)
 
 .PHONY: test
 test: setup-test test-rust test-sql test-dashboard ## Every test
@@ -29,8 +33,7 @@ setup-test:
 
 .PHONY: test-rust
 test-rust: dashboard ## Units, properties, and the real function binaries on local stacks
-	cargo build --bins
-	cargo build -p devstack
+	$(BUILD)
 	cargo test --workspace $(TEST_THREADS)
 
 .PHONY: test-sql
@@ -39,11 +42,10 @@ test-sql: ## pgTAP: structure, outcomes, access, upgrades, and mutants of them a
 
 .PHONY: test-dashboard
 test-dashboard: dashboard ## Units of the dashboard, then a real browser against a real stack
-	cargo build --bins
-	cargo build -p devstack
+	$(BUILD)
 	npm --prefix dashboard run check
 	npm --prefix dashboard run test
-	npm --prefix dashboard run e2e
+	DEVSTACK_BIN=$(DEVSTACK) npm --prefix dashboard run e2e
 
 # Built when a source is newer than what was built.
 DASHBOARD_SOURCES := $(shell find dashboard -type f -not -path '*/node_modules/*' -not -path '*/test-results/*' 2>/dev/null)
@@ -69,7 +71,8 @@ package: ## What Vercel would deploy, built and held against what it should be
 
 .PHONY: doctor
 doctor: ## What is right and wrong with a deployment's settings (ENV=FILE: those in the file), database and Stripe key
-	@cargo run --quiet -p devstack -- doctor $(if $(ENV),--env $(ENV))
+	@$(BUILD) --quiet
+	@$(DEVSTACK) doctor $(if $(ENV),--env $(ENV))
 
 .PHONY: openapi
 openapi: ## Writes public/openapi.json anew from the code

@@ -32,7 +32,7 @@ export async function startStack(): Promise<{ description: StackDescription; sto
   const binary = process.env["DEVSTACK_BIN"];
   const up = ["up", "--port", "0", "--subscriptions", "120", "--seed", "7"];
   const [command, args] =
-    binary === undefined ? ["cargo", ["run", "--quiet", "-p", "devstack", "--", ...up]] : [binary, up];
+    binary === undefined ? ["cargo", ["run", "--quiet", "-p", "devstack", "--", ...up]] : [binary, [...up, "--no-build"]];
   const child = spawn(command as string, args as string[], { cwd: REPOSITORY, stdio: ["ignore", "pipe", "inherit"] });
   const stop = () => stopChild(child);
   try {
