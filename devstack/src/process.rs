@@ -4,6 +4,7 @@
 //! starts every child and lives as long as the process does: a runtime's worker or a test's thread would take the
 //! children with it too early.
 
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Mutex, OnceLock, mpsc};
 use std::time::{Duration, Instant};
@@ -30,6 +31,8 @@ pub fn command(program: &std::path::Path, signal: Signal, user: Option<&str>) ->
         command.args(["--reuid", user, "--regid", user, "--init-groups"]);
     }
     command.arg("--").arg(program);
+    // A terminal's Ctrl-C goes to a whole group: the children are stopped by us, in order, and not by it.
+    command.process_group(0);
     command
 }
 

@@ -68,7 +68,7 @@ impl Row {
     }
 }
 
-/// Adds `rows`, and the organizations that they name where these are missing. Rows count as written a day ago.
+/// Adds `rows` and the organizations that they name, where these are missing. Rows count as written a day ago.
 ///
 /// # Errors
 /// When the database refuses a row; then none is added.
@@ -113,7 +113,8 @@ async fn fill_inner(database: &Client, rows: impl Iterator<Item = Row>) -> Resul
                cancel_at_period_end, to_timestamp(trial_end), to_timestamp(current_period_start),
                to_timestamp(current_period_end), to_timestamp(stripe_created), livemode,
                now() - interval '1 day', now() - interval '1 day'
-             from seeded;
+             from seeded
+             on conflict do nothing;
              commit;
              analyze public.subscriptions",
         )

@@ -1,10 +1,11 @@
 //! `devstack up` as a process: it says that it is ready, and leaves nothing behind however it ends.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
 
 struct Up {
@@ -14,19 +15,32 @@ struct Up {
 
 impl Up {
     fn start() -> Up {
+        Self::start_with(&[])
+    }
+
+    fn start_with(environment: &[(&str, &str)]) -> Up {
         let mut command = Command::new(env!("CARGO_BIN_EXE_devstack"));
         for name in devstack::settings::NAMES {
             command.env_remove(name);
         }
         let mut process = command
             .env_remove("DATABASE_URL")
+            .envs(environment.iter().copied())
             .args(["up", "--port", "0", "--subscriptions", "150"])
+            // A group of its own, as a terminal gives one to what it runs.
+            .process_group(0)
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("it starts");
         let mut line = String::new();
         BufReader::new(process.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
-        Up { description: serde_json::from_str(&line).expect("JSON"), process }
+        let Ok(description) = serde_json::from_str(&line) else {
+            let mut said = String::new();
+            process.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
+            panic!("it did not start: {said}");
+        };
+        Up { description, process }
     }
 
     fn field(&self, name: &str) -> &str {
@@ -123,11 +137,16 @@ fn it_says_everything_and_a_term_signal_leaves_nothing() {
 }
 
 #[test]
-fn ctrl_c_ends_it_too() {
+fn ctrl_c_ends_it_in_order() {
     let mut up = Up::start();
     let children = up.children();
-    up.signal(Signal::INT);
+    // A terminal signals the whole group.
+    let group = i32::try_from(up.process.id()).ok().and_then(Pid::from_raw).expect("a process id");
+    kill_process_group(group, Signal::INT).expect("signalled");
     assert!(up.process.wait().expect("it ends").success());
+    let mut said = String::new();
+    up.process.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
+    assert!(!said.contains("started again"), "functions were hit, too: {said}");
     wait_for_the_end_of(&children);
 }
 
@@ -145,6 +164,32 @@ fn its_children_die_with_it_even_when_it_is_killed() {
     assert!(!std::path::Path::new(&logs).exists(), "{logs} is still there");
     next.signal(Signal::TERM);
     next.process.wait().expect("it ends");
+}
+
+#[test]
+fn another_supabase_is_used_when_the_environment_names_one() {
+    let mut first = Up::start();
+    let mut second = Up::start_with(&[
+        ("SUPABASE_URL", first.field("supabase_url")),
+        ("SUPABASE_SECRET_KEY", first.field("secret_key")),
+        ("SUPABASE_PUBLISHABLE_KEY", first.field("publishable_key")),
+        ("DATABASE_URL", first.field("database_url")),
+        ("MONITOR_SECRET", "a monitor secret from the environment"),
+    ]);
+    assert_eq!(second.field("supabase_url"), first.field("supabase_url"));
+    assert_eq!(second.field("monitor_secret"), "a monitor secret from the environment");
+    // Its functions talk to the first one's database, where its people live.
+    let url = format!("{}/api/admin/billing-alerts", second.field("base_url"));
+    for (token, expected) in [("admin_token", 200), ("member_token", 403)] {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let request = devstack::http_client().expect("a client").get(&url).bearer_auth(second.field(token));
+        let status = runtime.block_on(request.send()).expect("an answer").status();
+        assert_eq!(status, expected, "{token}");
+    }
+    for up in [&mut second, &mut first] {
+        up.signal(Signal::TERM);
+        assert!(up.process.wait().expect("it ends").success());
+    }
 }
 
 #[test]
