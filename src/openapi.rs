@@ -81,7 +81,7 @@ fn operations() -> Vec<Operation> {
     });
     let idempotency_key = json!({
         "name": "Idempotency-Key", "in": "header", "required": false,
-        "description": "Makes runs of type request and webhook_failure idempotent; without a meaning for the others.",
+        "description": "Makes runs of type request and webhook_failure idempotent. A UUID, wherever it is sent; without a meaning for the other types.",
         "schema": { "type": "string", "format": "uuid" }
     });
     let run_type = choice("type", "What the run is for.", RunType::WORDS, Some("scheduled"));

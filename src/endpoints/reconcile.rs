@@ -44,20 +44,18 @@ fn read(call: &Call, caller: &Caller) -> Result<RunRequest, ApiError> {
     })
 }
 
-/// The `Idempotency-Key`, for the types of run where it has a meaning. Errors: 400 where it is no UUID or comes twice.
+/// The `Idempotency-Key`, for the types of run where it has a meaning. Errors: 400 where it is no UUID or comes twice, for every
+/// type: a caller who sends one expects something of it.
 fn idempotency_key(call: &Call, run_type: RunType) -> Result<Option<Uuid>, ApiError> {
-    if matches!(run_type, RunType::Scheduled | RunType::Manual) {
-        return Ok(None);
-    }
     let mut values = call.headers.get_all("idempotency-key").iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(None),
+    let key = match (values.next(), values.next()) {
+        (None, _) => return Ok(None),
         (Some(value), None) => value
             .to_str()
             .ok()
             .and_then(|text| Uuid::try_parse(text).ok())
-            .map(Some)
-            .ok_or_else(|| ApiError::invalid("Idempotency-Key is no UUID.")),
-        (Some(_), Some(_)) => Err(ApiError::invalid("Idempotency-Key comes twice.")),
-    }
+            .ok_or_else(|| ApiError::invalid("Idempotency-Key is no UUID."))?,
+        (Some(_), Some(_)) => return Err(ApiError::invalid("Idempotency-Key comes twice.")),
+    };
+    Ok((!matches!(run_type, RunType::Scheduled | RunType::Manual)).then_some(key))
 }

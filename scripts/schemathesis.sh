@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Holds every endpoint on a local stack against public/openapi.json, with all of schemathesis's checks, and fails where it finds
+# anything: as an admin, and with a machine's secret. `scripts/schemathesis.sh [MAX_EXAMPLES] [SEED]`; about a
+# minute.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+
+version=4.32.5
+examples=${1:-25}
+seed=${2:-1}
+target=${CARGO_TARGET_DIR:-$root/target}
+venv=$target/schemathesis-$version
+devstack=${DEVSTACK_BIN:-$target/debug/devstack}
+
+if [ ! -x "$venv/bin/schemathesis" ]; then
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$version"
+fi
+if [ ! -x "$devstack" ]; then
+  echo "no $devstack: cargo build --bins && cargo build -p devstack" >&2
+  exit 1
+fi
+
+work=$(mktemp -d)
+"$devstack" up --port 0 --no-build --subscriptions 12 --empty --dir "$work/stack" >"$work/up.json" &
+stack=$!
+stop() {
+  kill "$stack" 2>/dev/null || true
+  wait "$stack" 2>/dev/null || true
+  rm -rf "$work"
+}
+trap stop EXIT
+until [ -s "$work/up.json" ]; do
+  kill -0 "$stack" 2>/dev/null || { echo "the stack did not start" >&2; exit 1; }
+  sleep 0.1
+done
+of() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$work/up.json" "$1"; }
+base=$(of base_url)
+
+# There are alerts to resolve and runs to look at.
+for path in admin/billing-alerts/monitor subscriptions/reconcile; do
+  curl --silent --show-error --fail --output "$work/answer.json" --request POST \
+    --header "Authorization: Bearer $(of cron_secret)" "$base/api/$path"
+done
+
+export ADMIN_TOKEN CRON_SECRET SCHEMATHESIS_HOOKS="$root/scripts/schemathesis_hooks.py" PYTHONDONTWRITEBYTECODE=1
+ADMIN_TOKEN=$(of admin_token) CRON_SECRET=$(of cron_secret)
+# From there, as it leaves files where it runs.
+cd "$work"
+"$venv/bin/schemathesis" --config-file "$root/scripts/schemathesis.toml" run "$root/public/openapi.json" --url "$base" \
+  --checks all --max-examples "$examples" --seed "$seed" --no-color
