@@ -49,19 +49,20 @@ impl Function {
         }
         // Another program may take a port between the look and the use: then the next one is tried.
         for _ in 0..5 {
-            if let Some(function) = Self::try_start(stack, binary, &settings) {
+            let mut command = Command::new(binaries().join(binary));
+            command.env_clear().envs(&settings);
+            if let Some(function) = Self::run(&stack.http, command) {
                 return function;
             }
         }
         panic!("{binary} does not start");
     }
 
-    fn try_start(stack: &Stack, binary: &str, settings: &BTreeMap<String, String>) -> Option<Self> {
+    /// Runs a command that serves as a function does. `None`: it ended before it listened.
+    pub fn run(http: &reqwest::Client, mut command: Command) -> Option<Self> {
         let address =
             TcpListener::bind(("127.0.0.1", 0)).expect("a free port").local_addr().expect("an address");
-        let mut process = Command::new(binaries().join(binary))
-            .env_clear()
-            .envs(settings)
+        let mut process = command
             .env("VERCEL_DEV_PORT", address.port().to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -74,7 +75,8 @@ impl Function {
         let kept = Arc::clone(&output);
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if line.starts_with("Dev server listening") {
+                // Not at its beginning where a test harness has begun the line.
+                if line.contains("Dev server listening") {
                     let _ = ready.send(());
                 } else {
                     keep(&kept, &line);
@@ -90,7 +92,7 @@ impl Function {
             let _ = process.wait();
             return None;
         }
-        Some(Self { address, http: stack.http.clone(), process, output })
+        Some(Self { address, http: http.clone(), process, output })
     }
 
     /// A call, past the router: what the platform adds is not there.

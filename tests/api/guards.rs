@@ -160,9 +160,28 @@ async fn parameters_that_are_unknown_doubled_or_out_of_range_are_refused_by_name
         &[""],
         &["0b0e3b0e-8c3e-4d53-9d35-0c5a4c7c4f5e", "0b0e3b0e-8c3e-4d53-9d35-0c5a4c7c4f5e"],
     ] {
-        let call = allowed(&stack, Method::POST, &format!("{RECONCILE}?type=request"));
-        let call = keys.iter().fold(call, |call, key| call.header("idempotency-key", key));
-        assert_eq!(call.send().await.status, 400, "{keys:?}");
+        for run_type in ["request", "webhook_failure", "scheduled", "manual"] {
+            let call = allowed(&stack, Method::POST, &format!("{RECONCILE}?type={run_type}"));
+            let call = keys.iter().fold(call, |call, key| call.header("idempotency-key", key));
+            let answer = call.send().await;
+            assert_eq!(
+                (answer.status, answer.code()),
+                (400, "invalid_request"),
+                "{run_type} {keys:?}: {answer:?}"
+            );
+        }
+    }
+    let key = "0b0e3b0e-8c3e-4d53-9d35-0c5a4c7c4f5e";
+    for (run_type, in_the_key) in
+        [("request", true), ("webhook_failure", true), ("scheduled", false), ("manual", false)]
+    {
+        let call = allowed(&stack, Method::POST, &format!("{RECONCILE}?type={run_type}"));
+        let answer = call.header("idempotency-key", key).send().await;
+        // The second of the first two is refused: the key was used with another type.
+        let run_key = answer.body["run_key"].as_str().unwrap_or_default();
+        let expected = if run_type == "webhook_failure" { 409 } else { 200 };
+        assert_eq!(answer.status, expected, "{run_type}: {answer:?}");
+        assert!(expected == 409 || run_key.ends_with(key) == in_the_key, "{run_type}: {run_key}");
     }
 }
 

@@ -14,6 +14,7 @@ mod people;
 mod raw;
 mod settings;
 mod trips;
+mod wrapper;
 
 #[path = "../contract/matrix.rs"]
 mod matrix;

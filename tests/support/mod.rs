@@ -85,14 +85,19 @@ impl Setup {
         BufReader::new(output).read_line(&mut line).expect("a line");
         let at = serde_json::from_str(&line)
             .unwrap_or_else(|error| panic!("devstack did not come up ({error}): {line:?}"));
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(no_tls())
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .expect("a client");
+        let http = client();
         Stack { at, http, process, folder }
     }
+}
+
+/// A client for plain HTTP on this machine, which follows no redirects.
+pub fn client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(no_tls())
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .expect("a client")
 }
 
 /// A client configuration without roots: everything that tests call is plain HTTP on this machine.
