@@ -61,7 +61,7 @@ async fn promise_2_holds_for_raises_of_many_keys_in_any_order() {
         let severity = ["info", "warning", "critical", "high"][caller % 4];
         let mut all: Vec<Value> = keys.iter().map(|key| holds(key, severity)).collect();
         all.rotate_left(caller % keys.len());
-        if caller % 2 == 0 {
+        if caller.is_multiple_of(2) {
             all.reverse();
         }
         Value::Array(all)

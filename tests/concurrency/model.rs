@@ -172,7 +172,8 @@ impl Both<'_> {
                 };
                 let status = STATUSES[*status];
                 let code = (status == "error").then_some("stripe_error");
-                let cursor = (status == "partial").then(|| json!(result));
+                // A run that looked at everything leaves none; if it did, nobody may go on with it.
+                let cursor = (status != "error").then(|| json!(result));
                 let call = "public.finish_reconciliation_run($1, $2, $3, '{}', 'm', $4, null, $5, $6, $7)";
                 let said = self
                     .call(

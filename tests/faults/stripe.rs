@@ -9,6 +9,9 @@ use crate::support::{Answer, Setup, Stack};
 
 const SUBSCRIPTIONS: u64 = 120;
 
+/// Statuses that an answer may have, each with its code or, for 200, with the run's status.
+type Expected = &'static [(u16, &'static str)];
+
 /// A stack whose runs have so many seconds.
 fn stack(budget: u64) -> Setup {
     Stack::setup()
@@ -28,7 +31,7 @@ fn status(status: u16) -> Value {
 
 /// The answer to a run that Stripe let down: an error with the run's fields, or a run that has something left to do; and
 /// what the database holds of that run is the same.
-async fn told_the_truth(database: &Client, case: &str, answer: &Answer, expected: &[(u16, &str)]) {
+async fn told_the_truth(database: &Client, case: &str, answer: &Answer, expected: Expected) {
     let found =
         (answer.status, if answer.status == 200 { text(&answer.body, "status") } else { answer.code() });
     assert!(expected.contains(&found), "{case}: {answer:?}");
@@ -92,7 +95,7 @@ const FINDINGS: &str =
 
 /// One fault after the other: the run fails or stops, says so, leaves nothing half done; then Stripe works again, and the
 /// next runs make everything good.
-async fn survive(stack: &Stack, cases: &[(&str, Value, &[(u16, &str)])]) {
+async fn survive(stack: &Stack, cases: &[(&str, Value, Expected)]) {
     let database = stack.database().await;
     let truth = rows(&database).await;
     for (case, fault, expected) in cases {
@@ -111,11 +114,11 @@ async fn survive(stack: &Stack, cases: &[(&str, Value, &[(u16, &str)])]) {
     assert_eq!(number(&stack.stripe_stats().await, "writes_refused"), 0, "nothing was written to Stripe");
 }
 
-const REFUSED: &[(u16, &str)] = &[(502, "stripe_error")];
-const UNAVAILABLE: &[(u16, &str)] = &[(503, "stripe_unavailable")];
+const REFUSED: Expected = &[(502, "stripe_error")];
+const UNAVAILABLE: Expected = &[(503, "stripe_unavailable")];
 /// Where time is up before the last attempt has failed, the run stops as it does at its budget.
-const UNAVAILABLE_OR_TIME_UP: &[(u16, &str)] = &[(503, "stripe_unavailable"), (200, "partial")];
-const TIME_UP: &[(u16, &str)] = &[(200, "partial")];
+const UNAVAILABLE_OR_TIME_UP: Expected = &[(503, "stripe_unavailable"), (200, "partial")];
+const TIME_UP: Expected = &[(200, "partial")];
 
 #[tokio::test]
 async fn stripe_refuses_or_talks_nonsense() {

@@ -109,7 +109,8 @@ impl Stack {
         let response = request.send().await.expect("PostgREST answers");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.bytes().await.expect("a body");
-        Answer { status, headers, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) }
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Answer { status, headers, body, text: String::from_utf8_lossy(&bytes).into_owned() }
     }
 
     /// Adds a fault of the Stripe simulator.

@@ -160,7 +160,7 @@ impl Reference {
         }
         self.end(run, status, error_code);
         self.runs[run].result = Some(result);
-        self.runs[run].cursor = (status == "partial").then_some(result);
+        self.runs[run].cursor = (status != "error").then_some(result);
         ("finished", Some(self.apply(states)))
     }
 
