@@ -22,8 +22,10 @@ done
 # The lock file that npm leaves behind says which versions are there.
 if ! cmp -s "$tools/package-lock.json" "$tools/node_modules/.installed-lock.json"; then
   say "installing the Vercel CLI"
-  # No install scripts: none of them is needed to build, and they would run with the caller's rights.
-  npm ci --prefix "$tools" --ignore-scripts --no-audit --no-fund --loglevel=error
+  # No install scripts: none of them is needed to build, and they would run with the caller's rights. Not `npm ci`: it wants
+  # the CLI's native builds for every other platform in the lock file, which not every registry mirror has. `--no-save`
+  # takes the versions of the lock file, checks their hashes, and leaves the file as it is.
+  npm install --prefix "$tools" --no-save --ignore-scripts --no-audit --no-fund --loglevel=error
   cp "$tools/package-lock.json" "$tools/node_modules/.installed-lock.json"
 fi
 
