@@ -179,7 +179,7 @@ fn answers_carry_a_request_id_and_the_version() {
     }
     assert_ne!(one.header("request-id"), two.header("request-id"));
     let send = |version: &str| {
-        let client = reqwest::blocking::Client::new();
+        let client = common::client();
         let url = format!("{}/v1/subscriptions", stripe.simulator.url());
         client.get(url).bearer_auth(SECRET_KEY).header("stripe-version", version).send().expect("an answer")
     };

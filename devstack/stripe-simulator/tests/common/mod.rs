@@ -48,12 +48,18 @@ pub fn text(value: &Value) -> String {
     value.as_str().expect("a string").to_owned()
 }
 
+/// A client. Its TLS is never used, but must have a provider where another member of the workspace asks for TLS at all.
+pub fn client() -> Client {
+    // A second test of the same process finds it installed, which is as good.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    // Generous, so that only what never comes runs into it.
+    Client::builder().timeout(Duration::from_secs(30)).build().expect("a client")
+}
+
 impl Stripe {
     pub fn start(config: Config) -> Self {
         let simulator = Simulator::start(config).expect("a free port");
-        // Generous, so that only what never comes runs into it.
-        let http = Client::builder().timeout(Duration::from_secs(30)).build().expect("a client");
-        Self { simulator, http }
+        Self { simulator, http: client() }
     }
 
     pub fn with(subscriptions: u32) -> Self {
