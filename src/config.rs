@@ -5,10 +5,10 @@
 //! | `SUPABASE_URL` (or `NEXT_PUBLIC_SUPABASE_URL`) | where PostgREST and Auth are |
 //! | `SUPABASE_SECRET_KEY` (or `SUPABASE_SERVICE_ROLE_KEY`) | calls in the service's name |
 //! | `SUPABASE_PUBLISHABLE_KEY` (or `SUPABASE_ANON_KEY`, `NEXT_PUBLIC_SUPABASE_ANON_KEY`) | calls in a person's name |
-//! | `STRIPE_SECRET_KEY` | restricted, read-only: Subscriptions, Checkout Sessions, Events |
+//! | `STRIPE_SECRET_KEY` | restricted, read-only: Subscriptions, Checkout Sessions |
 //! | `RECONCILE_SECRET`, `MONITOR_SECRET`, `CRON_SECRET`, each with `_PREVIOUS` | machine secrets ([`crate::auth`]) |
 //! | `STRIPE_API_BASE` | another Stripe (`https://api.stripe.com`) |
-//! | `STRIPE_MAX_REQUESTS_PER_SECOND` | calls a second to Stripe, 1 to 100 (20) |
+//! | `STRIPE_MAX_REQUESTS_PER_SECOND` | calls a second to Stripe, 1 to 10000 (20) |
 //! | `PRICE_TIERS` | JSON object, price id → tier |
 //! | `RECONCILE_BUDGET_SECONDS` | how long a run may take, 1 to 780 (270) |
 //! | `RECONCILE_STALE_AFTER_MINUTES` | when a missing run is an alert, 1 to 10080 (120) |
