@@ -27,7 +27,7 @@ select public.apply_monitor_outcomes('[{"alert_key": "k3", "alert_type": "t", "s
   {"alert_key": "k2", "alert_type": "t", "state": "clear"}, {"alert_key": "k1", "alert_type": "t", "state": "holds", "severity": "info", "message": "m"}]');
 SQL
 cat >"$scripts/resolve" <<'SQL'
-select public.resolve_billing_alert(id, 'note', null) from public.billing_alerts where not resolved limit 1;
+select public.resolve_billing_alert(id, null, 'note') from public.billing_alerts where not resolved limit 1;
 SQL
 # A lease of no length: every start finds it expired.
 cat >"$scripts/start" <<'SQL'

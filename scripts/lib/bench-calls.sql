@@ -90,7 +90,7 @@ begin
   perform pg_temp.time_it('monitor outcomes (three conditions, and 5,000 findings pruned)', 'service_role',
     $q$select public.apply_monitor_outcomes('[{"alert_key": "reconcile_stale", "alert_type": "reconcile_stale", "state": "holds", "severity": "warning", "message": "m"},
       {"alert_key": "reconcile_failing", "alert_type": "reconcile_failing", "state": "clear"}, {"alert_key": "key_1", "alert_type": "t", "state": "holds", "severity": "info", "message": "m"}]')$q$);
-  perform pg_temp.time_it('resolve an alert', 'service_role', format('select public.resolve_billing_alert(%L, %L, null)',
+  perform pg_temp.time_it('resolve an alert', 'service_role', format('select public.resolve_billing_alert(%L, null, %L)',
     (select id from public.billing_alerts where alert_key = 'key_99'), 'note'));
   perform pg_temp.time_it('authorize an admin', 'authenticated', $q$select public.admin_authorize('resolve', 'bench')$q$);
   perform pg_temp.time_it('alerts: open, first page', 'authenticated', $q$select public.admin_billing_alerts('bench')$q$);

@@ -1,6 +1,7 @@
 -- At most one unresolved alert for a condition. Duplicates that stand already are resolved, never deleted.
 
 alter table public.billing_alerts add column if not exists alert_key text;
+alter table public.billing_alerts add column if not exists resolved_at timestamptz;
 comment on column public.billing_alerts.alert_key is
   'Dedup key: names the condition and nothing else. Severity is never part of it.';
 
@@ -20,7 +21,7 @@ where a.resolved is not true
     select 1 from public.billing_alerts newer
     where newer.alert_key = a.alert_key
       and newer.resolved is not true
-      and (newer.created_at, newer.id) > (a.created_at, a.id)
+      and (coalesce(newer.created_at, '-infinity'), newer.id) > (coalesce(a.created_at, '-infinity'), a.id)
   );
 
 create unique index if not exists billing_alerts_one_open_per_key

@@ -54,9 +54,6 @@ declare
   v_before text;
   v_after text;
 begin
-  -- Raises of one key are taken one by one. The index alone would keep the promise; the lock keeps callers from a deadlock
-  -- between the row and the foreign keys that point at it, and the chain of episodes from forking.
-  perform pg_advisory_xact_lock(hashtext('billing_ops.raise_alert'), hashtext(p_alert_key));
   -- Bounded: on a table whose unique index lacks the predicate a resolved alert would be in the way for ever.
   for v_round in 1..100 loop
     update public.billing_alerts a
@@ -142,8 +139,9 @@ declare
   v_refreshed text[] := array[]::text[];
   v_resolved text[] := array[]::text[];
 begin
-  -- Outcomes are applied one caller at a time. An order of keys is not enough against deadlocks: a caller who waited for an
-  -- episode that was resolved meanwhile keeps its lock, and whoever opens the next one refers to it.
+  -- Outcomes are applied one caller at a time. The index alone would keep the promise, but an order of keys is not enough
+  -- against deadlocks: a caller who waited for an episode that was resolved meanwhile keeps its lock, and whoever opens the
+  -- next one refers to it. Nor could the index keep the chain of episodes from forking.
   perform pg_advisory_xact_lock(hashtext('billing_ops.apply_condition_outcomes'));
   for v_outcome in
     select value from jsonb_array_elements(coalesce(p_outcomes, '[]'::jsonb)) order by value ->> 'alert_key'

@@ -6,14 +6,14 @@ select no_plan();
 -- service: the service role alone. person: signed-in people, whom the function then judges. both; nobody.
 create temporary table expected (signature text, callers text);
 insert into expected values
-  ('start_reconciliation_run(text,text,integer,integer,text,uuid,text)', 'service'),
+  ('start_reconciliation_run(text,text,integer,integer,text,uuid,text,uuid)', 'service'),
   ('heartbeat_reconciliation_run(uuid,integer,integer,jsonb,jsonb)', 'service'),
   ('finish_reconciliation_run(uuid,integer,text,jsonb,text,text,text,jsonb,jsonb,jsonb)', 'service'),
   ('apply_reconciliation_batch(uuid,integer,integer,jsonb,jsonb,jsonb)', 'service'),
   ('read_subscriptions_for_reconcile(jsonb,timestamp with time zone,timestamp with time zone,integer)', 'service'),
   ('read_unplaced_subscriptions(uuid,integer)', 'service'),
   ('read_duplicate_live_subscriptions(uuid,integer)', 'service'),
-  ('resolve_billing_alert(uuid,text,uuid)', 'service'),
+  ('resolve_billing_alert(uuid,uuid,text)', 'service'),
   ('monitor_facts(text)', 'service'),
   ('apply_monitor_outcomes(jsonb)', 'service'),
   ('billing_ops_schema(text)', 'service'),

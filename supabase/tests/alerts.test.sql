@@ -39,7 +39,7 @@ select is(history(), 'raised warning, escalated high, escalated critical', 'the 
 select is((select count(*)::integer from public.billing_alerts), 1, 'all that is one alert');
 
 select is((select count(*)::integer from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()), 1,
-          'raises of one key are taken one by one: a lock until the transaction ends');
+          'outcomes are applied one caller at a time: a lock until the transaction ends');
 
 -- unknown and clear -----------------------------------------------------------------------------------------------------------
 
@@ -90,8 +90,8 @@ select lives_ok($$insert into public.billing_alerts (alert_key, alert_type, seve
 -- A person resolves ---------------------------------------------------------------------------------------------------------------
 
 create function tests.resolve(p_id uuid, p_note text) returns jsonb language sql as $$
-  select tests.call('service_role', format('public.resolve_billing_alert(%L, %L, %L)', p_id, p_note,
-                                           '00000000-0000-4000-8000-000000000001'))
+  select tests.call('service_role', format('public.resolve_billing_alert(%L, %L, %L)', p_id,
+                                           '00000000-0000-4000-8000-000000000001', p_note))
 $$;
 create temporary table answers as select resolve((open('b')).id, 'seen to') as answer;
 select is((select answer ->> 'outcome' from answers), 'resolved', 'resolved');

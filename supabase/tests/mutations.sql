@@ -110,8 +110,8 @@ select pg_temp.rewrite('public.finish_reconciliation_run', 'lease_expires_at = n
 
 -- mutant: severity falls | alerts
 select pg_temp.rewrite('billing_ops.raise_alert', 'billing_ops.severity_rank(p_severity) > billing_ops.severity_rank(a.severity)', 'true');
--- mutant: raises are not taken one by one | alerts
-select pg_temp.rewrite('billing_ops.raise_alert', 'perform pg_advisory_xact_lock(hashtext(''billing_ops.raise_alert''), hashtext(p_alert_key));', '');
+-- mutant: outcomes are not applied one caller at a time | alerts
+select pg_temp.rewrite('billing_ops.apply_condition_outcomes', 'perform pg_advisory_xact_lock(hashtext(''billing_ops.apply_condition_outcomes''));', '');
 -- mutant: a repeat is not counted | alerts
 select pg_temp.rewrite('billing_ops.raise_alert', 'a.occurrences + 1', 'a.occurrences');
 -- mutant: an escalation is not recorded | alerts

@@ -17,7 +17,7 @@ select results_eq(
            ('13', 'success', true, 'legacy_00000000-0000-4000-8000-000000000013')$$, 'one of two leftovers is running');
 select results_eq($$select right(id::text, 2), resolved from public.billing_alerts order by id$$,
   $$values ('21', true), ('22', false)$$, 'one of two duplicates is open');
-select is(public.resolve_billing_alert('00000000-0000-4000-8000-000000000022', 'note', null) ->> 'outcome', 'resolved',
+select is(public.resolve_billing_alert('00000000-0000-4000-8000-000000000022', null, 'note') ->> 'outcome', 'resolved',
           'an alert of a severity that is none of ours can be resolved');
 select col_type_is('public', 'subscriptions', 'status', 'text', 'an enum of four has become text');
 select col_default_is('public', 'subscriptions', 'status', 'active', 'and keeps its default');
