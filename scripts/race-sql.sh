@@ -16,11 +16,12 @@ mkdir "$scripts"
 
 cat >"$scripts/raise" <<'SQL'
 \set key random(1, 3)
-select billing_ops.raise_alert('k' || :key, 't', (array['info', 'warning', 'high', 'critical'])[1 + (random() * 3)::int], 'm', '{}');
+select public.apply_monitor_outcomes(jsonb_build_array(jsonb_build_object('alert_key', 'k' || :key, 'alert_type', 't', 'state', 'holds',
+  'severity', (array['info', 'warning', 'high', 'critical'])[1 + (random() * 3)::int], 'message', 'm')));
 SQL
 cat >"$scripts/clear" <<'SQL'
 \set key random(1, 3)
-select billing_ops.clear_alert('k' || :key, 'note');
+select public.apply_monitor_outcomes(jsonb_build_array(jsonb_build_object('alert_key', 'k' || :key, 'alert_type', 't', 'state', 'clear')));
 SQL
 cat >"$scripts/monitor" <<'SQL'
 select public.apply_monitor_outcomes('[{"alert_key": "k3", "alert_type": "t", "state": "holds", "severity": "high", "message": "m"},

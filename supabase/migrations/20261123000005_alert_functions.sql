@@ -97,8 +97,8 @@ begin
 end
 $$;
 comment on function billing_ops.raise_alert(text, text, text, text, jsonb) is
-  'Opens the alert of a condition (raised), or counts it again (refreshed). The conflict target names the predicate of the
-  partial unique index: that is what PostgREST''s upsert cannot do.';
+  'Opens the alert of a condition (raised), or counts it again (refreshed). For apply_condition_outcomes, which holds the lock.
+  The conflict target names the predicate of the partial unique index: that is what PostgREST''s upsert cannot do.';
 revoke all on function billing_ops.raise_alert(text, text, text, text, jsonb) from public, anon, authenticated;
 grant execute on function billing_ops.raise_alert(text, text, text, text, jsonb) to service_role;
 

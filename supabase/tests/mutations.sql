@@ -28,7 +28,7 @@ alter table public.reconciliation_findings drop constraint reconciliation_findin
 comment on function billing_ops.admit(text, text) is null;
 
 -- mutant: everybody may start runs | access_functions
-grant execute on function public.start_reconciliation_run(text, text, integer, integer, text, uuid, text) to public;
+grant execute on function public.start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid) to public;
 -- mutant: anon may ask for alerts | access_functions
 grant execute on function public.admin_billing_alerts(text, text, text, text, integer, timestamptz, uuid) to anon;
 -- mutant: people may apply repairs | access_functions
