@@ -12,7 +12,7 @@ use crate::support::Answer;
 const AT_ONCE: usize = 12;
 
 #[tokio::test]
-async fn everyone_gets_what_the_table_says_and_nothing_else() {
+async fn promise_7_everyone_gets_what_the_table_says_and_nothing_else() {
     let stack = with_previous_secrets().start();
     if stack.at.jwt_secret.is_empty() {
         eprintln!("NOT TESTED: another Supabase keeps the secret that the matrix's tokens are signed with");
