@@ -4,7 +4,6 @@
 #[allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of this")]
 mod disturb;
 #[path = "../support/mod.rs"]
-#[allow(unreachable_pub, reason = "shared by several test binaries")]
 mod support;
 
 mod access;
