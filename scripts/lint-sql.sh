@@ -11,7 +11,9 @@ need npm nodejs
 need python3 python3
 
 tools="$repo_root/supabase/tools"
-[ -x "$tools/node_modules/.bin/supabase" ] || npm ci --prefix "$tools" --no-audit --no-fund --silent
+# Not `npm ci`: it wants the CLI's builds for every other platform in the lock file, which not every registry mirror has.
+[ -x "$tools/node_modules/.bin/supabase" ] ||
+  npm install --prefix "$tools" --no-save --no-audit --no-fund --loglevel=error
 squawk="$repo_root/target/squawk-$SQUAWK_VERSION"
 [ -x "$squawk/bin/squawk" ] ||
   python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target "$squawk" "squawk-cli==$SQUAWK_VERSION"
