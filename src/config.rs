@@ -51,16 +51,15 @@ pub const SETTING_NAMES: &[&str] = &[
     "LOG_LEVEL",
 ];
 
-/// Other names under which a setting is found, in order: those of older Supabase projects and of Next.js apps.
-fn names(name: &str) -> &[&str] {
-    match name {
-        "SUPABASE_URL" => &["SUPABASE_URL", "NEXT_PUBLIC_SUPABASE_URL"],
-        "SUPABASE_SECRET_KEY" => &["SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"],
-        "SUPABASE_PUBLISHABLE_KEY" => {
-            &["SUPABASE_PUBLISHABLE_KEY", "SUPABASE_ANON_KEY", "NEXT_PUBLIC_SUPABASE_ANON_KEY"]
-        }
+/// Every name under which a setting is found, in order: its own, then those of older Supabase projects and of Next.js apps.
+pub fn spellings(name: &str) -> impl Iterator<Item = &str> {
+    let others: &[&str] = match name {
+        "SUPABASE_URL" => &["NEXT_PUBLIC_SUPABASE_URL"],
+        "SUPABASE_SECRET_KEY" => &["SUPABASE_SERVICE_ROLE_KEY"],
+        "SUPABASE_PUBLISHABLE_KEY" => &["SUPABASE_ANON_KEY", "NEXT_PUBLIC_SUPABASE_ANON_KEY"],
         _ => &[],
-    }
+    };
+    std::iter::once(name).chain(others.iter().copied())
 }
 
 /// A setting that is missing or wrong. The sentence names the variable and never holds its value.
@@ -120,9 +119,7 @@ impl Config {
 
     /// A variable's trimmed value under the first of its names that is set.
     fn get(&self, name: &str) -> Option<&str> {
-        let direct = [name];
-        let candidates = if names(name).is_empty() { &direct[..] } else { names(name) };
-        candidates.iter().find_map(|candidate| self.values.get(*candidate)).map(Secret::expose)
+        spellings(name).find_map(|spelling| self.values.get(spelling)).map(Secret::expose)
     }
 
     fn required(&self, name: &str) -> Result<&str, SettingError> {

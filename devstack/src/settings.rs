@@ -4,44 +4,22 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
+use billing_ops::config::{SETTING_NAMES, spellings};
 
 use crate::keys::random_text;
 
-/// Every setting that a function may read.
-pub const NAMES: &[&str] = &[
-    "SUPABASE_URL",
-    "NEXT_PUBLIC_SUPABASE_URL",
-    "SUPABASE_SECRET_KEY",
-    "SUPABASE_SERVICE_ROLE_KEY",
-    "SUPABASE_PUBLISHABLE_KEY",
-    "SUPABASE_ANON_KEY",
-    "NEXT_PUBLIC_SUPABASE_ANON_KEY",
-    "STRIPE_SECRET_KEY",
-    "RECONCILE_SECRET",
-    "RECONCILE_SECRET_PREVIOUS",
-    "MONITOR_SECRET",
-    "MONITOR_SECRET_PREVIOUS",
-    "CRON_SECRET",
-    "CRON_SECRET_PREVIOUS",
-    "STRIPE_API_BASE",
-    "STRIPE_MAX_REQUESTS_PER_SECOND",
-    "PRICE_TIERS",
-    "RECONCILE_BUDGET_SECONDS",
-    "RECONCILE_STALE_AFTER_MINUTES",
-    "HIGH_SEVERITY_STALE_AFTER_MINUTES",
-    "DASHBOARD_ORIGIN",
-    "HEARTBEAT_URL",
-    "LOG_LEVEL",
-];
+/// Every name of every setting that a function may read.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    SETTING_NAMES.iter().flat_map(|name| spellings(name))
+}
 
 /// Settings by name.
 pub type Settings = BTreeMap<String, String>;
 
 /// The settings found in this process's environment; empty ones count as absent.
 pub fn from_environment() -> Settings {
-    NAMES
-        .iter()
-        .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
+    names()
+        .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
         .filter(|(_, value)| !value.is_empty())
         .collect()
 }
@@ -71,11 +49,10 @@ impl External {
     /// # Errors
     /// One sentence with the missing names, when only some are there: half of another Supabase would be a mix of two.
     pub fn find(settings: &Settings, database_url: Option<String>) -> Result<Option<External>> {
-        let first = |names: &[&str]| names.iter().find_map(|name| settings.get(*name)).cloned();
-        let url = first(&["SUPABASE_URL", "NEXT_PUBLIC_SUPABASE_URL"]);
-        let secret_key = first(&["SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"]);
-        let publishable_key =
-            first(&["SUPABASE_PUBLISHABLE_KEY", "SUPABASE_ANON_KEY", "NEXT_PUBLIC_SUPABASE_ANON_KEY"]);
+        let first = |name| spellings(name).find_map(|spelling| settings.get(spelling)).cloned();
+        let url = first("SUPABASE_URL");
+        let secret_key = first("SUPABASE_SECRET_KEY");
+        let publishable_key = first("SUPABASE_PUBLISHABLE_KEY");
         if url.is_none() && secret_key.is_none() {
             return Ok(None);
         }

@@ -20,7 +20,7 @@ impl Up {
 
     fn start_with(environment: &[(&str, &str)]) -> Up {
         let mut command = Command::new(env!("CARGO_BIN_EXE_devstack"));
-        for name in devstack::settings::NAMES {
+        for name in devstack::settings::names() {
             command.env_remove(name);
         }
         let mut process = command
