@@ -13,6 +13,7 @@ need() { # need PACKAGE CONDITION…: the package is missing unless the conditio
 }
 has() { command -v "$1"; }
 any() { compgen -G "$1"; }
+either() { has "$1" || has "$2"; }
 
 need postgresql any '/usr/lib/postgresql/*/bin/postgres'
 if [ "$what" = test ]; then
@@ -24,6 +25,8 @@ if [ "$what" = test ]; then
   need valgrind has valgrind
   need python3-venv python3 -c 'import ensurepip, venv'
   need curl has curl
+  # scripts/stripe-world.sh needs Python 3.14, and unpacks one where there is none.
+  need debootstrap either python3.14 debootstrap
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then

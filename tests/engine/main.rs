@@ -9,6 +9,7 @@ mod breaker;
 mod client;
 mod drift;
 mod failure;
+mod independent;
 mod resume;
 mod store;
 mod world;
