@@ -108,7 +108,7 @@ proptest! {
 
     #[test]
     fn nothing_is_missed_and_nothing_is_read_twice(
-        times in creation_times(), readers in 1..9usize, page_size in 1..101usize, seed: u64,
+        times in creation_times(), readers in 1..9usize, page_size in 1..31usize, seed: u64,
     ) {
         let mut world = World::of(times);
         let mut scan = Scan::new(NOW);
@@ -152,7 +152,7 @@ proptest! {
 
     #[test]
     fn a_scan_that_stopped_and_was_saved_goes_on_where_it_was(
-        times in creation_times(), readers in 1..9usize, page_size in 1..101usize, stop_after in 0..20u64,
+        times in creation_times(), readers in 1..9usize, page_size in 1..31usize, stop_after in 0..60u64,
         deletions in 0..3usize,
     ) {
         let mut world = World::of(times);
@@ -217,8 +217,10 @@ fn splitting_wastes_less_than_five_percent() {
 #[test]
 fn a_small_account_costs_few_requests() {
     assert_eq!(requests_for(vec![], 8).0, 1);
-    assert_eq!(requests_for((0..80).map(|at| NOW - 1 - at * 1_000).collect(), 8).0, 1);
-    assert!(requests_for((0..150).map(|at| NOW - 1 - at * 1_000).collect(), 8).0 <= 4);
+    for (subscriptions, requests) in [(80, 1), (150, 2), (1_000, 10)] {
+        let times = (0..subscriptions).map(|at| NOW - 1 - at * 1_000).collect();
+        assert_eq!(requests_for(times, 8).0, requests, "{subscriptions} subscriptions");
+    }
 }
 
 #[test]
@@ -237,7 +239,7 @@ fn many_readers_are_kept_busy() {
         rounds += 1;
     }
     world.0.clear();
-    assert!(rounds <= 200 / 8 + 12, "{rounds} rounds of 8 pages for 200 pages");
+    assert!(rounds <= 200 / 8 + 20, "{rounds} rounds of 8 pages for 200 pages");
 }
 
 #[test]
