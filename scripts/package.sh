@@ -8,9 +8,10 @@
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}
-export CARGO_TARGET_DIR
-copy=${1:-$CARGO_TARGET_DIR/package}
+target=${CARGO_TARGET_DIR:-$root/target}
+# A folder of its own: to Cargo the copy is the same package, and it would take one's binaries for the other's.
+export CARGO_TARGET_DIR="$target/package-build"
+copy=${1:-$target/package}
 tools=$root/tools/packaging
 
 say() { printf '== %s\n' "$*"; }
