@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::plan::{Applied, Condition};
-use super::progress::Counts;
+use super::plan::{Applied, Condition, Item};
+use super::progress::{Counts, Cursor};
 use super::store::{
     Batch, DUPLICATES_PAGE, Duplicates, Group, ReconcileStore, StoreError, UNEXPLAINED_LIMIT, UNPLACED_PAGE,
     Unplaced,
@@ -38,6 +38,36 @@ struct Written {
     run: Option<Run>,
 }
 
+/// The parameters of every write.
+#[derive(Serialize)]
+struct Fenced<P> {
+    p_run_id: Uuid,
+    p_attempt: u32,
+    #[serde(flatten)]
+    parameters: P,
+}
+
+/// Of `apply_reconciliation_batch`. Borrowed, and never a tree of values: batches are most of what a run holds in memory.
+#[derive(Serialize)]
+struct Apply<'a> {
+    p_lease_seconds: u64,
+    p_items: &'a [Item],
+    p_counts: Counts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p_cursor: Option<Cursor>,
+}
+
+/// Of `read_subscriptions_for_reconcile`.
+#[derive(Serialize)]
+struct Read<'a> {
+    p_stripe_ids: &'a [&'a str],
+    p_unexplained_limit: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p_created_from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p_created_to: Option<String>,
+}
+
 impl RunStore {
     /// The store of a run that is ours, with the lease that each write extends, in seconds, and whether it reads live data.
     #[must_use]
@@ -58,16 +88,15 @@ impl RunStore {
     async fn read<R: serde::de::DeserializeOwned>(
         &self,
         function: &str,
-        parameters: &Value,
+        parameters: &impl Serialize,
     ) -> Result<R, StoreError> {
         self.database.call(As::Service, Retry::Safe, function, parameters).await.map_err(store_error)
     }
 
     /// A write that is fenced, and safe to send again: the database knows what it has applied already.
-    async fn write(&self, function: &str, mut parameters: Value) -> Result<Written, StoreError> {
-        parameters["p_run_id"] = self.run_id.to_string().into();
-        parameters["p_attempt"] = self.attempt.into();
-        let written: Written = self.read(function, &parameters).await?;
+    async fn write(&self, function: &str, parameters: impl Serialize) -> Result<Written, StoreError> {
+        let fenced = Fenced { p_run_id: self.run_id, p_attempt: self.attempt, parameters };
+        let written: Written = self.read(function, &fenced).await?;
         if written.outcome == "fenced" { Err(StoreError::Fenced) } else { Ok(written) }
     }
 
@@ -97,11 +126,12 @@ impl RunStore {
 
 impl ReconcileStore for RunStore {
     async fn group(&self, stripe_ids: &[&str], created: Option<(i64, i64)>) -> Result<Group, StoreError> {
-        let mut parameters = json!({ "p_stripe_ids": stripe_ids, "p_unexplained_limit": UNEXPLAINED_LIMIT });
-        if let Some((from, to)) = created {
-            parameters["p_created_from"] = timestamp(from).into();
-            parameters["p_created_to"] = timestamp(to).into();
-        }
+        let parameters = Read {
+            p_stripe_ids: stripe_ids,
+            p_unexplained_limit: UNEXPLAINED_LIMIT,
+            p_created_from: created.map(|(from, _)| timestamp(from)),
+            p_created_to: created.map(|(_, to)| timestamp(to)),
+        };
         self.read("read_subscriptions_for_reconcile", &parameters).await
     }
 
@@ -114,16 +144,11 @@ impl ReconcileStore for RunStore {
     }
 
     async fn apply(&self, batch: Batch<'_>) -> Result<Vec<Applied>, StoreError> {
-        let mut parameters = json!({
-            "p_lease_seconds": self.lease_seconds,
-            "p_items": batch.items,
-            "p_counts": batch.counts,
-        });
-        if let Some(cursor) = &batch.cursor {
-            parameters["p_cursor"] = json!(cursor);
-        }
+        let Batch { items, counts, cursor } = batch;
+        let parameters =
+            Apply { p_lease_seconds: self.lease_seconds, p_items: items, p_counts: counts, p_cursor: cursor };
         let written = self.write("apply_reconciliation_batch", parameters).await?;
-        if written.items.len() == batch.items.len() {
+        if written.items.len() == items.len() {
             Ok(written.items)
         } else {
             Err(StoreError::Refused("apply_reconciliation_batch answered for other items".into()))
