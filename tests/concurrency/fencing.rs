@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::disturb::{count, everything, expire_lease, number, rows, text};
+use crate::disturb::{count, eventually, everything, expire_lease, number, rows, text};
 use crate::support::Stack;
 
 const KEY: &str = "request_fenced";
@@ -104,6 +104,100 @@ async fn promise_3_a_late_writer_of_a_dead_attempt_changes_nothing() {
         assert_eq!(answer.body["outcome"], expected, "{function}: {answer:?}");
         assert_eq!(everything(&database).await, before, "{function} wrote after the end");
     }
+}
+
+/// A batch that repairs `row`, as the attempt sends it.
+fn repair(run: &str, attempt: u64, row: (Uuid, i64)) -> Value {
+    writes(run, attempt, row).swap_remove(1).1
+}
+
+/// Keeps a row from being written until the answer is dropped.
+async fn hold(stack: &Stack, row: Uuid) -> Client {
+    let holder = stack.database().await;
+    let sql = format!("begin; select 1 from public.subscriptions where id = '{row}' for update");
+    holder.batch_execute(&sql).await.expect("held");
+    holder
+}
+
+/// Waits until so many calls wait for a lock.
+async fn until_blocked(database: &Client, calls: i64) {
+    let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'";
+    eventually("calls wait for a lock", async || (count(database, waiting).await >= calls).then_some(()))
+        .await;
+}
+
+/// Promise 3, at the worst moment: the attempt is given up for dead while its batch is being applied.
+#[tokio::test]
+async fn promise_3_an_attempt_that_loses_its_run_in_mid_batch_leaves_nothing() {
+    let stack = Stack::start();
+    let database = stack.database().await;
+    let row = subscription(&database).await;
+    let (dead, first) = start(&stack).await;
+    let holder = hold(&stack, row.0).await;
+    let batch = repair(&dead, first, row);
+    let takeover = async {
+        until_blocked(&database, 1).await;
+        expire_lease(&database).await;
+        assert_eq!(start(&stack).await.1, 2);
+        let before = everything(&database).await;
+        holder.batch_execute("rollback").await.expect("released");
+        before
+    };
+    let (answer, before) = tokio::join!(stack.rpc("apply_reconciliation_batch", &batch), takeover);
+    assert_eq!(answer.body, json!({"outcome": "fenced"}));
+    assert_eq!(everything(&database).await, before);
+}
+
+/// An answer is lost and the batch is sent again while the first is still being applied: one repair, one finding, and both
+/// callers hear of it.
+#[tokio::test]
+async fn a_batch_that_is_sent_twice_at_once_is_applied_once() {
+    let stack = Stack::start();
+    let database = stack.database().await;
+    let row = subscription(&database).await;
+    let (run, attempt) = start(&stack).await;
+    let holder = hold(&stack, row.0).await;
+    let batch = repair(&run, attempt, row);
+    let release = async {
+        until_blocked(&database, 2).await;
+        holder.batch_execute("rollback").await.expect("released");
+    };
+    let (once, again, ()) = tokio::join!(
+        stack.rpc("apply_reconciliation_batch", &batch),
+        stack.rpc("apply_reconciliation_batch", &batch),
+        release
+    );
+    assert_eq!(once.body, json!({"outcome": "applied", "items": ["repaired"]}));
+    assert_eq!(again.body, once.body);
+    assert_eq!(count(&database, "select max(row_version) from public.subscriptions").await, row.1 + 1);
+    assert_eq!(count(&database, "select count(*) from public.reconciliation_findings").await, 1);
+}
+
+/// One batch that has to wait keeps no other batch of the run waiting, and no heartbeat.
+#[tokio::test]
+async fn batches_of_a_run_are_applied_side_by_side() {
+    let stack = Stack::start();
+    let database = stack.database().await;
+    let row = subscription(&database).await;
+    let (run, attempt) = start(&stack).await;
+    let holder = hold(&stack, row.0).await;
+    let mut other = repair(&run, attempt, row);
+    other["p_items"][0] = json!({
+        "kind": "none",
+        "findings": [{"finding_key": "other", "type": "unknown_price", "severity": "info", "issue": "i"}],
+    });
+    let waiting = repair(&run, attempt, row);
+    let meanwhile = async {
+        until_blocked(&database, 1).await;
+        let answer = stack.rpc("apply_reconciliation_batch", &other).await;
+        assert_eq!(answer.body, json!({"outcome": "applied", "items": ["none"]}));
+        let (function, heartbeat) = writes(&run, attempt, row).swap_remove(0);
+        assert_eq!(stack.rpc(function, &heartbeat).await.body["outcome"], "extended");
+        until_blocked(&database, 1).await;
+        holder.batch_execute("rollback").await.expect("released");
+    };
+    let (answer, ()) = tokio::join!(stack.rpc("apply_reconciliation_batch", &waiting), meanwhile);
+    assert_eq!(answer.body, json!({"outcome": "applied", "items": ["repaired"]}));
 }
 
 /// Hundreds of late writers of the dead attempt, in the midst of which the living one repairs a row and ends: only what
