@@ -4,8 +4,8 @@
 //! A scan covers every subscription created in `[0, upper)`, where `upper` is the moment at which the scan began.
 //! `created` never changes, so a subscription cannot move from a part that is still to be read into one that has been
 //! read, whatever else happens to it (splitting by status loses what changes status between two pages). A window
-//! `[gte, lt)` is read newest first by cursor pages. When a reader has nothing to do, the window with the most left is
-//! split in the middle of its unread part. Open and drained windows always tile `[0, upper)`: that is the proof, kept at
+//! `[gte, lt)` is read newest first by cursor pages. When a reader has nothing to do, the unread part of the window with the
+//! most left is split. Open and drained windows always tile `[0, upper)`: that is the proof, kept at
 //! run time by [`Scan::is_complete`] and in the tests by every step, that nothing was left out.
 
 use std::collections::{BTreeMap, HashSet};
@@ -16,10 +16,13 @@ use crate::stripe::pages::{PAGE_SIZE, Window};
 
 /// A split costs about one page that is not full. It must save more than that.
 const SMALLEST_SPLIT_IN_PAGES: f64 = 4.0;
-/// One more reader for every so many pages that were read. The first splits are guesses, as nobody knows how old an account
-/// is, and most cost a page with nothing on it: 1,000 subscriptions are read in ten calls and not in fifteen. Of a large
-/// account, ten pages are half a second at Stripe's limit.
-const PAGES_PER_READER: u64 = 10;
+/// How many pages one reader reads alone. The first splits are guesses, as nobody knows how old an account is, and most cost
+/// a page with nothing on it: 1,000 subscriptions are to be read in ten calls and not in fifteen.
+const PAGES_ALONE: u64 = 10;
+/// From then on there is one more reader for every so many pages.
+const PAGES_PER_READER: u64 = 2;
+/// A split reaches back by at most so many times what the scan has read: past the end of a young account there is nothing.
+const REACH: f64 = 4.0;
 /// Nothing at Stripe is older (2010-01-01), so the middle of an unread part is not sought before.
 const STRIPE_BEGAN: i64 = 1_262_304_000;
 
@@ -172,10 +175,11 @@ impl Scan {
         Some((id, open.window.query()))
     }
 
-    /// Splits the window with the most left, and gives the older half.
+    /// Splits the window with the most left, and gives the older part.
     fn split(&mut self) -> Option<WindowId> {
         // Like a slow start: as many readers as pages have shown that there is work for.
-        if self.pages < PAGES_PER_READER * self.open.len() as u64 {
+        let more = self.pages.saturating_sub(PAGES_ALONE - PAGES_PER_READER) / PAGES_PER_READER;
+        if self.open.len() as u64 > more {
             return None;
         }
         let (parent, estimate) = self
@@ -186,8 +190,9 @@ impl Scan {
         if estimate < SMALLEST_SPLIT_IN_PAGES * PAGE_SIZE as f64 {
             return None;
         }
+        let reach = REACH * (self.pages as usize * PAGE_SIZE) as f64;
         let parent = self.open.get_mut(&parent)?;
-        let middle = parent.window.middle()?;
+        let middle = parent.window.middle()?.max(parent.reach_back(reach));
         let older = OpenWindow { gte: parent.window.gte, lt: middle, position: None };
         parent.window.gte = middle;
         Some(self.add(older))
@@ -335,9 +340,18 @@ impl Open {
         if self.read == 0 || self.window.middle().is_none() {
             return 0.0;
         }
-        let read_span = (self.read_from - unread_to).max(1) as f64;
         let unread_span = (unread_to - self.window.gte.max(STRIPE_BEGAN)).max(0) as f64;
-        self.read as f64 / read_span * unread_span
+        unread_span / self.seconds_each()
+    }
+
+    /// The second up to which there are about so many subscriptions, counted back from what was read.
+    fn reach_back(&self, subscriptions: f64) -> i64 {
+        self.window.unread_to() - (subscriptions * self.seconds_each()).ceil() as i64
+    }
+
+    /// Seconds between two subscriptions, where any were read.
+    fn seconds_each(&self) -> f64 {
+        (self.read_from - self.window.unread_to()).max(1) as f64 / self.read.max(1) as f64
     }
 }
 
