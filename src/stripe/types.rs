@@ -280,8 +280,18 @@ struct RawPage<'a> {
     has_more: bool,
 }
 
+#[derive(Deserialize)]
+struct SoundPage<T> {
+    data: Vec<T>,
+    has_more: bool,
+}
+
 /// Decodes a list. Fails only if the answer is no list at all.
 pub fn decode_page<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Result<Page<T>, serde_json::Error> {
+    // Nearly always all of it can be read, and once is enough: decoding pages is most of what a run does.
+    if let Ok(SoundPage { data, has_more }) = serde_json::from_slice(body) {
+        return Ok(Page { data: data.into_iter().map(Ok).collect(), has_more });
+    }
     let raw: RawPage<'_> = serde_json::from_slice(body)?;
     let data = raw.data.into_iter().map(decode_element).collect();
     Ok(Page { data, has_more: raw.has_more })
