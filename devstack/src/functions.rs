@@ -120,6 +120,11 @@ impl Functions {
         self.functions.iter().find_map(|function| Some((function, function.route.matches(path)?)))
     }
 
+    /// What a function is started with now.
+    pub(crate) fn settings(&self) -> Settings {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Sets (or with `None` unsets) settings, and stops every function: each starts with them at its next request.
     pub async fn configure(&self, changes: &[(&str, Option<&str>)]) {
         {
@@ -188,6 +193,11 @@ impl Function {
             .as_ref()
             .filter(|running| running.process.exited().is_none())
             .map(|running| running.process.id())
+    }
+
+    /// The file that is run.
+    pub(crate) fn binary(&self) -> &Path {
+        &self.binary
     }
 
     /// How often it was started.
@@ -260,7 +270,7 @@ impl Function {
 }
 
 /// An address that was free a moment ago: the listener that found it is closed again on return.
-fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 

@@ -15,6 +15,7 @@
 //! | [`scratch`] | folders that end with the stack, even if it is killed |
 //! | [`stack`] | all of it together, as `devstack up` and the tests start it |
 //! | [`demo`] | the main job, for somebody to look at |
+//! | [`bench`] | what runs, calls and cold starts cost, as tables |
 //! | [`doctor`] | what is right and wrong with the settings of a deployment |
 
 pub mod bench;

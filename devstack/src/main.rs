@@ -20,17 +20,11 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
-enum BenchOf {
-    /// A reconcile run over many subscriptions, beside a loop of retrieves.
-    Reconcile(devstack::bench::Bench),
-}
-
-#[derive(Subcommand)]
 enum Command {
     /// Measures, side by side; best with a release build: cargo run -p devstack --release -- bench reconcile.
     Bench {
         #[command(subcommand)]
-        what: BenchOf,
+        what: devstack::bench::Bench,
     },
     /// Starts the stack, prints one line of JSON when everything answers, and stays until SIGTERM or Ctrl-C.
     Up(Up),
@@ -97,7 +91,7 @@ struct Up {
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Bench { what: BenchOf::Reconcile(bench) } => devstack::bench::run(bench).await,
+        Command::Bench { what } => devstack::bench::run(what).await,
         Command::Up(up) => run_up(up).await,
         Command::Demo(demo) => run_demo(demo).await,
         Command::Doctor { env } => match devstack::doctor::run(env.as_deref()).await {

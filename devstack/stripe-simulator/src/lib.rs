@@ -46,7 +46,7 @@ pub use change::{Action, EventInput, ItemChange, Script, SessionChange, Subscrip
 pub use faults::{Fault, FaultKind, RateLimit};
 pub use generator::{DEFAULT_NOW, Generator, Spread, SubscriptionFacts};
 pub use prices::{PRICES, Price, price};
-pub use server::Simulator;
+pub use server::{Simulator, THREAD};
 pub use state::Config;
 pub use stats::Stats;
 

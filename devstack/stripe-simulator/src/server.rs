@@ -22,6 +22,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tower_service::Service as _;
 
+/// The name of the thread that does all the work.
+pub const THREAD: &str = "stripe-simulator";
+
 /// A running simulator. It ends, with all its connections, when this is dropped.
 #[derive(Debug)]
 pub struct Simulator {
@@ -41,7 +44,7 @@ impl Simulator {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let shared = Arc::clone(&state);
-        let thread = std::thread::Builder::new().name("stripe-simulator".into()).spawn(move || {
+        let thread = std::thread::Builder::new().name(THREAD.into()).spawn(move || {
             // Dropping the runtime drops every connection.
             runtime.block_on(async {
                 tokio::select! {

@@ -1,6 +1,7 @@
 //! Tests of the stack itself, in one program: linking it takes longer than running it.
 
 mod auth;
+mod bench;
 mod keys;
 mod rest;
 mod rig;
