@@ -119,6 +119,31 @@ async fn hold(stack: &Stack, row: Uuid) -> Client {
     holder
 }
 
+/// A run under way, and a row that its batches cannot write yet.
+struct Held {
+    stack: Stack,
+    database: Client,
+    row: (Uuid, i64),
+    run: String,
+    attempt: u64,
+    holder: Client,
+}
+
+impl Held {
+    async fn start() -> Self {
+        let stack = Stack::start();
+        let database = stack.database().await;
+        let row = subscription(&database).await;
+        let (run, attempt) = start(&stack).await;
+        let holder = hold(&stack, row.0).await;
+        Self { stack, database, row, run, attempt, holder }
+    }
+
+    async fn release(&self) {
+        self.holder.batch_execute("rollback").await.expect("released");
+    }
+}
+
 /// Waits until so many calls wait for a lock.
 async fn until_blocked(database: &Client, calls: i64) {
     let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'";
@@ -129,38 +154,32 @@ async fn until_blocked(database: &Client, calls: i64) {
 /// Promise 3, at the worst moment: the attempt is given up for dead while its batch is being applied.
 #[tokio::test]
 async fn promise_3_an_attempt_that_loses_its_run_in_mid_batch_leaves_nothing() {
-    let stack = Stack::start();
-    let database = stack.database().await;
-    let row = subscription(&database).await;
-    let (dead, first) = start(&stack).await;
-    let holder = hold(&stack, row.0).await;
-    let batch = repair(&dead, first, row);
+    let held = Held::start().await;
+    let Held { stack, database, row, run: dead, attempt: first, .. } = &held;
+    let batch = repair(dead, *first, *row);
     let takeover = async {
-        until_blocked(&database, 1).await;
-        expire_lease(&database).await;
-        assert_eq!(start(&stack).await.1, 2);
-        let before = everything(&database).await;
-        holder.batch_execute("rollback").await.expect("released");
+        until_blocked(database, 1).await;
+        expire_lease(database).await;
+        assert_eq!(start(stack).await.1, 2);
+        let before = everything(database).await;
+        held.release().await;
         before
     };
     let (answer, before) = tokio::join!(stack.rpc("apply_reconciliation_batch", &batch), takeover);
     assert_eq!(answer.body, json!({"outcome": "fenced"}));
-    assert_eq!(everything(&database).await, before);
+    assert_eq!(everything(database).await, before);
 }
 
 /// An answer is lost and the batch is sent again while the first is still being applied: one repair, one finding, and both
 /// callers hear of it.
 #[tokio::test]
 async fn a_batch_that_is_sent_twice_at_once_is_applied_once() {
-    let stack = Stack::start();
-    let database = stack.database().await;
-    let row = subscription(&database).await;
-    let (run, attempt) = start(&stack).await;
-    let holder = hold(&stack, row.0).await;
-    let batch = repair(&run, attempt, row);
+    let held = Held::start().await;
+    let Held { stack, database, row, run, attempt, .. } = &held;
+    let batch = repair(run, *attempt, *row);
     let release = async {
-        until_blocked(&database, 2).await;
-        holder.batch_execute("rollback").await.expect("released");
+        until_blocked(database, 2).await;
+        held.release().await;
     };
     let (once, again, ()) = tokio::join!(
         stack.rpc("apply_reconciliation_batch", &batch),
@@ -169,32 +188,29 @@ async fn a_batch_that_is_sent_twice_at_once_is_applied_once() {
     );
     assert_eq!(once.body, json!({"outcome": "applied", "items": ["repaired"]}));
     assert_eq!(again.body, once.body);
-    assert_eq!(count(&database, "select max(row_version) from public.subscriptions").await, row.1 + 1);
-    assert_eq!(count(&database, "select count(*) from public.reconciliation_findings").await, 1);
+    assert_eq!(count(database, "select max(row_version) from public.subscriptions").await, row.1 + 1);
+    assert_eq!(count(database, "select count(*) from public.reconciliation_findings").await, 1);
 }
 
 /// One batch that has to wait keeps no other batch of the run waiting, and no heartbeat.
 #[tokio::test]
 async fn batches_of_a_run_are_applied_side_by_side() {
-    let stack = Stack::start();
-    let database = stack.database().await;
-    let row = subscription(&database).await;
-    let (run, attempt) = start(&stack).await;
-    let holder = hold(&stack, row.0).await;
-    let mut other = repair(&run, attempt, row);
+    let held = Held::start().await;
+    let Held { stack, database, row, run, attempt, .. } = &held;
+    let mut other = repair(run, *attempt, *row);
     other["p_items"][0] = json!({
         "kind": "none",
         "findings": [{"finding_key": "other", "type": "unknown_price", "severity": "info", "issue": "i"}],
     });
-    let waiting = repair(&run, attempt, row);
+    let waiting = repair(run, *attempt, *row);
     let meanwhile = async {
-        until_blocked(&database, 1).await;
+        until_blocked(database, 1).await;
         let answer = stack.rpc("apply_reconciliation_batch", &other).await;
         assert_eq!(answer.body, json!({"outcome": "applied", "items": ["none"]}));
-        let (function, heartbeat) = writes(&run, attempt, row).swap_remove(0);
+        let (function, heartbeat) = writes(run, *attempt, *row).swap_remove(0);
         assert_eq!(stack.rpc(function, &heartbeat).await.body["outcome"], "extended");
-        until_blocked(&database, 1).await;
-        holder.batch_execute("rollback").await.expect("released");
+        until_blocked(database, 1).await;
+        held.release().await;
     };
     let (answer, ()) = tokio::join!(stack.rpc("apply_reconciliation_batch", &waiting), meanwhile);
     assert_eq!(answer.body, json!({"outcome": "applied", "items": ["repaired"]}));
