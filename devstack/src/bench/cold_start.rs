@@ -17,7 +17,7 @@ use crate::stack::{self, Stack};
 #[derive(Debug, Args)]
 pub struct Options {
     /// Starts of each function.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     starts: u32,
     /// Takes the functions as they are built already.
     #[arg(long)]
@@ -37,10 +37,10 @@ pub async fn run(options: Options) -> Result<()> {
     let duplicate = Duplicate::of_a_run(&stack).await?;
     println!("| first answer of | needs | p50 | p90 | binary |");
     println!("| --- | --- | ---: | ---: | ---: |");
+    let http = crate::http_client()?;
     for function in stack.functions().iter() {
         // A person's endpoint refuses who says nothing of themselves; a GET of the others is answered or refused.
         let path = function.source.path.trim_end_matches(".rs").replace("[id]", "0");
-        let http = crate::http_client()?;
         let mut times = Vec::new();
         for _ in 0..options.starts {
             let first = |at| http.get(format!("http://{at}/{path}"));

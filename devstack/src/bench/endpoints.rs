@@ -15,13 +15,13 @@ use crate::stack::{self, Stack};
 #[derive(Debug, Args)]
 pub struct Options {
     /// Calls of each side, one after the other.
-    #[arg(long, default_value_t = 2_000)]
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..))]
     calls: u32,
     /// Connections of the second half.
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
     connections: u32,
     /// Seconds of each side at so many connections.
-    #[arg(long, default_value_t = 6)]
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
     /// Takes the functions as they are built already.
     #[arg(long)]

@@ -24,10 +24,10 @@ const NO_LIMIT: u32 = 10_000;
 #[derive(Debug, Args)]
 pub struct Options {
     /// How many subscriptions; several numbers make several runs.
-    #[arg(long, value_delimiter = ',', default_value = "1000,10000,100000")]
+    #[arg(long, value_delimiter = ',', default_value = "1000,10000,100000", value_parser = clap::value_parser!(u32).range(1..))]
     subscriptions: Vec<u32>,
     /// Stripe's limit in requests a second: what comes faster is refused. Without it there is none.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rps: Option<u32>,
     /// How long Stripe takes for each answer, in milliseconds.
     #[arg(long, default_value_t = 0)]
