@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::config::Secret;
 use crate::http::error::ApiError;
 use crate::runs::Run;
+use crate::secret::Secret;
 use crate::supabase::{As, Judged, Retry, Supabase};
 
 /// An alert: one episode of a condition.

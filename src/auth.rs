@@ -1,54 +1,17 @@
 //! Who calls: a machine with a secret, or a person with a token.
 //!
-//! Machine secrets are compared here, in constant time over hashes. A person's token is only checked for its shape here:
+//! Machine secrets are compared by [`crate::secret`], in constant time over hashes. A person's token is only checked for its shape here:
 //! PostgREST verifies it and SQL decides what the person may do, in the same round trip as the work.
-
-use std::fmt;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use sha2::{Digest, Sha256};
-use subtle::{Choice, ConstantTimeEq};
 
-use crate::config::{Config, Secret, SettingError};
+use crate::config::{Config, SettingError};
 use crate::http::error::ApiError;
+use crate::secret::{MachineSecret, Secret, matches_any};
 
 /// The longest bearer token that is looked at, in bytes. Supabase's access tokens stay well under it.
 const LONGEST_TOKEN: usize = 8 * 1024;
-
-/// A machine secret, kept as its SHA-256 hash: all hashes are of one length, so comparing two tells nothing of the secrets'.
-#[derive(Clone)]
-pub struct MachineSecret {
-    hash: [u8; 32],
-}
-
-impl MachineSecret {
-    /// Accepts a secret of 16 or more printable ASCII characters without white space, the set that Vercel can send for
-    /// `CRON_SECRET`. The error names the variable, never the value.
-    pub fn new(name: &str, value: &str) -> Result<Self, SettingError> {
-        if value.len() < 16 {
-            return Err(SettingError(format!("{name} is shorter than 16 characters.")));
-        }
-        if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(SettingError(format!("{name} holds characters other than printable ASCII.")));
-        }
-        Ok(Self { hash: Sha256::digest(value).into() })
-    }
-}
-
-impl fmt::Debug for MachineSecret {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("MachineSecret([redacted])")
-    }
-}
-
-/// True if the token is one of the secrets. Every secret is compared, whichever matches.
-#[must_use]
-pub fn matches_any(token: &str, secrets: &[MachineSecret]) -> bool {
-    let hash: [u8; 32] = Sha256::digest(token).into();
-    let found = secrets.iter().fold(Choice::from(0), |found, secret| found | secret.hash.ct_eq(&hash));
-    found.into()
-}
 
 /// The token of an `Authorization: Bearer` header, scheme in any case
 /// (<https://www.rfc-editor.org/rfc/rfc6750#section-2.1>).
@@ -158,28 +121,6 @@ mod tests {
             headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).expect("a header value"));
         }
         headers
-    }
-
-    #[test]
-    fn a_secret_that_is_short_or_odd_is_refused() {
-        for value in ["", "0123456789abcde", "0123456789abcdéf", "0123456789 abcdef", "0123456789abcde\n"] {
-            assert!(MachineSecret::new("X", value).is_err(), "{value:?}");
-        }
-        assert!(MachineSecret::new("X", SECRET).is_ok());
-    }
-
-    #[test]
-    fn any_of_the_secrets_opens_and_nothing_else_does() {
-        let secrets = [
-            MachineSecret::new("X", SECRET).expect("fit"),
-            MachineSecret::new("X", "the-previous-one").expect("fit"),
-        ];
-        assert!(matches_any(SECRET, &secrets));
-        assert!(matches_any("the-previous-one", &secrets));
-        for token in ["", "0123456789abcdeF", "0123456789abcdef0", "0123456789abcde"] {
-            assert!(!matches_any(token, &secrets), "{token:?}");
-        }
-        assert!(!matches_any(SECRET, &[]));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! | `SUPABASE_SECRET_KEY` (or `SUPABASE_SERVICE_ROLE_KEY`) | calls in the service's name |
 //! | `SUPABASE_PUBLISHABLE_KEY` (or `SUPABASE_ANON_KEY`, `NEXT_PUBLIC_SUPABASE_ANON_KEY`) | calls in a person's name |
 //! | `STRIPE_SECRET_KEY` | restricted, read-only: Subscriptions, Checkout Sessions |
-//! | `RECONCILE_SECRET`, `MONITOR_SECRET`, `CRON_SECRET`, each with `_PREVIOUS` | machine secrets ([`crate::auth`]) |
+//! | `RECONCILE_SECRET`, `MONITOR_SECRET`, `CRON_SECRET`, each with `_PREVIOUS` | machine secrets ([`crate::secret`]) |
 //! | `STRIPE_API_BASE` | another Stripe (`https://api.stripe.com`) |
 //! | `STRIPE_MAX_REQUESTS_PER_SECOND` | calls a second to Stripe, 1 to 10000 (20) |
 //! | `PRICE_TIERS` | JSON object, price id → tier |
@@ -21,12 +21,11 @@
 //! names it, and `/api/health` lists it. So each accessor returns a `Result`, and nothing falls back to an open door.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use reqwest::Url;
 
-use crate::auth::MachineSecret;
+use crate::secret::{MachineSecret, Secret};
 
 /// The names of all settings, for `/api/health`.
 pub const SETTING_NAMES: &[&str] = &[
@@ -66,30 +65,6 @@ pub fn spellings(name: &str) -> impl Iterator<Item = &str> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SettingError(pub String);
-
-/// A text that must not be shown: `Debug` hides it, and there is no `Display`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    #[must_use]
-    pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
-    }
-
-    /// The secret itself, for the one place that sends it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("[redacted]")
-    }
-}
 
 /// The environment as it was when the process started.
 #[derive(Debug, Clone, Default)]
@@ -220,7 +195,9 @@ impl Config {
         let mut secrets = Vec::new();
         for name in [name, twin.as_str()] {
             if let Some(value) = self.get(name) {
-                secrets.push(MachineSecret::new(name, value)?);
+                let secret =
+                    MachineSecret::new(value).map_err(|unfit| SettingError(format!("{name} {unfit}.")))?;
+                secrets.push(secret);
             }
         }
         Ok(secrets)
@@ -385,5 +362,16 @@ mod tests {
     fn debug_output_holds_no_value() {
         let shown = format!("{:?}", config(&[("CRON_SECRET", "hunter2hunter2hunter2")]));
         assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn an_unfit_secret_is_named_and_never_quoted() {
+        let unfit =
+            |value: &str| config(&[("CRON_SECRET", value)]).machine_secrets("CRON_SECRET").unwrap_err().0;
+        assert_eq!(unfit("hunter2"), "CRON_SECRET is shorter than 16 characters.");
+        assert_eq!(
+            unfit("hunter2 hunter2 hunter2"),
+            "CRON_SECRET holds characters other than printable ASCII."
+        );
     }
 }

@@ -23,5 +23,6 @@ pub mod openapi;
 pub mod reconcile;
 pub mod run_answer;
 pub mod runs;
+pub mod secret;
 pub mod stripe;
 pub mod supabase;

@@ -13,8 +13,9 @@ use http::{HeaderName, HeaderValue};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Secret};
+use crate::config::Config;
 use crate::http::error::ApiError;
+use crate::secret::Secret;
 
 /// How long one call may take. Above the 8 s after which hosted projects end a statement of the service role, so that the
 /// database's own word arrives first (<https://supabase.com/docs/guides/database/postgres/timeouts>).

@@ -7,10 +7,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use billing_ops::config::{Config, Secret, SettingError};
+use billing_ops::config::{Config, SettingError};
 use billing_ops::context::Context;
 use billing_ops::http::error::ApiError;
 use billing_ops::monitor;
+use billing_ops::secret::Secret;
 use billing_ops::stripe::pages::Window;
 use billing_ops::stripe::{Mode, Retries, SecretKey, Stripe, StripeError};
 use billing_ops::supabase::{As, Judged, Retry};

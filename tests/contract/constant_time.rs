@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::path::Path;
 use std::process::Command;
 
-use billing_ops::auth::{MachineSecret, matches_any};
+use billing_ops::secret::{MachineSecret, matches_any};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef01234567";
 const PREVIOUS: &str = "fedcba9876543210fedcba9876543210fedcba98";
@@ -52,7 +52,7 @@ fn instructions(comparison: &str, function: &str, token: &str) -> u64 {
 #[test]
 fn the_place_of_the_first_wrong_byte_does_not_show_in_the_instructions() {
     if let (Ok(comparison), Ok(token)) = (std::env::var(COMPARISON), std::env::var(TOKEN)) {
-        let secrets = [MachineSecret::new("X", SECRET), MachineSecret::new("X_PREVIOUS", PREVIOUS)];
+        let secrets = [MachineSecret::new(SECRET), MachineSecret::new(PREVIOUS)];
         let secrets = secrets.map(|secret| secret.expect("fit"));
         black_box(match comparison.as_str() {
             "ours" => matches_any(black_box(&token), black_box(&secrets)),
