@@ -1,128 +1,62 @@
-//! Reconciling the database with Stripe.
+//! Reconciling the database with Stripe. Read top to bottom: each step stands on the ones below it.
 //!
-//! Pure, and tested as tables and properties:
+//! - [`job`]: what a run is asked to do, and how it ended.
+//! - `scan`: readers and writers over all of Stripe's list; `sweep`: how far that is.
+//! - `checkouts`, `look`, `duplicates`, `breaker`: what goes before and after the scan.
+//! - `group`: one comparison of many; `owners`: subscriptions without a row, and whose they are.
+//! - `engine`: what all steps share; `source`: Stripe for one run; `stop`: when it ends.
+//! - [`store`]: the narrow seam to the database, so that all of this is tested without one.
 //! - [`windows`]: which part of Stripe's list to read next, and the proof that none is left out.
 //! - [`drift`]: how a subscription and its row differ; [`finding`], [`row`]: the values it speaks of.
 //! - [`plan`]: findings to repairs and alerts, and when repairs are held back.
 //! - [`progress`], [`record`]: how far a run is, and what it has done.
-//!
-//! Effectful, small, on [`crate::stripe`] and the [`store::ReconcileStore`]:
 //! - [`perform`]: a run for a call, from start to answer; [`database`]: the store in Postgres.
-//! - `scan`: readers and writers; `group`: one comparison; `fresh`: what follows the scan.
 //!
 //! One run: completed checkout sessions are listed; everything that Stripe lists is compared with the database, group by
 //! group, and repaired at once where that takes nothing from a customer; then, unless the circuit breaker holds it back,
 //! what would take something is read afresh and applied, and rows that Stripe does not list are looked up one by one. A
 //! run that stops early leaves a cursor, and the next one goes on from there.
 
+mod breaker;
+mod checkouts;
 pub mod database;
 pub mod drift;
+mod duplicates;
+mod engine;
 pub mod finding;
-mod fresh;
 mod group;
+pub mod job;
+mod look;
+mod owners;
 pub mod perform;
 pub mod plan;
 pub mod progress;
 pub mod record;
 pub mod row;
 mod scan;
+mod source;
+mod stop;
 pub mod store;
+mod sweep;
 pub mod windows;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-use serde_json::Value;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use drift::Tiers;
-use fresh::Done;
-use group::{Clock, Shared, Trouble};
-use plan::{Condition, Tripped, conditions};
+use engine::{Clock, Engine, Interrupted};
+pub use job::{Ending, Failure, Fenced, Job, Status};
+use plan::{Tripped, conditions};
 use progress::{Counts, Cursor};
-use record::{ItemError, Reported};
-use scan::{Stop, Sweep};
+use source::Source;
+use stop::{Done, Stop};
 use store::{ReconcileStore, StoreError};
+use sweep::Sweep;
 
-use crate::stripe::{Stripe, StripeError};
-
-/// What a run is to do.
-#[derive(Clone, Debug)]
-pub struct Job {
-    /// When the run began, in Unix seconds.
-    pub started_at: i64,
-    /// How far back completed checkout sessions are searched.
-    pub lookback_hours: u32,
-    /// The cursor that an incomplete run left. One that cannot be understood is as good as none.
-    pub resume: Option<Value>,
-    /// When the run must have ended. A tenth of the time until then, ten seconds at most, is kept for writing.
-    pub deadline: Instant,
-    /// Becomes true when the process is to end: the same as the deadline.
-    pub stop: watch::Receiver<bool>,
-}
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// All was looked at, nothing failed.
-    Success,
-    /// Time was up, some items failed, or the circuit breaker held repairs back.
-    Partial,
-    /// Stripe or the database failed.
-    Error,
-}
-
-impl Status {
-    /// The run's `status`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Partial => "partial",
-            Self::Error => "error",
-        }
-    }
-}
-
-/// Why a run ended in error.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// Stripe refuses or talks nonsense: 502.
-    Stripe(StripeError),
-    /// Stripe is down, slow or busy: 503.
-    StripeUnavailable(StripeError),
-    /// The database does not answer: 503.
-    DatabaseUnavailable(String),
-    /// The database refused a call: a bug, or migrations that are not there.
-    Database(String),
-}
-
-/// What a run came to, for `finish_reconciliation_run` and for the answer.
-#[derive(Clone, Debug)]
-pub struct Ending {
-    /// How it ended.
-    pub status: Status,
-    /// Its numbers.
-    pub counts: Counts,
-    /// In one sentence.
-    pub message: String,
-    /// Why it ended in error.
-    pub failure: Option<Failure>,
-    /// What is left to do, if it is partial.
-    pub cursor: Option<Cursor>,
-    /// What alerts follow.
-    pub conditions: Vec<Condition>,
-    /// The first findings.
-    pub reconciliations: Vec<Reported>,
-    /// The first errors.
-    pub errors: Vec<ItemError>,
-}
-
-/// Another attempt owns the run now: there is nothing to finish and nothing may be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the run belongs to another attempt now")]
-pub struct Fenced;
+use crate::stripe::Stripe;
 
 /// Does one run, from the sessions to the alerts. The caller starts it and writes the ending.
 pub async fn reconcile<S: ReconcileStore>(
@@ -134,28 +68,25 @@ pub async fn reconcile<S: ReconcileStore>(
     let started = Instant::now();
     let whole = job.deadline.saturating_duration_since(started);
     let at = job.deadline - (whole / 10).min(Duration::from_secs(10));
-    let mut stop = Stop { at, signal: job.stop };
     let resume = job.resume.and_then(|cursor| serde_json::from_value::<Cursor>(cursor).ok());
     let mut sweep = Sweep::new(resume, job.started_at);
-    let mut shared = Shared {
-        stripe,
+    let mut engine = Engine {
+        source: Source::new(stripe, Stop { at, signal: job.stop }),
         store,
         tiers,
         clock: Clock { started_at: job.started_at, started },
-        until: at,
-        stop: stop.clone(),
         bought: HashMap::new(),
         lookups: AtomicU32::new(0),
     };
-    let done = sweep_all(&mut shared, &mut sweep, job.lookback_hours, &mut stop).await;
+    let done = sweep_all(&mut engine, &mut sweep, job.lookback_hours).await;
     let (complete, tripped, mut failure) = match done {
         Ok((done, tripped)) => (done == Done::All, tripped, None),
-        Err(trouble) => (false, None, Some(explain(trouble)?)),
+        Err(interrupted) => (false, None, Some(explain(interrupted)?)),
     };
     if !complete && !matches!(failure, Some(Failure::DatabaseUnavailable(_) | Failure::Database(_))) {
         let why = "none yet: the next run reads it again from Stripe first";
-        if let Err(trouble) = fresh::record_put_off(&shared, &mut sweep, Some(why)).await {
-            failure = failure.or(Some(explain(trouble)?));
+        if let Err(interrupted) = look::record_put_off(&engine, &mut sweep, Some(why)).await {
+            failure = failure.or(Some(explain(interrupted)?));
         }
     }
     Ok(ending(sweep, complete, tripped, failure))
@@ -163,30 +94,29 @@ pub async fn reconcile<S: ReconcileStore>(
 
 /// All steps of a run. Answers whether there was time for all of them, and whether repairs were held back.
 async fn sweep_all<S: ReconcileStore>(
-    shared: &mut Shared<'_, S>,
+    engine: &mut Engine<'_, S>,
     sweep: &mut Sweep,
     hours: u32,
-    stop: &mut Stop,
-) -> Result<(Done, Option<Tripped>), Trouble> {
-    let (bought, done) = fresh::bought(shared, sweep, hours, stop).await?;
-    shared.bought = bought;
+) -> Result<(Done, Option<Tripped>), Interrupted> {
+    let (bought, done) = checkouts::bought(engine, sweep, hours).await?;
+    engine.bought = bought;
     let mixed = |sweep: &Sweep| sweep.mixed_modes.then_some(Tripped::MixedModes);
     if done == Done::Stopped {
         return Ok((done, None));
     }
-    scan::run(shared, sweep, stop).await?;
+    scan::run(engine, sweep).await?;
     if !sweep.scan.is_complete() || !sweep.ledger.left(&sweep.scan).is_empty() {
         return Ok((Done::Stopped, mixed(sweep)));
     }
-    fresh::unplaced(shared, sweep).await?;
-    let tripped = fresh::breaker(sweep);
+    look::unplaced(engine, sweep).await?;
+    let tripped = breaker::breaker(sweep);
     if tripped.is_some() {
-        fresh::record_put_off(shared, sweep, None).await?;
-    } else if fresh::look(shared, sweep, stop).await? == Done::Stopped {
+        look::record_put_off(engine, sweep, None).await?;
+    } else if look::look(engine, sweep).await? == Done::Stopped {
         return Ok((Done::Stopped, mixed(sweep)));
     }
     for done in
-        [fresh::bought_and_missing(shared, sweep, stop).await?, fresh::duplicates(shared, sweep, stop).await?]
+        [checkouts::bought_and_missing(engine, sweep).await?, duplicates::duplicates(engine, sweep).await?]
     {
         if done == Done::Stopped {
             return Ok((done, tripped.or(mixed(sweep))));
@@ -195,13 +125,13 @@ async fn sweep_all<S: ReconcileStore>(
     Ok((Done::All, tripped.or(mixed(sweep))))
 }
 
-fn explain(trouble: Trouble) -> Result<Failure, Fenced> {
-    Ok(match trouble {
-        Trouble::Store(StoreError::Fenced) => return Err(Fenced),
-        Trouble::Store(StoreError::Unavailable(reason)) => Failure::DatabaseUnavailable(reason),
-        Trouble::Store(StoreError::Refused(reason)) => Failure::Database(reason),
-        Trouble::Stripe(error) if error.is_outage() => Failure::StripeUnavailable(error),
-        Trouble::Stripe(error) => Failure::Stripe(error),
+fn explain(interrupted: Interrupted) -> Result<Failure, Fenced> {
+    Ok(match interrupted {
+        Interrupted::Store(StoreError::Fenced) => return Err(Fenced),
+        Interrupted::Store(StoreError::Unavailable(reason)) => Failure::DatabaseUnavailable(reason),
+        Interrupted::Store(StoreError::Refused(reason)) => Failure::Database(reason),
+        Interrupted::Stripe(error) if error.is_outage() => Failure::StripeUnavailable(error),
+        Interrupted::Stripe(error) => Failure::Stripe(error),
     })
 }
 

@@ -1,21 +1,19 @@
 //! The scan: readers that take pages of windows, and groups of what they read that are compared with the database. One
 //! task owns all state and waits for whatever is done next, so there is nothing to lock.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::watch;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
-use super::finding::Finding;
-use super::group::{self, Compared, Gathered, Read, Shared, Trouble};
-use super::progress::{CURSOR_VERSION, Cursor, Ledger};
-use super::record::Record;
+use super::engine::{Engine, Interrupted};
+use super::group::{self, Compared, Gathered, Read};
 use super::store::ReconcileStore;
-use super::windows::{Head, Nonsense, Position, Scan, WindowId};
+use super::sweep::Sweep;
+use super::windows::{Head, Nonsense, Position, WindowId};
 use crate::stripe::error::RequestId;
 use crate::stripe::pages::Window;
 use crate::stripe::{MalformedObject, Page, StripeError, Subscription};
@@ -28,168 +26,6 @@ const WRITERS: usize = 4;
 const GROUP: usize = 1_000;
 /// How often the lease is extended when nothing else does.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// How often the cursor is stored, for the case that the process dies.
-const CHECKPOINT: Duration = Duration::from_secs(2);
-/// The most subscriptions that are kept for a fresh look. With more, the circuit breaker trips whatever the percentage.
-pub(super) const FRESH_LIMIT: usize = 20_000;
-
-/// When a run stops reading.
-#[derive(Clone, Debug)]
-pub(super) struct Stop {
-    pub(super) at: Instant,
-    pub(super) signal: watch::Receiver<bool>,
-}
-
-impl Stop {
-    /// Whether it is time.
-    pub(super) fn is_due(&self) -> bool {
-        Instant::now() >= self.at || *self.signal.borrow()
-    }
-
-    /// What comes of asking Stripe, unless it is time before that: a process that is to end does not wait for a Stripe that is
-    /// slow. Only for reads, as the work is dropped.
-    pub(super) async fn or_due<T>(
-        &self,
-        work: impl Future<Output = Result<T, StripeError>>,
-    ) -> Result<T, StripeError> {
-        let mut stop = self.clone();
-        tokio::select! {
-            biased;
-            outcome = work => outcome,
-            () = stop.due() => Err(StripeError::Deadline),
-        }
-    }
-
-    /// Waits until it is time.
-    pub(super) async fn due(&mut self) {
-        let at = self.at;
-        let signal = async {
-            if self.signal.wait_for(|stop| *stop).await.is_err() {
-                // Nobody is left who could give the signal.
-                std::future::pending::<()>().await;
-            }
-        };
-        tokio::select! {
-            () = sleep_until(at) => {}
-            () = signal => {}
-        }
-    }
-}
-
-/// The state of a sweep.
-pub(super) struct Sweep {
-    pub(super) scan: Scan,
-    pub(super) ledger: Ledger,
-    /// What this run has done.
-    pub(super) record: Record,
-    /// What earlier runs of the same sweep have done.
-    pub(super) before: Cursor,
-    /// Subscriptions that need a fresh look.
-    pub(super) fresh: BTreeSet<String>,
-    pub(super) too_many: bool,
-    /// What was found of those whose repair waits, to be recorded if it is held back.
-    pub(super) put_off: BTreeMap<String, Vec<Finding>>,
-    pub(super) dealt_with: HashSet<String>,
-    pub(super) mixed_modes: bool,
-    checkpoint: Instant,
-}
-
-impl Sweep {
-    /// Goes on with what `before` left, or begins anew if it cannot be understood.
-    pub(super) fn new(before: Option<Cursor>, now: i64) -> Self {
-        let resumed = before
-            .filter(|cursor| cursor.version == CURSOR_VERSION && cursor.upper <= now)
-            .and_then(|cursor| {
-                let scan = Scan::resume(cursor.upper, cursor.windows.clone()).ok()?;
-                Some((scan, cursor))
-            });
-        let (scan, mut before) = resumed.unwrap_or_else(|| (Scan::new(now), blank(now)));
-        Self {
-            scan,
-            ledger: Ledger::default(),
-            record: Record::default(),
-            fresh: std::mem::take(&mut before.fresh),
-            too_many: before.too_many,
-            before,
-            put_off: BTreeMap::new(),
-            dealt_with: HashSet::new(),
-            mixed_modes: false,
-            checkpoint: Instant::now(),
-        }
-    }
-
-    /// The cursor, if it is time to store it again.
-    pub(super) fn checkpoint(&mut self) -> Option<Cursor> {
-        (self.checkpoint.elapsed() >= CHECKPOINT).then(|| {
-            self.checkpoint = Instant::now();
-            self.cursor()
-        })
-    }
-
-    /// What would be left to do if the run ended now.
-    pub(super) fn cursor(&self) -> Cursor {
-        let mut tally = self.before.tally.clone();
-        tally.merge(self.record.tally.clone());
-        Cursor {
-            version: CURSOR_VERSION,
-            upper: self.scan.upper(),
-            windows: self.ledger.left(&self.scan),
-            fresh: self.fresh.clone(),
-            too_many: self.too_many,
-            scanned: self.scanned(),
-            tally,
-            blemished: self.is_blemished(),
-        }
-    }
-
-    /// Subscriptions that the sweep has read.
-    pub(super) fn scanned(&self) -> u64 {
-        self.before.scanned + self.record.counts.scanned_count
-    }
-
-    /// Whether something could not be looked at.
-    pub(super) fn is_blemished(&self) -> bool {
-        self.before.blemished || self.record.counts.error_count > 0
-    }
-
-    /// Notes that a subscription needs a fresh look.
-    pub(super) fn look_afresh(&mut self, id: String) -> bool {
-        if self.fresh.len() >= FRESH_LIMIT && !self.fresh.contains(&id) {
-            self.too_many = true;
-            return false;
-        }
-        self.fresh.insert(id);
-        true
-    }
-
-    fn take_in(&mut self, compared: Compared) {
-        self.record.merge(compared.record);
-        self.mixed_modes |= compared.mixed_modes;
-        self.dealt_with.extend(compared.dealt_with);
-        self.too_many |= compared.unexplained_count > compared.unexplained.len() as u64;
-        for id in compared.unexplained {
-            self.look_afresh(id);
-        }
-        for (id, findings) in compared.put_off {
-            if self.look_afresh(id.clone()) {
-                self.put_off.insert(id, findings);
-            }
-        }
-    }
-}
-
-fn blank(upper: i64) -> Cursor {
-    Cursor {
-        version: CURSOR_VERSION,
-        upper,
-        windows: Vec::new(),
-        fresh: BTreeSet::new(),
-        too_many: false,
-        scanned: 0,
-        tally: super::plan::Tally::default(),
-        blemished: false,
-    }
-}
 
 struct PageDone {
     id: WindowId,
@@ -202,7 +38,7 @@ struct GroupDone {
     id: WindowId,
     /// `None`: the window's last group.
     up_to: Option<Position>,
-    result: Result<Compared, Trouble>,
+    result: Result<Compared, Interrupted>,
 }
 
 /// What has been read of a window and not been handed to a writer yet.
@@ -220,21 +56,18 @@ struct Pending {
 /// Reads everything that is left, or as much as there is time for. An error ends the reading; what had been read is still
 /// written, if the database lets it.
 pub(super) async fn run<S: ReconcileStore>(
-    shared: &Shared<'_, S>,
+    engine: &Engine<'_, S>,
     sweep: &mut Sweep,
-    stop: &mut Stop,
-) -> Result<(), Trouble> {
+) -> Result<(), Interrupted> {
     let mut reads: FuturesUnordered<BoxFuture<'_, PageDone>> = FuturesUnordered::new();
     let mut writes: FuturesUnordered<BoxFuture<'_, GroupDone>> = FuturesUnordered::new();
     let mut pending: BTreeMap<WindowId, Pending> = BTreeMap::new();
-    let mut trouble: Option<Trouble> = None;
+    let mut interrupted: Option<Interrupted> = None;
     let mut stopping = false;
     let mut heartbeat = every(HEARTBEAT);
-    let mut due = pin!(async {
-        stop.due().await;
-    });
+    let mut due = pin!(engine.source.stop.due());
     loop {
-        let reading = !stopping && trouble.is_none();
+        let reading = !stopping && interrupted.is_none();
         // While a window waits for its writer, reading on more places at once would only pile up more.
         let may_split = !pending.values().any(|pending| pending.held);
         while reading
@@ -242,9 +75,9 @@ pub(super) async fn run<S: ReconcileStore>(
             && writes.len() < WRITERS
             && let Some((id, window)) = sweep.scan.next_page(may_split)
         {
-            reads.push(Box::pin(read_page(shared, id, window)));
+            reads.push(Box::pin(read_page(engine, id, window)));
         }
-        let lost = matches!(trouble, Some(Trouble::Store(_)));
+        let lost = matches!(interrupted, Some(Interrupted::Store(_)));
         if !reading {
             reads.clear();
         }
@@ -255,19 +88,19 @@ pub(super) async fn run<S: ReconcileStore>(
             .map(|(id, _)| *id)
             .collect();
         for id in waiting {
-            if let Some(write) = hand_over(shared, sweep, &mut pending, id) {
+            if let Some(write) = hand_over(engine, sweep, &mut pending, id) {
                 writes.push(write);
             }
         }
         if reads.is_empty() && writes.is_empty() {
-            return trouble.map_or(Ok(()), Err);
+            return interrupted.map_or(Ok(()), Err);
         }
         tokio::select! {
             Some(page) = reads.next() => {
                 if let Err(error) = take_page(sweep, &mut pending, page) {
                     match error {
                         StripeError::Deadline => stopping = true,
-                        error => trouble = trouble.or(Some(error.into())),
+                        error => interrupted = interrupted.or(Some(error.into())),
                     }
                 }
             }
@@ -283,19 +116,19 @@ pub(super) async fn run<S: ReconcileStore>(
                     }
                 }
                 // The group's part of the window stays on the cursor.
-                Err(Trouble::Stripe(StripeError::Deadline)) => {
+                Err(Interrupted::Stripe(StripeError::Deadline)) => {
                     stopping = true;
                     pending.remove(&id);
                 }
                 Err(error) => {
-                    trouble = trouble.or(Some(error));
+                    interrupted = interrupted.or(Some(error));
                     pending.remove(&id);
                 }
             },
             () = &mut due, if !stopping => stopping = true,
             _ = heartbeat.tick() => {
-                if let Err(error) = shared.store.heartbeat(sweep.record.counts).await {
-                    trouble = trouble.or(Some(error.into()));
+                if let Err(error) = engine.store.heartbeat(sweep.record.counts).await {
+                    interrupted = interrupted.or(Some(error.into()));
                 }
             }
         }
@@ -310,9 +143,9 @@ fn every(period: Duration) -> Interval {
     ticker
 }
 
-async fn read_page<S: ReconcileStore>(shared: &Shared<'_, S>, id: WindowId, asked: Window) -> PageDone {
+async fn read_page<S: ReconcileStore>(engine: &Engine<'_, S>, id: WindowId, asked: Window) -> PageDone {
     let at = Instant::now();
-    let result = shared.stripe.subscriptions(&asked, shared.until).await;
+    let result = engine.source.subscriptions(&asked).await;
     PageDone { id, asked, at, result }
 }
 
@@ -387,7 +220,7 @@ impl Pending {
 /// Hands what was read of a window to a writer. A last group goes out even if it is empty: the database may have rows
 /// where Stripe has nothing.
 fn hand_over<'a, S: ReconcileStore>(
-    shared: &'a Shared<'_, S>,
+    engine: &'a Engine<'_, S>,
     sweep: &mut Sweep,
     pending: &mut BTreeMap<WindowId, Pending>,
     id: WindowId,
@@ -410,7 +243,7 @@ fn hand_over<'a, S: ReconcileStore>(
     let (held, counts) = (sweep.mixed_modes, sweep.record.counts);
     let cursor = sweep.checkpoint();
     Some(Box::pin(async move {
-        let result = group::compare(shared, gathered, held, counts, cursor).await;
+        let result = group::compare(engine, gathered, held, counts, cursor).await;
         GroupDone { id, up_to, result }
     }))
 }

@@ -1,0 +1,86 @@
+//! What a run is asked to do, and how it ended.
+
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::plan::Condition;
+use super::progress::{Counts, Cursor};
+use super::record::{ItemError, Reported};
+use crate::stripe::StripeError;
+
+/// What a run is to do.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// When the run began, in Unix seconds.
+    pub started_at: i64,
+    /// How far back completed checkout sessions are searched.
+    pub lookback_hours: u32,
+    /// The cursor that an incomplete run left. One that cannot be understood is as good as none.
+    pub resume: Option<Value>,
+    /// When the run must have ended. A tenth of the time until then, ten seconds at most, is kept for writing.
+    pub deadline: Instant,
+    /// Becomes true when the process is to end: the same as the deadline.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// All was looked at, nothing failed.
+    Success,
+    /// Time was up, some items failed, or the circuit breaker held repairs back.
+    Partial,
+    /// Stripe or the database failed.
+    Error,
+}
+
+impl Status {
+    /// The run's `status`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Partial => "partial",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// Why a run ended in error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Stripe refuses or talks nonsense: 502.
+    Stripe(StripeError),
+    /// Stripe is down, slow or busy: 503.
+    StripeUnavailable(StripeError),
+    /// The database does not answer: 503.
+    DatabaseUnavailable(String),
+    /// The database refused a call: a bug, or migrations that are not there.
+    Database(String),
+}
+
+/// What a run came to, for `finish_reconciliation_run` and for the answer.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// How it ended.
+    pub status: Status,
+    /// Its numbers.
+    pub counts: Counts,
+    /// In one sentence.
+    pub message: String,
+    /// Why it ended in error.
+    pub failure: Option<Failure>,
+    /// What is left to do, if it is partial.
+    pub cursor: Option<Cursor>,
+    /// What alerts follow.
+    pub conditions: Vec<Condition>,
+    /// The first findings.
+    pub reconciliations: Vec<Reported>,
+    /// The first errors.
+    pub errors: Vec<ItemError>,
+}
+
+/// Another attempt owns the run now: there is nothing to finish and nothing may be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the run belongs to another attempt now")]
+pub struct Fenced;

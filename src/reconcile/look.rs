@@ -1,0 +1,139 @@
+//! Fresh looks: a subscription is read again from Stripe before anything is taken away, and where Stripe did not list it.
+
+use futures::stream::{StreamExt, iter};
+
+use super::drift;
+use super::engine::{Engine, Interrupted};
+use super::plan::{self, Item, Repairs};
+use super::row::Row;
+use super::stop::Done;
+use super::store::{ReconcileStore, UNPLACED_PAGE};
+use super::sweep::Sweep;
+use crate::stripe::{StripeError, Subscription};
+
+/// Subscriptions that are retrieved at once, and how many of them together make one batch.
+const RETRIEVERS: usize = 8;
+pub(super) const CHUNK: usize = 200;
+
+/// Adds the rows that no scan has placed in time to those that need a fresh look.
+pub(super) async fn unplaced<S: ReconcileStore>(
+    engine: &Engine<'_, S>,
+    sweep: &mut Sweep,
+) -> Result<(), Interrupted> {
+    let mut after = None;
+    loop {
+        let page = engine.store.unplaced(after).await?;
+        let full = page.rows.len() == UNPLACED_PAGE;
+        after = page.rows.last().map(|(id, _)| *id);
+        let kept = page.rows.into_iter().map(|(_, id)| sweep.look_afresh(id)).filter(|kept| *kept).count();
+        if !full || (kept == 0 && sweep.too_many) {
+            return Ok(());
+        }
+    }
+}
+
+/// Records what was found of the subscriptions whose repair does not happen now. `why`: in the place of "held back".
+pub(super) async fn record_put_off<S: ReconcileStore>(
+    engine: &Engine<'_, S>,
+    sweep: &mut Sweep,
+    why: Option<&str>,
+) -> Result<(), Interrupted> {
+    let items: Vec<Item> = std::mem::take(&mut sweep.put_off)
+        .into_values()
+        .map(|mut findings| match why {
+            None => Item::held(findings),
+            Some(why) => {
+                findings.iter_mut().for_each(|finding| finding.action_taken = Some(why.to_owned()));
+                Item::record(findings)
+            }
+        })
+        .collect();
+    let counts = sweep.record.counts;
+    Ok(engine.apply(&items, counts, None, &mut sweep.record).await?)
+}
+
+/// Retrieves each subscription that needs it, and does what follows. What is done leaves `sweep.fresh`.
+pub(super) async fn look<S: ReconcileStore>(
+    engine: &Engine<'_, S>,
+    sweep: &mut Sweep,
+) -> Result<Done, Interrupted> {
+    while !sweep.fresh.is_empty() {
+        if engine.source.stop.is_due() {
+            return Ok(Done::Stopped);
+        }
+        let chunk: Vec<String> = sweep.fresh.iter().take(CHUNK).cloned().collect();
+        let ids: Vec<&str> = chunk.iter().map(String::as_str).collect();
+        // Rows first, Stripe second: a row that is written in between has another version, and is left alone.
+        let rows = engine.store.group(&ids, None).await?.rows;
+        let gone: Vec<&String> =
+            chunk.iter().filter(|id| !rows.iter().any(|row| row.stripe_subscription_id == **id)).collect();
+        let (looks, end) = retrieve(engine, rows).await;
+        // What there was time for is done, so that each run gets further.
+        let looked: Vec<String> = looks.iter().map(|(row, _)| row.stripe_subscription_id.clone()).collect();
+        let items = judge(engine, sweep, looks);
+        let (counts, cursor) = (sweep.record.counts, sweep.checkpoint());
+        engine.apply(&items, counts, cursor, &mut sweep.record).await?;
+        for id in looked.iter().chain(gone) {
+            sweep.fresh.remove(id);
+            sweep.put_off.remove(id);
+        }
+        match end {
+            None => {}
+            Some(StripeError::Deadline) => return Ok(Done::Stopped),
+            Some(error) => return Err(error.into()),
+        }
+    }
+    Ok(Done::All)
+}
+
+/// A row, and what Stripe says of its subscription: the object, or what is wrong with this one.
+type Look = (Row, Result<Subscription, StripeError>);
+
+/// Retrieves the subscriptions of rows, until all are there or something is wrong that concerns them all.
+async fn retrieve<S: ReconcileStore>(
+    engine: &Engine<'_, S>,
+    rows: Vec<Row>,
+) -> (Vec<Look>, Option<StripeError>) {
+    let looks = rows.into_iter().map(|row| async move {
+        let look = engine.source.subscription(&row.stripe_subscription_id).await;
+        (row, look)
+    });
+    let mut looks = iter(looks).buffer_unordered(RETRIEVERS);
+    let mut looked = Vec::new();
+    while let Some((row, look)) = looks.next().await {
+        match look {
+            Ok(_) | Err(StripeError::NotFound { .. } | StripeError::Malformed { .. }) => {
+                looked.push((row, look))
+            }
+            Err(error) => return (looked, Some(error)),
+        }
+    }
+    (looked, None)
+}
+
+fn judge<S: ReconcileStore>(engine: &Engine<'_, S>, sweep: &mut Sweep, looks: Vec<Look>) -> Vec<Item> {
+    let (mut items, rules) = (Vec::new(), engine.rules());
+    for (row, look) in looks {
+        match look {
+            Ok(subscription) => {
+                let comparison = drift::compare(&subscription, &row, rules);
+                sweep.mixed_modes |= comparison.mixed_modes;
+                if comparison.in_grace {
+                    sweep.record.counts.skipped_count += 1;
+                    continue;
+                }
+                let repairs = if sweep.mixed_modes { Repairs::Held } else { Repairs::All };
+                items.extend(plan::plan(comparison, &row, repairs).items);
+            }
+            Err(StripeError::NotFound { .. }) => {
+                let (finding, mixed_modes) = drift::missing_in_stripe(&row, rules);
+                sweep.mixed_modes |= mixed_modes;
+                items.push(Item::record(vec![finding]));
+            }
+            Err(error) => {
+                sweep.record.failed(Some(&row.stripe_subscription_id), &error.to_string());
+            }
+        }
+    }
+    items
+}

@@ -1,0 +1,133 @@
+//! The state of a sweep: what is left to read, what needs a fresh look, and what has been done.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::finding::Finding;
+use super::group::Compared;
+use super::progress::{CURSOR_VERSION, Cursor, Ledger};
+use super::record::Record;
+use super::windows::Scan;
+
+/// How often the cursor is stored, for the case that the process dies.
+const CHECKPOINT: Duration = Duration::from_secs(2);
+/// The most subscriptions that are kept for a fresh look. With more, the circuit breaker trips whatever the percentage.
+pub(super) const FRESH_LIMIT: usize = 20_000;
+
+/// The state of a sweep.
+pub(super) struct Sweep {
+    pub(super) scan: Scan,
+    pub(super) ledger: Ledger,
+    /// What this run has done.
+    pub(super) record: Record,
+    /// What earlier runs of the same sweep have done.
+    pub(super) before: Cursor,
+    /// Subscriptions that need a fresh look.
+    pub(super) fresh: BTreeSet<String>,
+    pub(super) too_many: bool,
+    /// What was found of those whose repair waits, to be recorded if it is held back.
+    pub(super) put_off: BTreeMap<String, Vec<Finding>>,
+    pub(super) dealt_with: HashSet<String>,
+    pub(super) mixed_modes: bool,
+    checkpoint: Instant,
+}
+
+impl Sweep {
+    /// Goes on with what `before` left, or begins anew if it cannot be understood.
+    pub(super) fn new(before: Option<Cursor>, now: i64) -> Self {
+        let resumed = before
+            .filter(|cursor| cursor.version == CURSOR_VERSION && cursor.upper <= now)
+            .and_then(|cursor| {
+                let scan = Scan::resume(cursor.upper, cursor.windows.clone()).ok()?;
+                Some((scan, cursor))
+            });
+        let (scan, mut before) = resumed.unwrap_or_else(|| (Scan::new(now), blank(now)));
+        Self {
+            scan,
+            ledger: Ledger::default(),
+            record: Record::default(),
+            fresh: std::mem::take(&mut before.fresh),
+            too_many: before.too_many,
+            before,
+            put_off: BTreeMap::new(),
+            dealt_with: HashSet::new(),
+            mixed_modes: false,
+            checkpoint: Instant::now(),
+        }
+    }
+
+    /// The cursor, if it is time to store it again.
+    pub(super) fn checkpoint(&mut self) -> Option<Cursor> {
+        (self.checkpoint.elapsed() >= CHECKPOINT).then(|| {
+            self.checkpoint = Instant::now();
+            self.cursor()
+        })
+    }
+
+    /// What would be left to do if the run ended now.
+    pub(super) fn cursor(&self) -> Cursor {
+        let mut tally = self.before.tally.clone();
+        tally.merge(self.record.tally.clone());
+        Cursor {
+            version: CURSOR_VERSION,
+            upper: self.scan.upper(),
+            windows: self.ledger.left(&self.scan),
+            fresh: self.fresh.clone(),
+            too_many: self.too_many,
+            scanned: self.scanned(),
+            tally,
+            blemished: self.is_blemished(),
+        }
+    }
+
+    /// Subscriptions that the sweep has read.
+    pub(super) fn scanned(&self) -> u64 {
+        self.before.scanned + self.record.counts.scanned_count
+    }
+
+    /// Whether something could not be looked at.
+    pub(super) fn is_blemished(&self) -> bool {
+        self.before.blemished || self.record.counts.error_count > 0
+    }
+
+    /// Notes that a subscription needs a fresh look.
+    pub(super) fn look_afresh(&mut self, id: String) -> bool {
+        if self.fresh.len() >= FRESH_LIMIT && !self.fresh.contains(&id) {
+            self.too_many = true;
+            return false;
+        }
+        self.fresh.insert(id);
+        true
+    }
+
+    /// Takes in what came of a group.
+    pub(super) fn take_in(&mut self, compared: Compared) {
+        self.record.merge(compared.record);
+        self.mixed_modes |= compared.mixed_modes;
+        self.dealt_with.extend(compared.dealt_with);
+        self.too_many |= compared.unexplained_count > compared.unexplained.len() as u64;
+        for id in compared.unexplained {
+            self.look_afresh(id);
+        }
+        for (id, findings) in compared.put_off {
+            if self.look_afresh(id.clone()) {
+                self.put_off.insert(id, findings);
+            }
+        }
+    }
+}
+
+fn blank(upper: i64) -> Cursor {
+    Cursor {
+        version: CURSOR_VERSION,
+        upper,
+        windows: Vec::new(),
+        fresh: BTreeSet::new(),
+        too_many: false,
+        scanned: 0,
+        tally: super::plan::Tally::default(),
+        blemished: false,
+    }
+}
