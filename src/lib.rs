@@ -15,6 +15,7 @@ pub mod alerts;
 pub mod auth;
 pub mod config;
 pub mod context;
+pub mod drift;
 pub mod endpoints;
 pub mod http;
 pub mod log;

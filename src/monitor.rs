@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::alerts::condition::{Condition, State};
+use crate::alerts::severity::Severity;
 use crate::http::error::ApiError;
 use crate::supabase::{As, Judged, Retry, Supabase};
 
@@ -74,63 +76,13 @@ pub struct HighSeverityAlert {
     pub since: DateTime<Utc>,
 }
 
-/// What a condition came out as.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
-pub enum State {
-    /// Raise or refresh its alert.
-    Holds {
-        /// `warning` or `critical`.
-        severity: &'static str,
-        /// For a person.
-        message: String,
-        /// For a machine.
-        metadata: Value,
-    },
-    /// Resolve its alert.
-    Clear {
-        /// Why.
-        message: String,
-    },
-    /// Leave its alert as it is.
-    Unknown,
-}
-
-/// A condition and what it came out as: what `apply_condition_outcomes` in SQL takes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Outcome {
-    /// The dedup key: names the condition and nothing else.
-    pub alert_key: &'static str,
-    /// The same, for the monitor's conditions.
-    pub alert_type: &'static str,
-    /// What it came out as.
-    #[serde(flatten)]
-    pub state: State,
-}
-
-impl Outcome {
-    fn new(alert_key: &'static str, state: State) -> Self {
-        Self { alert_key, alert_type: alert_key, state }
-    }
-
-    /// True, false, or null where the condition could not be judged.
-    #[must_use]
-    pub fn holds(&self) -> Option<bool> {
-        match self.state {
-            State::Holds { .. } => Some(true),
-            State::Clear { .. } => Some(false),
-            State::Unknown => None,
-        }
-    }
-}
-
 /// Judges the three conditions.
 #[must_use]
-pub fn judge(facts: &Facts, thresholds: &Thresholds) -> [Outcome; 3] {
+pub fn judge(facts: &Facts, thresholds: &Thresholds) -> [Condition; 3] {
     [
-        Outcome::new("reconcile_stale", reconcile_stale(facts, thresholds)),
-        Outcome::new("high_severity_stale", high_severity_stale(facts, thresholds)),
-        Outcome::new("reconcile_failing", reconcile_failing(facts)),
+        Condition::new("reconcile_stale", reconcile_stale(facts, thresholds)),
+        Condition::new("high_severity_stale", high_severity_stale(facts, thresholds)),
+        Condition::new("reconcile_failing", reconcile_failing(facts)),
     ]
 }
 
@@ -142,7 +94,7 @@ fn reconcile_stale(facts: &Facts, thresholds: &Thresholds) -> State {
     });
     let Some(last) = facts.last_good_run_finished_at else {
         if facts.live_run_id.is_some() {
-            return State::Clear { message: "The first run is under way.".into() };
+            return State::clear("The first run is under way.");
         }
         // Never a good run: the wait counts from the first attempt, or from when this was first noticed.
         let since = facts.first_run_started_at.into_iter().chain(facts.reconcile_stale_since).min();
@@ -155,9 +107,9 @@ fn reconcile_stale(facts: &Facts, thresholds: &Thresholds) -> State {
     };
     let age = now - last;
     if age < thresholds.reconcile_stale_after {
-        State::Clear { message: "A reconcile run has finished.".into() }
+        State::clear("A reconcile run has finished.")
     } else if facts.live_run_id.is_some() {
-        State::Clear { message: "A reconcile run is under way.".into() }
+        State::clear("A reconcile run is under way.")
     } else {
         State::Holds {
             severity: stale_severity(age, thresholds),
@@ -167,15 +119,19 @@ fn reconcile_stale(facts: &Facts, thresholds: &Thresholds) -> State {
     }
 }
 
-fn stale_severity(age: TimeDelta, thresholds: &Thresholds) -> &'static str {
-    if age >= thresholds.reconcile_stale_after * CRITICAL_FACTOR { "critical" } else { "warning" }
+fn stale_severity(age: TimeDelta, thresholds: &Thresholds) -> Severity {
+    if age >= thresholds.reconcile_stale_after * CRITICAL_FACTOR {
+        Severity::Critical
+    } else {
+        Severity::Warning
+    }
 }
 
 fn high_severity_stale(facts: &Facts, thresholds: &Thresholds) -> State {
     let (Some(now), Some(count)) = (facts.now, facts.open_high_severity_count) else { return State::Unknown };
     match &facts.oldest_high_severity_alert {
         Some(alert) if now - alert.since >= thresholds.high_severity_stale_after => State::Holds {
-            severity: "critical",
+            severity: Severity::Critical,
             message: format!(
                 "An unresolved {} alert ({}) is {} old; {count} of high or critical severity are open.",
                 alert.severity,
@@ -189,7 +145,7 @@ fn high_severity_stale(facts: &Facts, thresholds: &Thresholds) -> State {
                 "stale_after_minutes": thresholds.high_severity_stale_after.num_minutes(),
             }),
         },
-        _ => State::Clear { message: "No critical or high alert is waiting for too long.".into() },
+        _ => State::clear("No critical or high alert is waiting for too long."),
     }
 }
 
@@ -197,12 +153,12 @@ fn reconcile_failing(facts: &Facts) -> State {
     let Some(results) = &facts.latest_results else { return State::Unknown };
     let failures = results.iter().take_while(|result| result.status == "error").count();
     if failures < FAILURES_IN_A_ROW {
-        return State::Clear { message: "One of the last three runs did not fail.".into() };
+        return State::clear("One of the last three runs did not fail.");
     }
     let codes: Vec<&str> =
         results.iter().map(|result| result.error_code.as_deref().unwrap_or("unknown")).collect();
     State::Holds {
-        severity: "critical",
+        severity: Severity::Critical,
         message: format!(
             "The last {FAILURES_IN_A_ROW} reconcile runs ended in error ({}).",
             codes.join(", ")
@@ -253,7 +209,7 @@ pub struct AlertChanges {
 
 /// Applies the outcomes in one transaction and one round trip. Not sent again if its answer is lost: an alert would be
 /// counted twice for one look.
-pub async fn apply(database: &Supabase, outcomes: &[Outcome]) -> Result<AlertChanges, ApiError> {
+pub async fn apply(database: &Supabase, outcomes: &[Condition]) -> Result<AlertChanges, ApiError> {
     #[derive(Deserialize)]
     struct Answer {
         alerts: AlertChanges,
@@ -311,18 +267,22 @@ mod tests {
         }
     }
 
-    fn severity(state: &State) -> Option<&str> {
+    fn severity(state: &State) -> Option<Severity> {
         match state {
-            State::Holds { severity, .. } => Some(severity),
+            State::Holds { severity, .. } => Some(*severity),
             _ => None,
         }
     }
 
     #[test]
     fn stale_follows_the_age_of_the_last_good_run() {
-        for (minutes, expected) in
-            [(0, None), (119, None), (120, Some("warning")), (359, Some("warning")), (360, Some("critical"))]
-        {
+        for (minutes, expected) in [
+            (0, None),
+            (119, None),
+            (120, Some(Severity::Warning)),
+            (359, Some(Severity::Warning)),
+            (360, Some(Severity::Critical)),
+        ] {
             let facts = Facts { last_good_run_finished_at: Some(minutes_ago(minutes)), ..facts() };
             assert_eq!(severity(&reconcile_stale(&facts, &THRESHOLDS)), expected, "{minutes} minutes");
         }
@@ -340,16 +300,16 @@ mod tests {
 
     #[test]
     fn a_cron_that_never_ran_is_an_alarm_that_grows() {
-        assert_eq!(severity(&reconcile_stale(&facts(), &THRESHOLDS)), Some("warning"));
+        assert_eq!(severity(&reconcile_stale(&facts(), &THRESHOLDS)), Some(Severity::Warning));
         let noticed = Facts { reconcile_stale_since: Some(minutes_ago(361)), ..facts() };
-        assert_eq!(severity(&reconcile_stale(&noticed, &THRESHOLDS)), Some("critical"));
+        assert_eq!(severity(&reconcile_stale(&noticed, &THRESHOLDS)), Some(Severity::Critical));
         let failed = Facts { first_run_started_at: Some(minutes_ago(361)), ..facts() };
-        assert_eq!(severity(&reconcile_stale(&failed, &THRESHOLDS)), Some("critical"));
+        assert_eq!(severity(&reconcile_stale(&failed, &THRESHOLDS)), Some(Severity::Critical));
     }
 
     #[test]
     fn an_unattended_alert_is_an_alarm_after_half_an_hour() {
-        for (minutes, expected) in [(29, None), (30, Some("critical"))] {
+        for (minutes, expected) in [(29, None), (30, Some(Severity::Critical))] {
             let facts = Facts {
                 oldest_high_severity_alert: Some(HighSeverityAlert {
                     id: Uuid::from_u128(1),
@@ -371,7 +331,7 @@ mod tests {
         for (statuses, expected) in [
             (vec![], None),
             (vec!["error", "error"], None),
-            (vec!["error", "error", "error"], Some("critical")),
+            (vec!["error", "error", "error"], Some(Severity::Critical)),
             (vec!["error", "error", "partial"], None),
             (vec!["success", "error", "error"], None),
         ] {
@@ -387,14 +347,5 @@ mod tests {
     fn what_could_not_be_read_is_unknown_not_clear() {
         let outcomes = judge(&Facts::default(), &THRESHOLDS);
         assert!(outcomes.iter().all(|outcome| outcome.holds().is_none()), "{outcomes:?}");
-    }
-
-    #[test]
-    fn outcomes_are_what_sql_takes() {
-        let outcome = Outcome::new("reconcile_stale", State::Clear { message: "m".into() });
-        assert_eq!(
-            serde_json::to_value(outcome).expect("serializes"),
-            json!({"alert_key": "reconcile_stale", "alert_type": "reconcile_stale", "state": "clear", "message": "m"})
-        );
     }
 }

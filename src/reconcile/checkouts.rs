@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use super::engine::{Engine, Interrupted};
 use super::owners::buyer;
-use super::plan::Item;
 use super::stop::Done;
 use super::store::ReconcileStore;
 use super::sweep::Sweep;
+use crate::drift::repair::Item;
 use crate::stripe::{StripeError, Subscription};
 
 /// Bought subscriptions that are retrieved before their rows are written.

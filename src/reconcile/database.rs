@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::plan::{Applied, Condition, Item};
 use super::progress::{Counts, Cursor};
 use super::store::{
     Batch, DUPLICATES_PAGE, Duplicates, Group, ReconcileStore, StoreError, UNEXPLAINED_LIMIT, UNPLACED_PAGE,
     Unplaced,
 };
 use super::{Ending, Failure};
+use crate::alerts::condition::{Condition, State};
+use crate::drift::repair::{Applied, Item};
 use crate::http::ApiError;
 use crate::run_answer::StoredResult;
 use crate::runs::Run;
@@ -79,8 +80,10 @@ impl RunStore {
     fn outcomes(&self, ending: &Ending) -> Vec<Condition> {
         let mut conditions = ending.conditions.clone();
         for condition in &mut conditions {
-            condition.metadata["reconciliation_log_id"] = self.run_id.to_string().into();
-            condition.metadata["livemode"] = self.livemode.into();
+            if let State::Holds { metadata, .. } = &mut condition.state {
+                metadata["reconciliation_log_id"] = self.run_id.to_string().into();
+                metadata["livemode"] = self.livemode.into();
+            }
         }
         conditions
     }

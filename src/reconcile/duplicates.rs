@@ -1,11 +1,11 @@
 //! Owners with several live subscriptions, from what the database holds after the scan.
 
 use super::engine::{Engine, Interrupted};
-use super::finding::{self, Finding};
-use super::plan::Item;
 use super::stop::Done;
 use super::store::{DUPLICATES_PAGE, ReconcileStore};
 use super::sweep::Sweep;
+use crate::drift::finding::{self, Finding};
+use crate::drift::repair::Item;
 
 /// Finds organizations with several live subscriptions.
 pub(super) async fn duplicates<S: ReconcileStore>(

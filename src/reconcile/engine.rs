@@ -6,12 +6,13 @@ use std::sync::atomic::AtomicU32;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::drift::{Rules, Tiers};
-use super::plan::Item;
 use super::progress::{Counts, Cursor};
 use super::record::Record;
 use super::source::Source;
 use super::store::{Batch, ReconcileStore, StoreError};
+use crate::drift::compare::Rules;
+use crate::drift::repair::Item;
+use crate::drift::tiers::Tiers;
 use crate::stripe::StripeError;
 
 /// Items in one batch: one round trip, and far from a statement timeout.

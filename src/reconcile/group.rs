@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::drift::{self, Comparison};
 use super::engine::{Engine, Interrupted};
-use super::finding::{self, Finding};
-use super::plan::{self, Item, Repairs};
 use super::progress::{Counts, Cursor};
 use super::record::Record;
-use super::row::Row;
 use super::store::ReconcileStore;
+use crate::drift::compare::{Comparison, compare as compare_one};
+use crate::drift::finding::{self, Finding};
+use crate::drift::plan::{Repairs, plan};
+use crate::drift::repair::Item;
+use crate::drift::row::Row;
 use crate::stripe::{MalformedObject, Subscription};
 
 /// A subscription, and when the page that it came with was asked for.
@@ -77,7 +78,7 @@ pub(super) async fn compare<S: ReconcileStore>(
     for row in &answer.rows {
         let Some(read) = read.get(row.stripe_subscription_id.as_str()) else { continue };
         known.insert(&row.stripe_subscription_id);
-        let comparison = drift::compare(&read.subscription, row, rules);
+        let comparison = compare_one(&read.subscription, row, rules);
         done.mixed_modes |= comparison.mixed_modes;
         if comparison.in_grace {
             done.record.counts.skipped_count += 1;
@@ -107,7 +108,7 @@ pub(super) async fn compare<S: ReconcileStore>(
     }
     let repairs = if held { Repairs::Held } else { Repairs::WithoutLowering };
     for (row, comparison) in different {
-        let planned = plan::plan(comparison, row, repairs);
+        let planned = plan(comparison, row, repairs);
         items.extend(planned.items);
         done.put_off.extend(planned.put_off.map(|findings| (row.stripe_subscription_id.clone(), findings)));
     }

@@ -4,9 +4,9 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::plan::Condition;
 use super::progress::{Counts, Cursor};
 use super::record::{ItemError, Reported};
+use crate::alerts::condition::Condition;
 use crate::stripe::StripeError;
 
 /// What a run is to do.

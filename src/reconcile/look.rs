@@ -2,13 +2,15 @@
 
 use futures::stream::{StreamExt, iter};
 
-use super::drift;
 use super::engine::{Engine, Interrupted};
-use super::plan::{self, Item, Repairs};
-use super::row::Row;
 use super::stop::Done;
 use super::store::{ReconcileStore, UNPLACED_PAGE};
 use super::sweep::Sweep;
+use crate::drift::compare::compare;
+use crate::drift::missing::missing_in_stripe;
+use crate::drift::plan::{Repairs, plan};
+use crate::drift::repair::Item;
+use crate::drift::row::Row;
 use crate::stripe::{StripeError, Subscription};
 
 /// Subscriptions that are retrieved at once, and how many of them together make one batch.
@@ -116,17 +118,17 @@ fn judge<S: ReconcileStore>(engine: &Engine<'_, S>, sweep: &mut Sweep, looks: Ve
     for (row, look) in looks {
         match look {
             Ok(subscription) => {
-                let comparison = drift::compare(&subscription, &row, rules);
+                let comparison = compare(&subscription, &row, rules);
                 sweep.mixed_modes |= comparison.mixed_modes;
                 if comparison.in_grace {
                     sweep.record.counts.skipped_count += 1;
                     continue;
                 }
                 let repairs = if sweep.mixed_modes { Repairs::Held } else { Repairs::All };
-                items.extend(plan::plan(comparison, &row, repairs).items);
+                items.extend(plan(comparison, &row, repairs).items);
             }
             Err(StripeError::NotFound { .. }) => {
-                let (finding, mixed_modes) = drift::missing_in_stripe(&row, rules);
+                let (finding, mixed_modes) = missing_in_stripe(&row, rules);
                 sweep.mixed_modes |= mixed_modes;
                 items.push(Item::record(vec![finding]));
             }

@@ -7,9 +7,7 @@
 //! - `engine`: what all steps share; `source`: Stripe for one run; `stop`: when it ends.
 //! - [`store`]: the narrow seam to the database, so that all of this is tested without one.
 //! - [`windows`]: which part of Stripe's list to read next, and the proof that none is left out.
-//! - [`drift`]: how a subscription and its row differ; [`finding`], [`row`]: the values it speaks of.
-//! - [`plan`]: findings to repairs and alerts, and when repairs are held back.
-//! - [`progress`], [`record`]: how far a run is, and what it has done.
+//! - [`progress`], [`record`], [`tally`]: how far a run is, and what it has done; `conditions`: the alerts that follow.
 //! - [`perform`]: a run for a call, from start to answer; [`database`]: the store in Postgres.
 //!
 //! One run: completed checkout sessions are listed; everything that Stripe lists is compared with the database, group by
@@ -19,25 +17,23 @@
 
 mod breaker;
 mod checkouts;
+mod conditions;
 pub mod database;
-pub mod drift;
 mod duplicates;
 mod engine;
-pub mod finding;
 mod group;
 pub mod job;
 mod look;
 mod owners;
 pub mod perform;
-pub mod plan;
 pub mod progress;
 pub mod record;
-pub mod row;
 mod scan;
 mod source;
 mod stop;
 pub mod store;
 mod sweep;
+pub mod tally;
 pub mod windows;
 
 use std::collections::HashMap;
@@ -46,16 +42,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub use drift::Tiers;
+use breaker::Tripped;
+use conditions::conditions;
 use engine::{Clock, Engine, Interrupted};
 pub use job::{Ending, Failure, Fenced, Job, Status};
-use plan::{Tripped, conditions};
 use progress::{Counts, Cursor};
 use source::Source;
 use stop::{Done, Stop};
 use store::{ReconcileStore, StoreError};
 use sweep::Sweep;
 
+use crate::drift::tiers::Tiers;
 use crate::stripe::Stripe;
 
 /// Does one run, from the sessions to the alerts. The caller starts it and writes the ending.

@@ -4,11 +4,11 @@ use std::sync::atomic::Ordering;
 
 use uuid::Uuid;
 
-use super::drift::{self, Missing};
 use super::engine::Engine;
-use super::plan::Item;
 use super::record::Record;
 use super::store::ReconcileStore;
+use crate::drift::missing::{Missing, missing};
+use crate::drift::repair::Item;
 use crate::stripe::{CheckoutSession, StripeError, Subscription};
 
 /// How many subscriptions a run asks the checkout sessions about one by one. An account may hold any number of
@@ -44,7 +44,7 @@ impl<S: ReconcileStore> Engine<'_, S> {
     ) -> Result<(Vec<Item>, bool), StripeError> {
         let (mut items, mut mixed) = (Vec::new(), false);
         for subscription in subscriptions {
-            match drift::missing(subscription, None, self.rules()) {
+            match missing(subscription, None, self.rules()) {
                 Missing::InGrace => record.counts.skipped_count += 1,
                 Missing::Leave { finding, mixed_modes } => {
                     mixed |= mixed_modes;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::Tally;
+use super::tally::Tally;
 use super::windows::{OpenWindow, Position, Scan, WindowId};
 
 /// The numbers of a run.

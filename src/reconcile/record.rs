@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::finding::Kind;
-use super::plan::{Applied, Item, Tally};
 use super::progress::Counts;
+use super::tally::Tally;
+use crate::drift::class::Class;
+use crate::drift::repair::{Applied, Item};
 
 /// How many findings the answer holds in full; all are in the database.
 const REPORTED: usize = 200;
@@ -18,7 +19,7 @@ const ERRORS: usize = 50;
 pub struct Reported {
     /// Its class.
     #[serde(rename = "type")]
-    pub kind: Kind,
+    pub class: Class,
     /// Whose subscription it is, where known.
     pub organization_id: Option<Uuid>,
     /// `sub_…`, where it is about one.
@@ -65,22 +66,22 @@ impl Record {
         self.counts.updated_count += u64::from(applied == Applied::Repaired);
         self.counts.superseded_count += u64::from(applied == Applied::Superseded);
         for finding in &item.findings {
-            let kind = if applied == Applied::OrganizationUnknown {
-                Kind::OrganizationUnknown
+            let class = if applied == Applied::OrganizationUnknown {
+                Class::OrganizationUnknown
             } else {
-                finding.kind
+                finding.class
             };
-            let missing = matches!(kind, Kind::MissingInDatabase | Kind::OrganizationUnknown);
+            let missing = matches!(class, Class::MissingInDatabase | Class::OrganizationUnknown);
             self.counts.total_issues += 1;
             self.counts.mismatch_count += u64::from(!missing);
             let organization = finding.organization_id.map(|id| id.to_string());
             if applied != Applied::Superseded {
                 let sample = finding.stripe_subscription_id.as_deref().or(organization.as_deref());
-                self.tally.add(kind, fixed, sample.unwrap_or("unnamed"));
+                self.tally.add(class, fixed, sample.unwrap_or("unnamed"));
             }
             if self.reported.len() < REPORTED {
                 self.reported.push(Reported {
-                    kind,
+                    class,
                     organization_id: finding.organization_id,
                     stripe_subscription_id: finding.stripe_subscription_id.clone(),
                     issue: finding.issue.clone(),

@@ -5,9 +5,9 @@ use std::future::Future;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::plan::{Applied, Item};
 use super::progress::{Counts, Cursor};
-use super::row::Row;
+use crate::drift::repair::{Applied, Item};
+use crate::drift::row::Row;
 
 /// How many unexplained rows of one window are named; beyond that they are only counted.
 pub const UNEXPLAINED_LIMIT: usize = 1_000;

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::finding::Finding;
 use super::group::Compared;
 use super::progress::{CURSOR_VERSION, Cursor, Ledger};
 use super::record::Record;
+use super::tally::Tally;
 use super::windows::Scan;
+use crate::drift::finding::Finding;
 
 /// How often the cursor is stored, for the case that the process dies.
 const CHECKPOINT: Duration = Duration::from_secs(2);
@@ -127,7 +128,7 @@ fn blank(upper: i64) -> Cursor {
         fresh: BTreeSet::new(),
         too_many: false,
         scanned: 0,
-        tally: super::plan::Tally::default(),
+        tally: Tally::default(),
         blemished: false,
     }
 }

@@ -1,12 +1,13 @@
 //! Each class of drift from end to end: found, repaired or left, counted, and raised as an alert that clears.
 
+use billing_ops::alerts::severity::Severity;
+use billing_ops::drift::repair::Applied;
 use billing_ops::reconcile::Status;
-use billing_ops::reconcile::plan::{Applied, Severity};
 use serde_json::json;
 use stripe_simulator::{Action, ItemChange, Script, SessionChange, SubscriptionChange};
 use uuid::Uuid;
 
-use crate::world::{World, holding, now, row};
+use crate::world::{World, alarm, holding, now, row};
 
 #[tokio::test]
 async fn what_gives_access_is_repaired_from_the_list_and_what_takes_it_after_a_fresh_read() {
@@ -120,8 +121,7 @@ async fn many_missing_rows_are_created_in_batches() {
     assert_eq!(ending.counts.created_count, 1_600);
     assert_eq!(ending.reconciliations.len(), 200);
     assert!(world.store.lock().batches <= 20, "{} batches", world.store.lock().batches);
-    let missing = ending.conditions.iter().find(|of| of.alert_key == "drift_missing_in_database").unwrap();
-    assert_eq!(missing.severity, Severity::Critical);
+    assert_eq!(alarm(&ending, "drift_missing_in_database").0, Severity::Critical);
 }
 
 #[tokio::test]

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use billing_ops::reconcile::finding::Finding;
-use billing_ops::reconcile::plan::{Applied, Item, ItemKind, RowChange};
+use billing_ops::drift::finding::Finding;
+use billing_ops::drift::repair::{Applied, Item, ItemKind, RowChange};
+use billing_ops::drift::row::{Fields, Row};
 use billing_ops::reconcile::progress::Counts;
-use billing_ops::reconcile::row::{Fields, Row};
 use billing_ops::reconcile::store::{
     Batch, Duplicates, Group, ReconcileStore, StoreError, UNEXPLAINED_LIMIT, UNPLACED_PAGE, Unplaced,
 };
@@ -69,7 +69,7 @@ impl MemoryStore {
 
     /// Types and actions of all findings.
     pub fn findings(&self) -> Vec<(&'static str, Applied)> {
-        self.lock().findings.values().map(|(finding, applied)| (finding.kind.as_str(), *applied)).collect()
+        self.lock().findings.values().map(|(finding, applied)| (finding.class.as_str(), *applied)).collect()
     }
 }
 

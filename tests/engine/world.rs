@@ -2,11 +2,13 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use billing_ops::alerts::condition::{Condition, State};
+use billing_ops::alerts::severity::Severity;
 use billing_ops::config::Config;
 use billing_ops::context::Context;
-use billing_ops::reconcile::plan::{Condition, State};
-use billing_ops::reconcile::row::Row;
-use billing_ops::reconcile::{Ending, Fenced, Job, Tiers, reconcile};
+use billing_ops::drift::row::Row;
+use billing_ops::drift::tiers::Tiers;
+use billing_ops::reconcile::{Ending, Fenced, Job, reconcile};
 use billing_ops::stripe::{Retries, SecretKey, Stripe};
 use serde_json::Value;
 use stripe_simulator::{Config as SimulatorConfig, PRICES, Simulator, SubscriptionFacts, price};
@@ -122,13 +124,22 @@ impl World {
 
 /// The alert conditions that hold, by key.
 pub fn holding(ending: &Ending) -> Vec<&str> {
-    of_state(&ending.conditions, State::Holds)
+    of_state(&ending.conditions, Some(true))
 }
 
-pub fn of_state(conditions: &[Condition], state: State) -> Vec<&str> {
+pub fn of_state(conditions: &[Condition], state: Option<bool>) -> Vec<&str> {
     conditions
         .iter()
-        .filter(|condition| condition.state == state)
+        .filter(|condition| condition.holds() == state)
         .map(|condition| condition.alert_key.as_str())
         .collect()
+}
+
+/// What a condition that holds comes with: its severity and its metadata.
+pub fn alarm(ending: &Ending, alert_key: &str) -> (Severity, Value) {
+    let condition = ending.conditions.iter().find(|condition| condition.alert_key == alert_key).unwrap();
+    match &condition.state {
+        State::Holds { severity, metadata, .. } => (*severity, metadata.clone()),
+        other => panic!("{alert_key}: {other:?}"),
+    }
 }

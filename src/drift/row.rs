@@ -4,9 +4,9 @@ use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
-/// The facts of a row, in the order of `billing_ops.subscription_facts`. Times are Unix seconds.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(from = "Facts")]
+/// The facts of a row, read from an array in the order of `billing_ops.subscription_facts`. Times are Unix seconds. The default
+/// says nothing: what a missing row is compared as.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Row {
     /// Primary key.
     pub id: Uuid,
@@ -39,75 +39,8 @@ pub struct Row {
     /// When Stripe created it; `None` until a scan has seen it.
     pub stripe_created: Option<i64>,
     /// Milliseconds between the last write to the row and the moment at which it was read, by the database's clock.
+    #[serde(default)]
     pub changed_ago_ms: Option<i64>,
-}
-
-impl Row {
-    /// A row that says nothing: what a missing row is compared as.
-    pub(super) fn blank() -> Self {
-        Self {
-            id: Uuid::nil(),
-            row_version: 0,
-            organization_id: Uuid::nil(),
-            stripe_subscription_id: String::new(),
-            stripe_customer_id: None,
-            status: String::new(),
-            tier: None,
-            stripe_price_id: None,
-            quantity: None,
-            current_period_start: None,
-            current_period_end: None,
-            cancel_at_period_end: None,
-            trial_end: None,
-            livemode: None,
-            stripe_created: None,
-            changed_ago_ms: None,
-        }
-    }
-}
-
-/// The array as it comes.
-#[derive(Deserialize)]
-struct Facts(
-    Uuid,
-    i64,
-    Uuid,
-    String,
-    Option<String>,
-    String,
-    Option<String>,
-    Option<String>,
-    Option<i32>,
-    Option<i64>,
-    Option<i64>,
-    Option<bool>,
-    Option<i64>,
-    Option<bool>,
-    Option<i64>,
-    #[serde(default)] Option<i64>,
-);
-
-impl From<Facts> for Row {
-    fn from(facts: Facts) -> Self {
-        Self {
-            id: facts.0,
-            row_version: facts.1,
-            organization_id: facts.2,
-            stripe_subscription_id: facts.3,
-            stripe_customer_id: facts.4,
-            status: facts.5,
-            tier: facts.6,
-            stripe_price_id: facts.7,
-            quantity: facts.8,
-            current_period_start: facts.9,
-            current_period_end: facts.10,
-            cancel_at_period_end: facts.11,
-            trial_end: facts.12,
-            livemode: facts.13,
-            stripe_created: facts.14,
-            changed_ago_ms: facts.15,
-        }
-    }
 }
 
 /// A moment in Unix seconds that is written as RFC 3339.

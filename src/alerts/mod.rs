@@ -3,6 +3,9 @@
 //! Each read is one call in the person's own name: SQL judges them, counts the call and answers. A page is asked for with
 //! one row more than is shown, which tells whether there is a next one.
 
+pub mod condition;
+pub mod severity;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};

@@ -1,9 +1,15 @@
 //! Every class of drift, and every rule about what is left alone, as a table.
 
-use serde_json::json;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
-use super::*;
-use crate::reconcile::row::Moment;
+use super::class::Class;
+use super::compare::{Comparison, Rules, compare};
+use super::finding::Finding;
+use super::missing::{Missing, missing, missing_in_stripe};
+use super::row::{Fields, Moment, Row};
+use super::tiers::Tiers;
+use crate::stripe::Subscription;
 
 const NOW: i64 = 1_790_000_000;
 const DAY: i64 = 86_400;
@@ -62,8 +68,8 @@ fn compared(stripe: Value, change: impl FnOnce(&mut Row)) -> Comparison {
     compare(&subscription(stripe), &row, Rules { tiers: &tiers(), livemode: true, now: NOW })
 }
 
-fn kinds(findings: &[Finding]) -> Vec<Kind> {
-    findings.iter().map(|finding| finding.kind).collect()
+fn kinds(findings: &[Finding]) -> Vec<Class> {
+    findings.iter().map(|finding| finding.class).collect()
 }
 
 #[test]
@@ -72,7 +78,7 @@ fn what_agrees_needs_nothing() {
     assert!(found.repair.is_empty() && found.repaired.is_empty() && found.unrepaired.is_empty());
 }
 
-type Case = (&'static str, Value, fn(&mut Row), Kind, Fields, bool);
+type Case = (&'static str, Value, fn(&mut Row), Class, Fields, bool);
 
 #[test]
 fn each_repairable_difference_is_found_and_repaired() {
@@ -82,7 +88,7 @@ fn each_repairable_difference_is_found_and_repaired() {
             "canceled there, active here",
             json!({"status": "canceled"}),
             |_| (),
-            Kind::StatusMismatch,
+            Class::StatusMismatch,
             Fields { status: Some("canceled".into()), ..none() },
             true,
         ),
@@ -90,7 +96,7 @@ fn each_repairable_difference_is_found_and_repaired() {
             "active there, canceled here",
             json!({}),
             |row| row.status = "canceled".into(),
-            Kind::StatusMismatch,
+            Class::StatusMismatch,
             Fields { status: Some("active".into()), ..none() },
             false,
         ),
@@ -98,7 +104,7 @@ fn each_repairable_difference_is_found_and_repaired() {
             "past due keeps its access",
             json!({"status": "past_due"}),
             |_| (),
-            Kind::StatusMismatch,
+            Class::StatusMismatch,
             Fields { status: Some("past_due".into()), ..none() },
             false,
         ),
@@ -106,7 +112,7 @@ fn each_repairable_difference_is_found_and_repaired() {
             "unpaid has lost it",
             json!({"status": "unpaid"}),
             |row| row.status = "trialing".into(),
-            Kind::StatusMismatch,
+            Class::StatusMismatch,
             Fields { status: Some("unpaid".into()), ..none() },
             true,
         ),
@@ -117,7 +123,7 @@ fn each_repairable_difference_is_found_and_repaired() {
                 row.current_period_start = Some(NOW - 40 * DAY);
                 row.current_period_end = Some(NOW - 10 * DAY);
             },
-            Kind::PeriodMismatch,
+            Class::PeriodMismatch,
             Fields {
                 current_period_start: Some(Moment(NOW - 10 * DAY)),
                 current_period_end: Some(Moment(NOW + 20 * DAY)),
@@ -129,7 +135,7 @@ fn each_repairable_difference_is_found_and_repaired() {
             "the epoch in the row",
             json!({}),
             |row| row.current_period_end = Some(0),
-            Kind::PeriodMismatch,
+            Class::PeriodMismatch,
             Fields { current_period_end: Some(Moment(NOW + 20 * DAY)), ..none() },
             false,
         ),
@@ -137,7 +143,7 @@ fn each_repairable_difference_is_found_and_repaired() {
             "a period that is suddenly over",
             json!({"items": {"data": [item(json!({"current_period_end": NOW - DAY}))]}}),
             |_| (),
-            Kind::PeriodMismatch,
+            Class::PeriodMismatch,
             Fields { current_period_end: Some(Moment(NOW - DAY)), ..none() },
             true,
         ),
@@ -145,7 +151,7 @@ fn each_repairable_difference_is_found_and_repaired() {
             "ends with the period",
             json!({"cancel_at_period_end": true}),
             |_| (),
-            Kind::CancelAtPeriodEndMismatch,
+            Class::CancelAtPeriodEndMismatch,
             Fields { cancel_at_period_end: Some(true), ..none() },
             false,
         ),
@@ -153,7 +159,7 @@ fn each_repairable_difference_is_found_and_repaired() {
             "trial",
             json!({"trial_end": NOW + DAY}),
             |_| (),
-            Kind::TrialEndMismatch,
+            Class::TrialEndMismatch,
             Fields { trial_end: Some(Moment(NOW + DAY)), ..none() },
             false,
         ),
@@ -161,7 +167,7 @@ fn each_repairable_difference_is_found_and_repaired() {
             "more seats",
             json!({"items": {"data": [item(json!({"quantity": 4}))]}}),
             |_| (),
-            Kind::QuantityMismatch,
+            Class::QuantityMismatch,
             Fields { quantity: Some(4), ..none() },
             false,
         ),
@@ -169,7 +175,7 @@ fn each_repairable_difference_is_found_and_repaired() {
             "fewer seats",
             json!({"items": {"data": [item(json!({"quantity": 2}))]}}),
             |_| (),
-            Kind::QuantityMismatch,
+            Class::QuantityMismatch,
             Fields { quantity: Some(2), ..none() },
             true,
         ),
@@ -177,7 +183,7 @@ fn each_repairable_difference_is_found_and_repaired() {
             "another price of the same tier",
             json!({}),
             |row| row.stripe_price_id = Some("price_pro_old".into()),
-            Kind::PriceMismatch,
+            Class::PriceMismatch,
             Fields { stripe_price_id: Some("price_pro".into()), ..none() },
             false,
         ),
@@ -185,7 +191,7 @@ fn each_repairable_difference_is_found_and_repaired() {
             "another tier",
             json!({}),
             |row| row.tier = Some("team".into()),
-            Kind::TierMismatch,
+            Class::TierMismatch,
             Fields { tier: Some("pro".into()), ..none() },
             true,
         ),
@@ -193,7 +199,7 @@ fn each_repairable_difference_is_found_and_repaired() {
             "no tier yet",
             json!({}),
             |row| row.tier = None,
-            Kind::TierMismatch,
+            Class::TierMismatch,
             Fields { tier: Some("pro".into()), ..none() },
             false,
         ),
@@ -218,35 +224,35 @@ fn each_difference_that_a_person_has_to_judge_is_found_and_left_alone() {
     let two_tiers =
         json!({"items": {"data": [item(json!({})), item(json!({"price": {"id": "price_team"}}))]}});
     let other_price = json!({"items": {"data": [item(json!({"price": {"id": "price_new"}}))]}});
-    type Case = (&'static str, Value, fn(&mut Row), Kind);
+    type Case = (&'static str, Value, fn(&mut Row), Class);
     let cases: [Case; 6] = [
-        ("customer", json!({"customer": "cus_2"}), |_| (), Kind::CustomerMismatch),
-        ("unknown status", json!({"status": "hibernating"}), |_| (), Kind::UnknownStatus),
-        ("periods", two_periods, |_| (), Kind::MixedItemPeriods),
-        ("tiers", two_tiers, |_| (), Kind::UnknownPrice),
-        ("price", other_price, |row| row.stripe_price_id = Some("price_new".into()), Kind::UnknownPrice),
-        ("live and test", json!({"livemode": false}), |_| (), Kind::LivemodeMismatch),
+        ("customer", json!({"customer": "cus_2"}), |_| (), Class::CustomerMismatch),
+        ("unknown status", json!({"status": "hibernating"}), |_| (), Class::UnknownStatus),
+        ("periods", two_periods, |_| (), Class::MixedItemPeriods),
+        ("tiers", two_tiers, |_| (), Class::UnknownPrice),
+        ("price", other_price, |row| row.stripe_price_id = Some("price_new".into()), Class::UnknownPrice),
+        ("live and test", json!({"livemode": false}), |_| (), Class::LivemodeMismatch),
     ];
     for (name, stripe, change, kind) in cases {
         let found = compared(stripe, change);
         assert_eq!(kinds(&found.unrepaired), [kind], "{name}");
         assert!(found.repair.is_empty() && found.repaired.is_empty(), "{name}: {:?}", found.repair);
-        assert_eq!(found.mixed_modes, kind == Kind::LivemodeMismatch, "{name}");
+        assert_eq!(found.mixed_modes, kind == Class::LivemodeMismatch, "{name}");
     }
 }
 
 #[test]
 fn a_row_of_the_other_mode_is_not_repaired_whatever_else_differs() {
     let found = compared(json!({"status": "canceled"}), |row| row.livemode = Some(false));
-    assert_eq!(kinds(&found.unrepaired), [Kind::LivemodeMismatch]);
+    assert_eq!(kinds(&found.unrepaired), [Class::LivemodeMismatch]);
     assert!(found.repair.is_empty() && found.mixed_modes);
 }
 
 #[test]
 fn an_unknown_price_changes_the_price_and_no_tier() {
     let found = compared(json!({"items": {"data": [item(json!({"price": {"id": "price_new"}}))]}}), |_| ());
-    assert_eq!(kinds(&found.repaired), [Kind::PriceMismatch]);
-    assert_eq!(kinds(&found.unrepaired), [Kind::UnknownPrice]);
+    assert_eq!(kinds(&found.repaired), [Class::PriceMismatch]);
+    assert_eq!(kinds(&found.unrepaired), [Class::UnknownPrice]);
     assert_eq!(found.repair.tier, None);
 }
 
@@ -353,7 +359,7 @@ fn a_missing_row_carries_all_that_is_known() {
     let Missing::Create { finding, fields, unrepaired } = missing(&stripe, organization, rules) else {
         panic!("it should be created")
     };
-    assert_eq!(finding.kind, Kind::MissingInDatabase);
+    assert_eq!(finding.class, Class::MissingInDatabase);
     assert_eq!(finding.organization_id, organization);
     assert!(unrepaired.is_empty());
     assert_eq!(
@@ -378,11 +384,13 @@ fn a_missing_row_is_not_created_when_it_is_new_or_strange() {
     let rules = Rules { tiers: &tiers(), livemode: true, now: NOW };
     assert!(matches!(missing(&subscription(json!({"created": NOW - 119})), None, rules), Missing::InGrace));
     for (stripe, kind, mixed) in [
-        (json!({"livemode": false}), Kind::LivemodeMismatch, true),
-        (json!({"status": "hibernating"}), Kind::UnknownStatus, false),
+        (json!({"livemode": false}), Class::LivemodeMismatch, true),
+        (json!({"status": "hibernating"}), Class::UnknownStatus, false),
     ] {
         match missing(&subscription(stripe), None, rules) {
-            Missing::Leave { finding, mixed_modes } => assert_eq!((finding.kind, mixed_modes), (kind, mixed)),
+            Missing::Leave { finding, mixed_modes } => {
+                assert_eq!((finding.class, mixed_modes), (kind, mixed))
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -390,7 +398,7 @@ fn a_missing_row_is_not_created_when_it_is_new_or_strange() {
     match missing(&subscription(unknown_price), None, rules) {
         Missing::Create { fields, unrepaired, .. } => {
             assert_eq!(fields.tier, None);
-            assert_eq!(kinds(&unrepaired), [Kind::UnknownPrice]);
+            assert_eq!(kinds(&unrepaired), [Class::UnknownPrice]);
         }
         other => panic!("{other:?}"),
     }
@@ -401,11 +409,11 @@ fn a_row_that_stripe_does_not_know_is_missing_there_or_of_the_other_mode() {
     let tiers = tiers();
     let rules = Rules { tiers: &tiers, livemode: true, now: NOW };
     for (livemode, kind, mixed) in [
-        (Some(true), Kind::MissingInStripe, false),
-        (None, Kind::MissingInStripe, false),
-        (Some(false), Kind::LivemodeMismatch, true),
+        (Some(true), Class::MissingInStripe, false),
+        (None, Class::MissingInStripe, false),
+        (Some(false), Class::LivemodeMismatch, true),
     ] {
         let (finding, mixed_modes) = missing_in_stripe(&Row { livemode, ..row() }, rules);
-        assert_eq!((finding.kind, mixed_modes), (kind, mixed));
+        assert_eq!((finding.class, mixed_modes), (kind, mixed));
     }
 }

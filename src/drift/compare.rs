@@ -9,54 +9,16 @@
 //!   longer grants access, fewer seats, another tier (tiers have no order that this program could know), and a period
 //!   that is suddenly over.
 
-use std::collections::HashMap;
-
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
-use super::finding::{Finding, Kind, Subject};
+use super::class::Class;
+use super::finding::{Finding, Subject};
 use super::row::{Fields, Row};
+use super::tiers::{Tier, Tiers};
 use crate::stripe::{Status, Subscription};
 
 /// How long a webhook may take before a difference is drift, in seconds.
 pub const GRACE_SECONDS: i64 = 120;
-
-/// Price id to tier, as configured in `PRICE_TIERS`.
-#[derive(Clone, Debug, Default)]
-pub struct Tiers(HashMap<String, String>);
-
-impl Tiers {
-    /// The map as configured; empty if tiers are not managed.
-    pub fn new(map: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self(map.into_iter().collect())
-    }
-
-    /// The tier that a subscription's prices name, by the map, by a price's metadata, or by its own metadata.
-    fn of(&self, subscription: &Subscription) -> Tier {
-        let mut named: Option<&str> = None;
-        for price in subscription.items.data.iter().filter_map(|item| item.price.as_ref()) {
-            let metadata = price.metadata.as_ref().and_then(|metadata| metadata.tier.as_deref());
-            match (named, self.0.get(&price.id).map(String::as_str).or(metadata)) {
-                (Some(before), Some(tier)) if before != tier => return Tier::Ambiguous,
-                (_, Some(tier)) => named = Some(tier),
-                (_, None) => {}
-            }
-        }
-        let own = subscription.metadata.as_ref().and_then(|metadata| metadata.tier.as_deref());
-        match named.or(own).filter(|tier| !tier.is_empty()) {
-            Some(tier) => Tier::Known(tier.to_owned()),
-            None => Tier::Unknown,
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Tier {
-    Known(String),
-    Unknown,
-    /// Items of several tiers.
-    Ambiguous,
-}
 
 /// What a comparison is made by, beside the two sides.
 #[derive(Clone, Copy, Debug)]
@@ -107,14 +69,14 @@ pub fn compare(subscription: &Subscription, row: &Row, rules: Rules<'_>) -> Comp
     differ.status(subscription, row);
     differ.period(subscription, row, rules.now);
     differ.field(
-        Kind::CancelAtPeriodEndMismatch,
+        Class::CancelAtPeriodEndMismatch,
         "cancel_at_period_end",
         row.cancel_at_period_end,
         subscription.cancel_at_period_end,
         |repair, value| repair.cancel_at_period_end = Some(value),
     );
     let trial_end = subscription.trial_end.filter(|moment| *moment > 0);
-    differ.field(Kind::TrialEndMismatch, "trial_end", row.trial_end, trial_end, |repair, value| {
+    differ.field(Class::TrialEndMismatch, "trial_end", row.trial_end, trial_end, |repair, value| {
         repair.trial_end = Some(value.into());
     });
     differ.price(subscription, row);
@@ -128,84 +90,11 @@ pub fn compare(subscription: &Subscription, row: &Row, rules: Rules<'_>) -> Comp
     found
 }
 
-/// What to do about a subscription that has no row.
-#[derive(Clone, Debug)]
-pub enum Missing {
-    /// Too young: its webhook may be on its way.
-    InGrace,
-    /// The row that is missing.
-    Create {
-        /// Says that it is missing.
-        finding: Box<Finding>,
-        /// Its columns.
-        fields: Box<Fields>,
-        /// Differences within Stripe's own data that a person has to judge.
-        unrepaired: Vec<Finding>,
-    },
-    /// It cannot be judged well enough to create a row.
-    Leave {
-        /// Why.
-        finding: Box<Finding>,
-        /// Because it is live and the key is not, or the other way round.
-        mixed_modes: bool,
-    },
-}
-
-/// Judges a subscription that has no row. `organization` is the one that Stripe's data names, if any does.
-pub fn missing(subscription: &Subscription, organization: Option<Uuid>, rules: Rules<'_>) -> Missing {
-    if subscription.last_known_change(rules.now) > rules.now - GRACE_SECONDS {
-        return Missing::InGrace;
-    }
-    let mut subject = Subject::of(subscription, None);
-    subject.organization_id = organization;
-    if let Some(finding) = livemode_mismatch(subscription, None, rules, &subject) {
-        return Missing::Leave { finding: Box::new(finding), mixed_modes: true };
-    }
-    if let Status::Unknown(raw) = &subscription.status {
-        let finding = unknown_status(&subject, raw, None);
-        return Missing::Leave { finding: Box::new(finding), mixed_modes: false };
-    }
-    let nobody = Row::blank();
-    let mut found = Comparison::default();
-    let mut differ = Differ { subject: &subject, found: &mut found, first_look: true };
-    differ.period(subscription, &nobody, rules.now);
-    differ.price(subscription, &nobody);
-    differ.tier(subscription, &nobody, rules.tiers);
-    differ.complete(subscription, &nobody);
-    let mut fields = found.repair;
-    fields.status = Some(subscription.status.as_str().to_owned());
-    fields.cancel_at_period_end = subscription.cancel_at_period_end;
-    fields.trial_end = subscription.trial_end.filter(|moment| *moment > 0).map(Into::into);
-    let issue =
-        format!("The subscription is {} at Stripe and not in the database.", subscription.status.as_str());
-    let details = json!({"status": {"database": null, "stripe": subscription.status.as_str()}});
-    let finding = subject.finding(Kind::MissingInDatabase, issue, details);
-    Missing::Create { finding: Box::new(finding), fields: Box::new(fields), unrepaired: found.unrepaired }
-}
-
-/// A row whose subscription Stripe says it does not have: to a key of the other mode it has none of them. The second value
-/// says whether live and test are mixed.
-pub fn missing_in_stripe(row: &Row, rules: Rules<'_>) -> (Finding, bool) {
-    let subject = Subject::of_row(row);
-    if row.livemode.is_some_and(|livemode| livemode != rules.livemode) {
-        let issue = format!(
-            "Live and test are mixed: the key is {}, the row {}.",
-            mode_word(rules.livemode),
-            mode_word(!rules.livemode)
-        );
-        let details = json!({"livemode": {"database": row.livemode, "stripe": null}});
-        return (subject.finding(Kind::LivemodeMismatch, issue, details), true);
-    }
-    let issue = format!("The database says {}, and Stripe knows no such subscription.", row.status);
-    let details = json!({"status": {"database": row.status, "stripe": null}});
-    (subject.finding(Kind::MissingInStripe, issue, details), false)
-}
-
-fn mode_word(livemode: bool) -> &'static str {
+pub(super) fn mode_word(livemode: bool) -> &'static str {
     if livemode { "live" } else { "test" }
 }
 
-fn livemode_mismatch(
+pub(super) fn livemode_mismatch(
     subscription: &Subscription,
     row: Option<&Row>,
     rules: Rules<'_>,
@@ -223,20 +112,20 @@ fn livemode_mismatch(
         mode_word(database)
     );
     let details = json!({"livemode": {"database": row.and_then(|row| row.livemode), "stripe": stripe}});
-    Some(subject.finding(Kind::LivemodeMismatch, issue, details))
+    Some(subject.finding(Class::LivemodeMismatch, issue, details))
 }
 
-fn unknown_status(subject: &Subject, raw: &str, database: Option<&str>) -> Finding {
+pub(super) fn unknown_status(subject: &Subject, raw: &str, database: Option<&str>) -> Finding {
     let shown: String = raw.chars().take(40).collect();
     let issue = format!("Stripe says a status that is not known here: \"{shown}\".");
-    subject.finding(Kind::UnknownStatus, issue, json!({"status": {"database": database, "stripe": shown}}))
+    subject.finding(Class::UnknownStatus, issue, json!({"status": {"database": database, "stripe": shown}}))
 }
 
 /// Collects the differences of one subscription.
-struct Differ<'a> {
-    subject: &'a Subject,
-    found: &'a mut Comparison,
-    first_look: bool,
+pub(super) struct Differ<'a> {
+    pub(super) subject: &'a Subject,
+    pub(super) found: &'a mut Comparison,
+    pub(super) first_look: bool,
 }
 
 impl Differ<'_> {
@@ -252,7 +141,7 @@ impl Differ<'_> {
         let issue =
             format!("The status is {} at Stripe and {} in the database.", stripe.as_str(), row.status);
         self.repairable(
-            Kind::StatusMismatch,
+            Class::StatusMismatch,
             issue,
             &[("status", json!(row.status), json!(stripe.as_str()))],
         );
@@ -261,7 +150,7 @@ impl Differ<'_> {
             Status::from(row.status.as_str()).grants_access() && !stripe.grants_access();
     }
 
-    fn period(&mut self, subscription: &Subscription, row: &Row, now: i64) {
+    pub(super) fn period(&mut self, subscription: &Subscription, row: &Row, now: i64) {
         if subscription.has_mixed_periods() {
             let issue = "Its items have different periods, and the database has room for one.".to_owned();
             let periods: Vec<Value> = subscription
@@ -272,7 +161,7 @@ impl Differ<'_> {
                 .map(|item| json!([item.current_period_start, item.current_period_end]))
                 .collect();
             let details = json!({"item_periods": {"database": null, "stripe": periods}});
-            self.found.unrepaired.push(self.subject.finding(Kind::MixedItemPeriods, issue, details));
+            self.found.unrepaired.push(self.subject.finding(Class::MixedItemPeriods, issue, details));
             return;
         }
         let period = subscription.period();
@@ -289,17 +178,17 @@ impl Differ<'_> {
         }
         if !differences.is_empty() {
             let issue = "The billing period differs from Stripe's.".to_owned();
-            self.repairable(Kind::PeriodMismatch, issue, &differences);
+            self.repairable(Class::PeriodMismatch, issue, &differences);
         }
     }
 
     /// The row has room for one price: that of the first item.
-    fn price(&mut self, subscription: &Subscription, row: &Row) {
+    pub(super) fn price(&mut self, subscription: &Subscription, row: &Row) {
         let Some(item) = subscription.items.data.first() else { return };
         if let Some(price) = &item.price {
             let before = row.stripe_price_id.clone();
             self.field(
-                Kind::PriceMismatch,
+                Class::PriceMismatch,
                 "stripe_price_id",
                 before,
                 Some(price.id.clone()),
@@ -309,7 +198,7 @@ impl Differ<'_> {
             );
         }
         let quantity = item.quantity.and_then(|quantity| i32::try_from(quantity).ok());
-        self.field(Kind::QuantityMismatch, "quantity", row.quantity, quantity, |repair, value| {
+        self.field(Class::QuantityMismatch, "quantity", row.quantity, quantity, |repair, value| {
             repair.quantity = Some(value);
         });
         self.found.lowers_access |=
@@ -318,7 +207,7 @@ impl Differ<'_> {
 
     /// Tiers matter, and are judged, while a subscription lives: what the application does to the tier of one that
     /// ended is its own business.
-    fn tier(&mut self, subscription: &Subscription, row: &Row, tiers: &Tiers) {
+    pub(super) fn tier(&mut self, subscription: &Subscription, row: &Row, tiers: &Tiers) {
         if !subscription.status.is_live() {
             return;
         }
@@ -332,19 +221,19 @@ impl Differ<'_> {
         match tiers.of(subscription) {
             Tier::Known(tier) => {
                 self.found.lowers_access |= row.tier.as_ref().is_some_and(|before| *before != tier);
-                self.field(Kind::TierMismatch, "tier", row.tier.clone(), Some(tier), |repair, value| {
+                self.field(Class::TierMismatch, "tier", row.tier.clone(), Some(tier), |repair, value| {
                     repair.tier = Some(value);
                 });
             }
             // With no price configured at all, tiers are not managed from here.
-            Tier::Unknown if tiers.0.is_empty() => {}
+            Tier::Unknown if tiers.is_empty() => {}
             unclear => {
                 let issue = match unclear {
                     Tier::Ambiguous => "Its prices belong to different tiers.".to_owned(),
                     _ => "No tier is configured for its price.".to_owned(),
                 };
                 let details = json!({"tier": {"database": row.tier, "stripe": null}, "prices": prices});
-                self.found.unrepaired.push(self.subject.finding(Kind::UnknownPrice, issue, details));
+                self.found.unrepaired.push(self.subject.finding(Class::UnknownPrice, issue, details));
             }
         }
     }
@@ -356,11 +245,11 @@ impl Differ<'_> {
         };
         let issue = "The customer at Stripe is another than in the database.".to_owned();
         let details = json!({"stripe_customer_id": {"database": database, "stripe": subscription.customer}});
-        self.found.unrepaired.push(self.subject.finding(Kind::CustomerMismatch, issue, details));
+        self.found.unrepaired.push(self.subject.finding(Class::CustomerMismatch, issue, details));
     }
 
     /// Fills in what is no drift: where the subscription belongs in time, and its mode.
-    fn complete(&mut self, subscription: &Subscription, row: &Row) {
+    pub(super) fn complete(&mut self, subscription: &Subscription, row: &Row) {
         if row.stripe_created != Some(subscription.created) {
             self.found.repair.stripe_created = Some(subscription.created.into());
         }
@@ -372,7 +261,7 @@ impl Differ<'_> {
     /// A column of later schemas: filled in silently at the first look, drift afterwards.
     fn field<T: PartialEq + Clone>(
         &mut self,
-        kind: Kind,
+        class: Class,
         column: &'static str,
         database: Option<T>,
         stripe: Option<T>,
@@ -385,19 +274,19 @@ impl Differ<'_> {
             let (before, after) = (database.map_or(Value::Null, Value::from), Value::from(stripe.clone()));
             let issue =
                 format!("{column} is {} at Stripe and {} in the database.", plain(&after), plain(&before));
-            self.repairable(kind, issue, &[(column, before, after)]);
+            self.repairable(class, issue, &[(column, before, after)]);
         }
         repair(&mut self.found.repair, stripe);
     }
 
-    fn repairable(&mut self, kind: Kind, issue: String, differences: &[(&str, Value, Value)]) {
+    fn repairable(&mut self, class: Class, issue: String, differences: &[(&str, Value, Value)]) {
         let details: Map<String, Value> = differences
             .iter()
             .map(|(column, database, stripe)| {
                 ((*column).to_owned(), json!({"database": database, "stripe": stripe}))
             })
             .collect();
-        self.found.repaired.push(self.subject.finding(kind, issue, Value::Object(details)));
+        self.found.repaired.push(self.subject.finding(class, issue, Value::Object(details)));
     }
 }
 
@@ -409,7 +298,3 @@ fn plain(value: &Value) -> String {
         other => other.to_string(),
     }
 }
-
-#[cfg(test)]
-#[path = "drift_tests.rs"]
-mod tests;

@@ -1,0 +1,113 @@
+//! A finding: one way in which one subscription differs, in words and in values.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::class::Class;
+use super::row::Row;
+use crate::alerts::severity::Severity;
+use crate::stripe::{MalformedObject, Subscription};
+
+/// One finding, as it is written into `reconciliation_findings`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    /// `<type>:<subject>`: the same finding of the same run is one row, however often it is sent.
+    pub finding_key: String,
+    /// Its class.
+    #[serde(rename = "type")]
+    pub class: Class,
+    /// How bad one of these is by itself (critical, high, warning, info).
+    pub severity: Severity,
+    /// Whose subscription it is, where known.
+    pub organization_id: Option<Uuid>,
+    /// `sub_…`
+    pub stripe_subscription_id: Option<String>,
+    /// `cus_…`
+    pub stripe_customer_id: Option<String>,
+    /// Live or test, for links into Stripe's dashboard.
+    pub livemode: Option<bool>,
+    /// The finding in a sentence.
+    pub issue: String,
+    /// `{column: {"database": …, "stripe": …}}`
+    pub details: Value,
+    /// What is done about it, where nothing is; the database words the rest by the outcome.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action_taken: Option<String>,
+}
+
+/// What findings are about.
+#[derive(Clone, Debug, Default)]
+pub struct Subject {
+    /// Whose subscription it is.
+    pub organization_id: Option<Uuid>,
+    /// `sub_…`
+    pub stripe_subscription_id: Option<String>,
+    /// `cus_…`
+    pub stripe_customer_id: Option<String>,
+    /// Live or test.
+    pub livemode: Option<bool>,
+}
+
+impl Subject {
+    /// A subscription at Stripe, and its row if there is one.
+    pub fn of(subscription: &Subscription, row: Option<&Row>) -> Self {
+        Self {
+            organization_id: row.map(|row| row.organization_id),
+            stripe_subscription_id: Some(subscription.id.clone()),
+            stripe_customer_id: Some(subscription.customer.clone()),
+            livemode: subscription.livemode,
+        }
+    }
+
+    /// A row.
+    pub fn of_row(row: &Row) -> Self {
+        Self {
+            organization_id: Some(row.organization_id),
+            stripe_subscription_id: Some(row.stripe_subscription_id.clone()),
+            stripe_customer_id: row.stripe_customer_id.clone(),
+            livemode: row.livemode,
+        }
+    }
+
+    /// A finding about this subject.
+    pub fn finding(&self, class: Class, issue: String, details: Value) -> Finding {
+        let subject = match (&self.stripe_subscription_id, self.organization_id) {
+            (Some(id), _) => id.clone(),
+            (None, Some(organization)) => organization.to_string(),
+            (None, None) => "unnamed".to_owned(),
+        };
+        Finding {
+            finding_key: format!("{}:{subject}", class.as_str()),
+            class,
+            severity: class.severity(1),
+            organization_id: self.organization_id,
+            stripe_subscription_id: self.stripe_subscription_id.clone(),
+            stripe_customer_id: self.stripe_customer_id.clone(),
+            livemode: self.livemode,
+            issue,
+            details,
+            action_taken: None,
+        }
+    }
+}
+
+/// An object that could not be read. `place` tells nameless ones apart.
+pub fn malformed(object: &MalformedObject, place: &str) -> Finding {
+    let issue = format!("Stripe sent an object that cannot be read: {}.", object.reason);
+    let subject = Subject { stripe_subscription_id: object.id.clone(), ..Subject::default() };
+    let mut finding = subject.finding(Class::MalformedObject, issue, json!({"created": object.created}));
+    if object.id.is_none() {
+        finding.finding_key = format!("{}:{place}", Class::MalformedObject.as_str());
+    }
+    finding
+}
+
+/// An organization with several live subscriptions.
+pub fn duplicate_live(organization: Uuid, subscriptions: &[String]) -> Finding {
+    let issue =
+        format!("The organization has {} subscriptions that live at the same time.", subscriptions.len());
+    let subject = Subject { organization_id: Some(organization), ..Subject::default() };
+    let shown: Vec<&String> = subscriptions.iter().take(20).collect();
+    subject.finding(Class::DuplicateLiveSubscription, issue, json!({"stripe_subscription_ids": shown}))
+}

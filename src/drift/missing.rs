@@ -1,0 +1,85 @@
+//! A subscription without a row, and a row without a subscription.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::class::Class;
+use super::compare::{
+    Comparison, Differ, GRACE_SECONDS, Rules, livemode_mismatch, mode_word, unknown_status,
+};
+use super::finding::{Finding, Subject};
+use super::row::{Fields, Row};
+use crate::stripe::{Status, Subscription};
+
+/// What to do about a subscription that has no row.
+#[derive(Clone, Debug)]
+pub enum Missing {
+    /// Too young: its webhook may be on its way.
+    InGrace,
+    /// The row that is missing.
+    Create {
+        /// Says that it is missing.
+        finding: Box<Finding>,
+        /// Its columns.
+        fields: Box<Fields>,
+        /// Differences within Stripe's own data that a person has to judge.
+        unrepaired: Vec<Finding>,
+    },
+    /// It cannot be judged well enough to create a row.
+    Leave {
+        /// Why.
+        finding: Box<Finding>,
+        /// Because it is live and the key is not, or the other way round.
+        mixed_modes: bool,
+    },
+}
+
+/// Judges a subscription that has no row. `organization` is the one that Stripe's data names, if any does.
+pub fn missing(subscription: &Subscription, organization: Option<Uuid>, rules: Rules<'_>) -> Missing {
+    if subscription.last_known_change(rules.now) > rules.now - GRACE_SECONDS {
+        return Missing::InGrace;
+    }
+    let mut subject = Subject::of(subscription, None);
+    subject.organization_id = organization;
+    if let Some(finding) = livemode_mismatch(subscription, None, rules, &subject) {
+        return Missing::Leave { finding: Box::new(finding), mixed_modes: true };
+    }
+    if let Status::Unknown(raw) = &subscription.status {
+        let finding = unknown_status(&subject, raw, None);
+        return Missing::Leave { finding: Box::new(finding), mixed_modes: false };
+    }
+    let nobody = Row::default();
+    let mut found = Comparison::default();
+    let mut differ = Differ { subject: &subject, found: &mut found, first_look: true };
+    differ.period(subscription, &nobody, rules.now);
+    differ.price(subscription, &nobody);
+    differ.tier(subscription, &nobody, rules.tiers);
+    differ.complete(subscription, &nobody);
+    let mut fields = found.repair;
+    fields.status = Some(subscription.status.as_str().to_owned());
+    fields.cancel_at_period_end = subscription.cancel_at_period_end;
+    fields.trial_end = subscription.trial_end.filter(|moment| *moment > 0).map(Into::into);
+    let issue =
+        format!("The subscription is {} at Stripe and not in the database.", subscription.status.as_str());
+    let details = json!({"status": {"database": null, "stripe": subscription.status.as_str()}});
+    let finding = subject.finding(Class::MissingInDatabase, issue, details);
+    Missing::Create { finding: Box::new(finding), fields: Box::new(fields), unrepaired: found.unrepaired }
+}
+
+/// A row whose subscription Stripe says it does not have: to a key of the other mode it has none of them. The second value
+/// says whether live and test are mixed.
+pub fn missing_in_stripe(row: &Row, rules: Rules<'_>) -> (Finding, bool) {
+    let subject = Subject::of_row(row);
+    if row.livemode.is_some_and(|livemode| livemode != rules.livemode) {
+        let issue = format!(
+            "Live and test are mixed: the key is {}, the row {}.",
+            mode_word(rules.livemode),
+            mode_word(!rules.livemode)
+        );
+        let details = json!({"livemode": {"database": row.livemode, "stripe": null}});
+        return (subject.finding(Class::LivemodeMismatch, issue, details), true);
+    }
+    let issue = format!("The database says {}, and Stripe knows no such subscription.", row.status);
+    let details = json!({"status": {"database": row.status, "stripe": null}});
+    (subject.finding(Class::MissingInStripe, issue, details), false)
+}

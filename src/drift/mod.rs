@@ -1,0 +1,18 @@
+//! Drift: how a subscription at Stripe and its row differ, and what follows. Pure: values in, values out; no clock, no network.
+//!
+//! - [`class`]: what can differ, in words, and how bad it is.
+//! - [`row`]: the row as it is read and written; [`tiers`]: what prices stand for.
+//! - [`finding`]: one difference; [`compare`]: all of one subscription; [`missing`]: one of the two sides is not there.
+//! - [`plan`]: from a comparison to repairs; [`repair`]: what a batch asks of the database, and what became of it.
+
+pub mod class;
+pub mod compare;
+pub mod finding;
+pub mod missing;
+pub mod plan;
+pub mod repair;
+pub mod row;
+pub mod tiers;
+
+#[cfg(test)]
+mod tests;

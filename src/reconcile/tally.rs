@@ -1,0 +1,71 @@
+//! How often each class of drift was found in a sweep.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::drift::class::Class;
+
+/// How often each class was found in a sweep, with a few examples.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tally(BTreeMap<Class, Found>);
+
+/// One class of a tally.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Found {
+    /// Findings.
+    pub count: u64,
+    /// Of these, repaired or created.
+    pub fixed: u64,
+    /// Subscriptions (or organizations), a few.
+    pub samples: Vec<String>,
+}
+
+/// Subscriptions that are named as examples.
+const SAMPLES: usize = 5;
+
+impl Tally {
+    /// Counts one finding.
+    pub fn add(&mut self, class: Class, fixed: bool, sample: &str) {
+        let found = self.0.entry(class).or_default();
+        found.count += 1;
+        found.fixed += u64::from(fixed);
+        if found.samples.len() < SAMPLES {
+            found.samples.push(sample.to_owned());
+        }
+    }
+
+    /// Adds another tally.
+    pub fn merge(&mut self, other: Tally) {
+        for (class, part) in other.0 {
+            let found = self.0.entry(class).or_default();
+            found.count += part.count;
+            found.fixed += part.fixed;
+            found.samples.extend(part.samples);
+            found.samples.truncate(SAMPLES);
+        }
+    }
+
+    /// What was found of a class.
+    pub fn of(&self, class: Class) -> Found {
+        self.0.get(&class).cloned().unwrap_or_default()
+    }
+
+    /// Findings of a class.
+    pub fn count(&self, class: Class) -> u64 {
+        self.0.get(&class).map_or(0, |found| found.count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tally_survives_the_cursor() {
+        let mut tally = Tally::default();
+        tally.add(Class::UnknownPrice, false, "sub_1");
+        let saved = serde_json::to_string(&tally).unwrap();
+        assert_eq!(serde_json::from_str::<Tally>(&saved).unwrap(), tally);
+    }
+}
