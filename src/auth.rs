@@ -7,8 +7,11 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 use crate::config::{Config, SettingError};
+use crate::context::Context;
+use crate::http::call::Call;
 use crate::http::error::ApiError;
 use crate::secret::{MachineSecret, Secret, matches_any};
+use crate::supabase::judged::Admin;
 
 /// The longest bearer token that is looked at, in bytes. Supabase's access tokens stay well under it.
 const LONGEST_TOKEN: usize = 8 * 1024;
@@ -37,7 +40,7 @@ pub fn bearer(headers: &HeaderMap) -> Result<Secret, ApiError> {
 
 /// A person's access token: three dot-separated parts of base64url, so that anything else is refused without asking the
 /// database. What it says is for PostgREST to judge.
-pub fn person(headers: &HeaderMap) -> Result<Secret, ApiError> {
+fn person(headers: &HeaderMap) -> Result<Secret, ApiError> {
     let token = bearer(headers)?;
     if looks_like_jwt(token.expose()) { Ok(token) } else { Err(ApiError::unauthorized()) }
 }
@@ -49,6 +52,14 @@ fn looks_like_jwt(token: &str) -> bool {
             !part.is_empty()
                 && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
         })
+}
+
+/// A person with a token, for whatever an admin may do; whether they are one, each call of the database says.
+///
+/// Errors: 503 where the database or the key for calls in a person's name is not set; 401 for what cannot be a token.
+pub fn admin<'a>(context: &'a Context, call: &Call) -> Result<Admin<'a>, ApiError> {
+    let database = context.supabase_for_people()?;
+    Ok(Admin::new(database, person(&call.headers)?, call.client()))
 }
 
 /// Who may call the monitor or the reconciler.

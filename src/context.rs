@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::config::Config;
-use crate::http::error::ApiError;
+use crate::config::{Config, SettingError};
 use crate::stripe::Stripe;
 use crate::stripe::client::Retries;
 use crate::stripe::key::SecretKey;
@@ -18,8 +17,8 @@ pub struct Context {
     /// The settings.
     pub config: Config,
     http: OnceLock<reqwest::Client>,
-    supabase: OnceLock<Result<Arc<Supabase>, ApiError>>,
-    stripe: OnceLock<Result<Arc<Stripe>, ApiError>>,
+    supabase: OnceLock<Result<Arc<Supabase>, SettingError>>,
+    stripe: OnceLock<Result<Arc<Stripe>, SettingError>>,
     stopping: watch::Sender<bool>,
 }
 
@@ -46,27 +45,27 @@ impl Context {
         self.http.get_or_init(build_http_client)
     }
 
-    /// The database. Errors: 503 naming the setting that is missing or unfit.
-    pub fn supabase(&self) -> Result<&Arc<Supabase>, ApiError> {
+    /// The database. Errors: the setting that is missing or unfit.
+    pub fn supabase(&self) -> Result<&Arc<Supabase>, SettingError> {
         self.supabase
             .get_or_init(|| Ok(Arc::new(Supabase::new(&self.config, self.http().clone())?)))
             .as_ref()
             .map_err(Clone::clone)
     }
 
-    /// The database for calls in a person's name. Errors: 503, where the publishable key is missing too.
-    pub fn supabase_for_people(&self) -> Result<&Arc<Supabase>, ApiError> {
+    /// The database for calls in a person's name. Errors: as above, and where the publishable key is missing.
+    pub fn supabase_for_people(&self) -> Result<&Arc<Supabase>, SettingError> {
         self.config.supabase_publishable_key()?;
         self.supabase()
     }
 
-    /// Stripe. One for the process, so that all its runs share one token bucket. Errors: 503 naming the setting.
-    pub fn stripe(&self) -> Result<&Arc<Stripe>, ApiError> {
+    /// Stripe. One for the process, so that all its runs share one token bucket. Errors: the setting that is missing or unfit.
+    pub fn stripe(&self) -> Result<&Arc<Stripe>, SettingError> {
         self.stripe.get_or_init(|| self.build_stripe().map(Arc::new)).as_ref().map_err(Clone::clone)
     }
 
-    /// Errors: 503 where a run could not be made for want of a setting. Asked before the caller's credentials are.
-    pub fn ready_to_reconcile(&self) -> Result<(), ApiError> {
+    /// Errors: the setting without which no run can be made. Asked before the caller's credentials are.
+    pub fn ready_to_reconcile(&self) -> Result<(), SettingError> {
         self.supabase()?;
         self.stripe()?;
         self.config.price_tiers()?;
@@ -74,13 +73,13 @@ impl Context {
         Ok(())
     }
 
-    fn build_stripe(&self) -> Result<Stripe, ApiError> {
+    fn build_stripe(&self) -> Result<Stripe, SettingError> {
         let key = self.config.stripe_secret_key()?;
         let key = SecretKey::parse(key.expose())
-            .map_err(|error| ApiError::not_configured(format!("STRIPE_SECRET_KEY: {error}.")))?;
+            .map_err(|error| SettingError(format!("STRIPE_SECRET_KEY: {error}.")))?;
         let rate = f64::from(self.config.stripe_max_requests_per_second()?);
         Stripe::new(self.http().clone(), self.config.stripe_api_base()?, &key, rate, Retries::default())
-            .map_err(|error| ApiError::not_configured(format!("STRIPE_SECRET_KEY: {error}.")))
+            .map_err(|error| SettingError(format!("STRIPE_SECRET_KEY: {error}.")))
     }
 
     /// Becomes true when the platform asks the process to end: a run then saves what is left and finishes as `partial`.

@@ -22,7 +22,6 @@ pub mod log;
 pub mod monitor;
 pub mod openapi;
 pub mod reconcile;
-pub mod run_answer;
 pub mod runs;
 pub mod secret;
 pub mod stripe;

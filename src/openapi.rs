@@ -1,51 +1,39 @@
-//! The OpenAPI 3.1 document of the nine endpoints: schemas from the types that are served, paths from one table.
+//! The OpenAPI 3.1 document, put together from what the endpoints say of themselves and the types that they serve.
 //!
 //! It is served as the static file `public/openapi.json`; a test holds the file against this module.
 
 use serde_json::{Map, Value, json};
-use utoipa::{PartialSchema, ToSchema};
 
-use crate::alerts::{AlertPage, Cursor, Resolved, RunDetail, RunPage};
-use crate::endpoints::config::PublicConfig;
-use crate::endpoints::health::Health;
-use crate::endpoints::monitor::MonitorAnswer;
-use crate::endpoints::resolve::ResolveBody;
-use crate::run_answer::RunAnswer;
-use crate::runs::RunType;
+use crate::endpoints::{alerts, config, health, monitor, reconcile, reconcile_now, resolve, run, runs};
+use crate::http::Endpoint;
+use crate::http::operation::{Caller, Operation};
 
-/// Who an operation is for.
-#[derive(Clone, Copy)]
-enum Who {
-    Anyone,
-    Admin,
-    Machine,
-    MachineOrAdmin,
-}
-
-/// One operation.
-struct Operation {
-    path: &'static str,
-    method: &'static str,
-    id: &'static str,
-    summary: &'static str,
-    who: Who,
-    /// The schema of the 200 answer.
-    answer: &'static str,
-    /// Query parameters, and `id` in the path.
-    parameters: Vec<Value>,
-    /// The schema of the body, where one is taken.
-    body: Option<&'static str>,
-    /// Codes beyond those that follow from who may call, by status.
-    codes: &'static [(u16, &'static str)],
+/// Every endpoint with its operations, in the order of the document.
+fn endpoints() -> Vec<(Endpoint, Vec<Operation>)> {
+    vec![
+        (health::ENDPOINT, health::operations()),
+        (config::ENDPOINT, config::operations()),
+        (reconcile::ENDPOINT, reconcile::operations()),
+        (monitor::ENDPOINT, monitor::operations()),
+        (alerts::ENDPOINT, alerts::operations()),
+        (resolve::ENDPOINT, resolve::operations()),
+        (reconcile_now::ENDPOINT, reconcile_now::operations()),
+        (runs::ENDPOINT, runs::operations()),
+        (run::ENDPOINT, run::operations()),
+    ]
 }
 
 /// The document.
 #[must_use]
 pub fn document() -> Value {
-    let mut paths = Map::new();
-    for operation in operations() {
-        let methods = paths.entry(operation.path).or_insert_with(|| json!({}));
-        methods[operation.method] = describe(&operation);
+    let (mut paths, mut schemas) = (Map::new(), shared_schemas());
+    for (endpoint, operations) in endpoints() {
+        let methods = paths.entry(endpoint.route).or_insert_with(|| json!({}));
+        for operation in operations {
+            methods[operation.method] = describe(&operation);
+            let body = operation.body.into_iter().flat_map(|body| body.all);
+            schemas.extend(operation.answer.all.into_iter().chain(body));
+        }
     }
     json!({
         "openapi": "3.1.0",
@@ -68,169 +56,9 @@ pub fn document() -> Value {
                     "description": "A Supabase access token of an owner or admin of any organization."
                 }
             },
-            "schemas": schemas(),
+            "schemas": schemas,
         }
     })
-}
-
-fn operations() -> Vec<Operation> {
-    let hours = json!({
-        "name": "hours", "in": "query", "required": false,
-        "description": "How far back completed checkout sessions are searched.",
-        "schema": { "type": "integer", "minimum": 1, "maximum": 168, "default": 24 }
-    });
-    let idempotency_key = json!({
-        "name": "Idempotency-Key", "in": "header", "required": false,
-        "description": "Makes runs of type request and webhook_failure idempotent. A UUID, wherever it is sent; without a meaning for the other types.",
-        "schema": { "type": "string", "format": "uuid" }
-    });
-    let run_type = choice("type", "What the run is for.", RunType::WORDS, Some("scheduled"));
-    let limit = json!({
-        "name": "limit", "in": "query", "required": false, "description": "At most so many.",
-        "schema": { "type": "integer", "minimum": 1, "maximum": 200, "default": 50 }
-    });
-    let cursor = |pattern: &str| {
-        json!({
-            "name": "cursor", "in": "query", "required": false, "description": "next_cursor of the page before.",
-            "schema": { "type": "string", "pattern": pattern }
-        })
-    };
-    let id = json!({
-        "name": "id", "in": "path", "required": true, "schema": { "type": "string", "format": "uuid" }
-    });
-    let type_name = |description: &str| {
-        json!({
-            "name": "type", "in": "query", "required": false, "description": description,
-            "schema": { "type": "string", "pattern": "^[a-z0-9_]{1,64}$" }
-        })
-    };
-
-    const RUN_CODES: &[(u16, &str)] =
-        &[(409, "conflict"), (429, "rate_limited"), (502, "stripe_error"), (503, "stripe_unavailable")];
-    let reconcile = |method, id, summary| Operation {
-        path: "/api/subscriptions/reconcile",
-        method,
-        id,
-        summary,
-        who: Who::Machine,
-        answer: "RunAnswer",
-        parameters: vec![run_type.clone(), hours.clone(), idempotency_key.clone()],
-        body: None,
-        codes: RUN_CODES,
-    };
-    let monitor = |method, id, summary| Operation {
-        path: "/api/admin/billing-alerts/monitor",
-        method,
-        id,
-        summary,
-        who: Who::MachineOrAdmin,
-        answer: "MonitorAnswer",
-        parameters: vec![],
-        body: None,
-        codes: &[(429, "rate_limited")],
-    };
-    vec![
-        Operation {
-            path: "/api/health",
-            method: "get",
-            id: "health",
-            summary: "Liveness, version, and which settings are present; with deep=1 the database too.",
-            who: Who::Anyone,
-            answer: "Health",
-            parameters: vec![choice("deep", "Ask the database too.", &["0", "1"], Some("0"))],
-            body: None,
-            codes: &[(429, "rate_limited"), (503, "database_unavailable"), (503, "not_configured")],
-        },
-        Operation {
-            path: "/api/config",
-            method: "get",
-            id: "config",
-            summary: "What a browser may know: Supabase's URL and publishable key.",
-            who: Who::Anyone,
-            answer: "PublicConfig",
-            parameters: vec![],
-            body: None,
-            codes: &[(503, "not_configured")],
-        },
-        reconcile("post", "reconcile", "One reconcile run."),
-        reconcile("get", "reconcileByCron", "One reconcile run, as Vercel's cron asks for it."),
-        monitor("post", "monitor", "Checks the monitoring conditions."),
-        monitor("get", "monitorByCron", "Checks the monitoring conditions, as Vercel's cron asks for it."),
-        Operation {
-            path: "/api/admin/billing-alerts",
-            method: "get",
-            id: "listAlerts",
-            summary: "Alerts, newest first, and the counts of the open ones.",
-            who: Who::Admin,
-            answer: "AlertPage",
-            parameters: vec![
-                choice("status", "Which alerts.", &["open", "resolved", "all"], Some("open")),
-                choice("severity", "Of one severity.", &["critical", "high", "warning", "info"], None),
-                type_name("Of one alert type."),
-                limit.clone(),
-                cursor(Cursor::PATTERN),
-            ],
-            body: None,
-            codes: &[(429, "rate_limited")],
-        },
-        Operation {
-            path: "/api/admin/billing-alerts/{id}/resolve",
-            method: "post",
-            id: "resolveAlert",
-            summary: "Resolves one alert in the caller's name. Twice is the same as once.",
-            who: Who::Admin,
-            answer: "Resolved",
-            parameters: vec![id.clone()],
-            body: Some("ResolveBody"),
-            codes: &[(404, "not_found"), (429, "rate_limited")],
-        },
-        Operation {
-            path: "/api/admin/billing-alerts/reconcile",
-            method: "post",
-            id: "reconcileNow",
-            summary: "Reconcile Now: one manual run in the caller's name.",
-            who: Who::Admin,
-            answer: "RunAnswer",
-            parameters: vec![hours.clone()],
-            body: None,
-            codes: &[(429, "rate_limited"), (502, "stripe_error"), (503, "stripe_unavailable")],
-        },
-        Operation {
-            path: "/api/admin/reconciliation-logs",
-            method: "get",
-            id: "listRuns",
-            summary: "Runs, newest first.",
-            who: Who::Admin,
-            answer: "RunPage",
-            parameters: vec![
-                choice("status", "Of one status.", &["running", "success", "partial", "error"], None),
-                choice("type", "Of one type.", RunType::WORDS, None),
-                limit.clone(),
-                cursor(Cursor::PATTERN),
-            ],
-            body: None,
-            codes: &[(429, "rate_limited")],
-        },
-        Operation {
-            path: "/api/admin/reconciliation-logs/{id}",
-            method: "get",
-            id: "getRun",
-            summary: "One run with its findings.",
-            who: Who::Admin,
-            answer: "RunDetail",
-            parameters: vec![id, type_name("Findings of one drift class."), limit, cursor("^[0-9]{1,18}$")],
-            body: None,
-            codes: &[(404, "not_found"), (429, "rate_limited")],
-        },
-    ]
-}
-
-fn choice(name: &str, description: &str, words: &[&str], default: Option<&str>) -> Value {
-    let mut schema = json!({ "type": "string", "enum": words });
-    if let Some(default) = default {
-        schema["default"] = default.into();
-    }
-    json!({ "name": name, "in": "query", "required": false, "description": description, "schema": schema })
 }
 
 fn describe(operation: &Operation) -> Value {
@@ -242,13 +70,13 @@ fn describe(operation: &Operation) -> Value {
             "headers": { "x-request-id": request_id_header() },
             "content": { "application/json": { "schema": {
                 "allOf": [
-                    { "$ref": format!("#/components/schemas/{}", operation.answer) },
+                    { "$ref": format!("#/components/schemas/{}", operation.answer.name) },
                     { "$ref": "#/components/schemas/Answered" }
                 ]
             } } }
         }),
     );
-    if let Some(links) = links(operation.answer) {
+    if let Some(links) = links(&operation.answer.name) {
         responses["200"]["links"] = links;
     }
     let mut codes = vec![
@@ -258,9 +86,9 @@ fn describe(operation: &Operation) -> Value {
         (413, "payload_too_large"),
         (500, "internal"),
     ];
-    match operation.who {
-        Who::Anyone => {}
-        Who::Admin | Who::Machine | Who::MachineOrAdmin => {
+    match operation.caller {
+        Caller::Anyone => {}
+        Caller::Admin | Caller::Machine | Caller::MachineOrAdmin => {
             codes.extend([(401, "unauthorized"), (503, "not_configured"), (503, "database_unavailable")]);
         }
     }
@@ -276,11 +104,11 @@ fn describe(operation: &Operation) -> Value {
         } });
     }
 
-    let security = match operation.who {
-        Who::Anyone => json!([]),
-        Who::Admin => json!([{ "person": [] }]),
-        Who::Machine => json!([{ "machine": [] }]),
-        Who::MachineOrAdmin => json!([{ "machine": [] }, { "person": [] }]),
+    let security = match operation.caller {
+        Caller::Anyone => json!([]),
+        Caller::Admin => json!([{ "person": [] }]),
+        Caller::Machine => json!([{ "machine": [] }]),
+        Caller::MachineOrAdmin => json!([{ "machine": [] }, { "person": [] }]),
     };
     let mut described = json!({
         "operationId": operation.id,
@@ -289,11 +117,11 @@ fn describe(operation: &Operation) -> Value {
         "parameters": operation.parameters,
         "responses": responses,
     });
-    if let Some(body) = operation.body {
+    if let Some(body) = &operation.body {
         described["requestBody"] = json!({
             "required": false,
             "content": { "application/json": {
-                "schema": { "$ref": format!("#/components/schemas/{body}") },
+                "schema": { "$ref": format!("#/components/schemas/{}", body.name) },
                 "example": { "note": "Refunded by hand; see ticket 4711." }
             } }
         });
@@ -347,7 +175,7 @@ fn sentence_of_status(status: u16) -> &'static str {
     match status {
         400 => "A parameter or the body is malformed, unknown or out of range.",
         401 => "No, empty, malformed or wrong credentials.",
-        403 => "A valid session that is no admin's, or a page of another origin.",
+        403 => "A valid session of somebody who is not an admin, or a page of another origin.",
         404 => "No such alert or run.",
         405 => "Another method than those of this document, HEAD where GET only reads, and OPTIONS.",
         409 => "An Idempotency-Key used again with other parameters.",
@@ -361,7 +189,7 @@ fn sentence_of_status(status: u16) -> &'static str {
 
 fn sentence(code: &str) -> &'static str {
     match code {
-        "invalid_request" => "hours is no whole number from 1 to 168.",
+        "invalid_request" => "hours must be a whole number from 1 to 168.",
         "unauthorized" => "Valid credentials are required.",
         "forbidden" => "Only owners and admins of an organization may do this.",
         "not_found" => "There is no such alert.",
@@ -378,49 +206,24 @@ fn sentence(code: &str) -> &'static str {
     }
 }
 
-fn schemas() -> Value {
-    fn add<T: PartialSchema + ToSchema>(collected: &mut Vec<(String, Value)>) {
-        let mut found = vec![(T::name().into_owned(), T::schema())];
-        T::schemas(&mut found);
-        for (name, schema) in found {
-            if let Ok(schema) = serde_json::to_value(schema) {
-                collected.push((name, schema));
-            }
+/// What all answers have in common.
+fn shared_schemas() -> Map<String, Value> {
+    let answered = json!({
+        "type": "object",
+        "required": ["request_id"],
+        "properties": { "request_id": { "type": "string", "format": "uuid" } }
+    });
+    let error = json!({
+        "type": "object",
+        "required": ["error", "code", "request_id"],
+        "properties": {
+            "error": { "type": "string", "description": "A sentence for a person." },
+            "code": { "type": "string", "description": "A stable code for machines." },
+            "request_id": { "type": "string", "format": "uuid" },
+            "retry_after": { "type": "integer", "minimum": 1, "description": "Seconds." }
         }
-    }
-    let mut collected = Vec::new();
-    add::<Health>(&mut collected);
-    add::<PublicConfig>(&mut collected);
-    add::<RunAnswer>(&mut collected);
-    add::<MonitorAnswer>(&mut collected);
-    add::<AlertPage>(&mut collected);
-    add::<Resolved>(&mut collected);
-    add::<ResolveBody>(&mut collected);
-    add::<RunPage>(&mut collected);
-    add::<RunDetail>(&mut collected);
-    let mut schemas: Map<String, Value> = collected.into_iter().collect();
-    schemas.insert(
-        "Answered".into(),
-        json!({
-            "type": "object",
-            "required": ["request_id"],
-            "properties": { "request_id": { "type": "string", "format": "uuid" } }
-        }),
-    );
-    schemas.insert(
-        "Error".into(),
-        json!({
-            "type": "object",
-            "required": ["error", "code", "request_id"],
-            "properties": {
-                "error": { "type": "string", "description": "A sentence for a person." },
-                "code": { "type": "string", "description": "A stable code for machines." },
-                "request_id": { "type": "string", "format": "uuid" },
-                "retry_after": { "type": "integer", "minimum": 1, "description": "Seconds." }
-            }
-        }),
-    );
-    Value::Object(schemas)
+    });
+    Map::from_iter([("Answered".into(), answered), ("Error".into(), error)])
 }
 
 #[cfg(test)]

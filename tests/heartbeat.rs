@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use billing_ops::config::Config;
 use billing_ops::context::Context;
-use billing_ops::monitor::send_heartbeat;
+use billing_ops::monitor::heartbeat::send_heartbeat;
 
 /// What a server saw: the first line of each request.
 struct Server {

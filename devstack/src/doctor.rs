@@ -10,11 +10,13 @@ use anyhow::{Context as _, Result};
 use billing_ops::config::{Config, SettingError};
 use billing_ops::context::Context;
 use billing_ops::http::error::ApiError;
-use billing_ops::monitor;
+use billing_ops::monitor::db::read_facts;
+use billing_ops::monitor::judge::Facts;
 use billing_ops::secret::Secret;
 use billing_ops::stripe::pages::Window;
 use billing_ops::stripe::{Mode, Retries, SecretKey, Stripe, StripeError};
-use billing_ops::supabase::{As, Judged, Retry};
+use billing_ops::supabase::judged::{Refusal, Verdict};
+use billing_ops::supabase::{Asker, Retry};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::json;
@@ -223,11 +225,14 @@ async fn database(context: &Context) -> Vec<Line> {
         version: u32,
     }
     let Ok(database) = context.supabase() else { return Vec::new() };
-    let answer: Result<Judged<Schema>, ApiError> =
-        database.call(As::Service, Retry::Safe, "billing_ops_schema", &json!({ "p_client": "doctor" })).await;
-    let schema = match answer.and_then(|judged| judged.admitted("schema")) {
+    let answer = database
+        .call(Asker::Service, Retry::Safe, "billing_ops_schema", &json!({ "p_client": "doctor" }))
+        .await
+        .map_err(Refusal::from)
+        .and_then(|verdict: Verdict<Schema>| verdict.admitted("schema"));
+    let schema = match answer {
         Ok((_, schema)) => schema,
-        Err(error) => return vec![refused_by_database(&error)],
+        Err(refusal) => return vec![refused_by_database(&refusal.into())],
     };
     let mut lines = vec![Line::fine(format!(
         "database: answers, accepts the secret key, has the migrations (schema version {})",
@@ -235,14 +240,14 @@ async fn database(context: &Context) -> Vec<Line> {
     ))];
     if context.config.supabase_publishable_key().is_ok() {
         let token = Secret::new(UNSIGNED_TOKEN);
-        let answer: Result<Judged<Schema>, ApiError> = database
-            .call(As::Person(&token), Retry::Safe, "admin_authorize", &json!({ "p_route": "resolve" }))
+        let answer: Result<Verdict<Schema>, _> = database
+            .call(Asker::Person(&token), Retry::Safe, "admin_authorize", &json!({ "p_route": "resolve" }))
             .await;
-        lines.push(judge_publishable_key(answer.map(|_| ())));
+        lines.push(judge_publishable_key(answer.map(|_| ()).map_err(ApiError::from)));
     }
-    lines.push(match monitor::read_facts(database, As::Service, "doctor").await {
+    lines.push(match read_facts(database, Asker::Service, "doctor").await {
         Ok(facts) => last_run(&facts),
-        Err(error) => refused_by_database(&error),
+        Err(refusal) => refused_by_database(&refusal.into()),
     });
     lines
 }
@@ -279,7 +284,7 @@ fn judge_publishable_key(answer: Result<(), ApiError>) -> Line {
     }
 }
 
-fn last_run(facts: &monitor::Facts) -> Line {
+fn last_run(facts: &Facts) -> Line {
     let now = facts.now.unwrap_or_else(Utc::now);
     let ago = |then: DateTime<Utc>| match now - then {
         age if age < TimeDelta::hours(2) => format!("{} minutes ago", age.num_minutes()),

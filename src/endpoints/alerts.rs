@@ -4,27 +4,52 @@ use std::sync::Arc;
 
 use http::Method;
 
-use crate::alerts::{self, AlertFilter, Cursor};
+use crate::alerts::db::{AlertFilter, AlertPage, list};
 use crate::auth;
 use crate::context::Context;
+use crate::http::operation::{Caller, Operation, Schema};
+use crate::http::parameters::{CURSOR, LIMIT, describe_choice, describe_cursor, describe_type};
 use crate::http::{ApiError, Call, Endpoint, Reply};
 
 /// Its route and methods.
 pub const ENDPOINT: Endpoint =
     Endpoint { route: "/api/admin/billing-alerts", methods: &[Method::GET, Method::HEAD] };
 
+/// The words of `?status=` and of `?severity=`.
+const STATUSES: &[&str] = &["open", "resolved", "all"];
+const SEVERITIES: &[&str] = &["critical", "high", "warning", "info"];
+
+/// As the OpenAPI document has it.
+pub fn operations() -> Vec<Operation> {
+    vec![Operation {
+        method: "get",
+        id: "listAlerts",
+        summary: "Alerts, newest first, and the counts of the open ones.",
+        caller: Caller::Admin,
+        answer: Schema::of::<AlertPage>(),
+        parameters: vec![
+            describe_choice("status", "Which alerts.", STATUSES, Some("open")),
+            describe_choice("severity", "Only one severity.", SEVERITIES, None),
+            describe_type("Only one alert type."),
+            LIMIT.describe(),
+            describe_cursor(CURSOR),
+        ],
+        body: None,
+        codes: &[(429, "rate_limited")],
+    }]
+}
+
 /// Answers a page of alerts and the counts of the open ones.
 pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiError> {
-    let database = context.supabase_for_people()?;
-    let person = auth::person(&call.headers)?;
+    let admin = auth::admin(&context, &call)?;
     call.no_body().await?;
     let parameters = call.parameters(&["status", "severity", "type", "limit", "cursor"])?;
     let filter = AlertFilter {
-        status: parameters.one_of("status", &["open", "resolved", "all"])?.unwrap_or("open"),
-        severity: parameters.one_of("severity", &["critical", "high", "warning", "info"])?,
+        status: parameters.one_of("status", STATUSES)?.unwrap_or("open"),
+        severity: parameters.one_of("severity", SEVERITIES)?,
         alert_type: parameters.name("type")?,
-        limit: parameters.whole_number("limit", 50, 1, 200)?,
-        cursor: parameters.get("cursor").map(Cursor::parse).transpose()?,
+        limit: parameters.whole_number(&LIMIT)?,
+        cursor: parameters.cursor()?,
     };
-    Reply::ok(&alerts::list(database, &person, &call.client(), &filter).await?)
+    Reply::ok(&list(&admin, &filter).await?)
 }

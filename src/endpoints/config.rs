@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::context::Context;
+use crate::http::operation::{Caller, Operation, Schema};
 use crate::http::{ApiError, Call, Endpoint, Reply};
 
 /// Its route and methods.
@@ -19,6 +20,20 @@ pub struct PublicConfig {
     pub supabase_url: String,
     /// The key that browsers may have.
     pub supabase_publishable_key: String,
+}
+
+/// As the OpenAPI document has it.
+pub fn operations() -> Vec<Operation> {
+    vec![Operation {
+        method: "get",
+        id: "config",
+        summary: "What a browser may know: Supabase's URL and publishable key.",
+        caller: Caller::Anyone,
+        answer: Schema::of::<PublicConfig>(),
+        parameters: vec![],
+        body: None,
+        codes: &[(503, "not_configured")],
+    }]
 }
 
 /// Answers the URL and the publishable key.

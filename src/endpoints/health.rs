@@ -9,8 +9,11 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::context::Context;
+use crate::http::operation::{Caller, Operation, Schema};
+use crate::http::parameters::describe_choice;
 use crate::http::{ApiError, Call, Endpoint, Reply};
-use crate::supabase::{As, Judged, Retry};
+use crate::supabase::judged::Verdict;
+use crate::supabase::{Asker, Retry};
 
 /// Its route and methods.
 pub const ENDPOINT: Endpoint = Endpoint { route: "/api/health", methods: &[Method::GET, Method::HEAD] };
@@ -36,6 +39,20 @@ pub struct Health {
     pub schema_version: Option<u32>,
 }
 
+/// As the OpenAPI document has it.
+pub fn operations() -> Vec<Operation> {
+    vec![Operation {
+        method: "get",
+        id: "health",
+        summary: "Liveness, version, and which settings are present; with deep=1 the database too.",
+        caller: Caller::Anyone,
+        answer: Schema::of::<Health>(),
+        parameters: vec![describe_choice("deep", "Ask the database too.", &["0", "1"], Some("0"))],
+        body: None,
+        codes: &[(429, "rate_limited"), (503, "database_unavailable"), (503, "not_configured")],
+    }]
+}
+
 /// Answers 200 while the process lives; with `?deep=1`, 503 where the database or its migrations are missing.
 pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiError> {
     call.no_body().await?;
@@ -57,11 +74,11 @@ async fn schema_version(context: &Context, call: &Call) -> Result<u32, ApiError>
         #[serde(default)]
         version: u32,
     }
-    let judged: Judged<Answer> = context
+    let verdict: Verdict<Answer> = context
         .supabase()?
-        .call(As::Service, Retry::Safe, "billing_ops_schema", &json!({ "p_client": call.client() }))
+        .call(Asker::Service, Retry::Safe, "billing_ops_schema", &json!({ "p_client": call.client() }))
         .await?;
-    let (_, answer) = judged.admitted("schema")?;
+    let (_, answer) = verdict.admitted("schema")?;
     if answer.version < SCHEMA_VERSION {
         return Err(ApiError::database_unavailable(
             "The database lacks the newest migrations of billing-ops.",

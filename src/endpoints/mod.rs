@@ -1,5 +1,7 @@
-//! The nine endpoints, and the answer for every other path under `/api`: each says its route and methods, reads its request, and answers. The order of refusals is the same
-//! everywhere: method, settings, credentials, body and parameters, then what the database judges.
+//! One file an endpoint: its route and methods, what it says of itself in the OpenAPI document, and how it answers.
+//!
+//! The order of refusals is the same everywhere: method, settings, credentials, body and parameters, then what the database
+//! judges.
 
 pub mod alerts;
 pub mod config;

@@ -6,11 +6,14 @@ use http::Method;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::auth::{self, Caller};
+use crate::auth;
 use crate::context::Context;
+use crate::http::operation::{Caller, Operation, Schema};
 use crate::http::{ApiError, Call, Endpoint, Reply};
-use crate::monitor::{self, AlertChanges, Thresholds};
-use crate::supabase::As;
+use crate::monitor::db::{AlertChanges, apply, read_facts};
+use crate::monitor::heartbeat::send_heartbeat;
+use crate::monitor::judge::{Thresholds, judge};
+use crate::supabase::Asker;
 
 /// Its route and methods.
 pub const ENDPOINT: Endpoint =
@@ -47,6 +50,24 @@ pub struct AutoResolve {
     pub resolved_count: usize,
 }
 
+/// As the OpenAPI document has it.
+pub fn operations() -> Vec<Operation> {
+    let operation = |method, id, summary| Operation {
+        method,
+        id,
+        summary,
+        caller: Caller::MachineOrAdmin,
+        answer: Schema::of::<MonitorAnswer>(),
+        parameters: vec![],
+        body: None,
+        codes: &[(429, "rate_limited")],
+    };
+    vec![
+        operation("post", "monitor", "Checks the monitoring conditions."),
+        operation("get", "monitorByCron", "Checks the monitoring conditions, as Vercel's cron asks for it."),
+    ]
+}
+
 /// Reads the facts, judges them, applies the outcomes: two round trips.
 pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiError> {
     let own = auth::monitor_secrets(&context.config)?;
@@ -62,14 +83,14 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
     call.parameters(&[])?;
 
     let name = match &caller {
-        Caller::Person(token) => As::Person(token),
-        Caller::Cron | Caller::Machine => As::Service,
+        auth::Caller::Person(token) => Asker::Person(token),
+        auth::Caller::Cron | auth::Caller::Machine => Asker::Service,
     };
-    let facts = monitor::read_facts(database, name, &call.client()).await?;
-    let outcomes = monitor::judge(&facts, &thresholds);
-    let alerts = monitor::apply(database, &outcomes).await?;
+    let facts = read_facts(database, name, &call.client()).await?;
+    let outcomes = judge(&facts, &thresholds);
+    let alerts = apply(database, &outcomes).await?;
     if let Some(url) = heartbeat {
-        monitor::send_heartbeat(context.http(), url).await;
+        send_heartbeat(context.http(), url).await;
     }
     let [stale, high_severity, failing] = &outcomes;
     Reply::ok(&MonitorAnswer {

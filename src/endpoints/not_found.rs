@@ -1,5 +1,4 @@
-//! Every path under `/api` that is none: the same kind of answer as elsewhere. `vercel.json` rewrites to it what no function
-//! takes.
+//! Answers 404 for every path under `/api` that no function serves; `vercel.json` rewrites those paths here.
 
 use std::sync::Arc;
 

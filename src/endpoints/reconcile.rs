@@ -4,17 +4,55 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use http::Method;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::auth::{self, Caller};
+use crate::auth;
 use crate::context::Context;
+use crate::http::operation::{Caller, Operation, Schema};
+use crate::http::parameters::{HOURS, describe_choice};
 use crate::http::{ApiError, Call, Endpoint, Reply};
-use crate::reconcile::perform::perform;
-use crate::runs::{RunKey, RunRequest, RunType, TriggeredBy};
+use crate::reconcile::Failure;
+use crate::runs::answer::RunAnswer;
+use crate::runs::db::RunRequest;
+use crate::runs::key::{RunKey, RunType};
+use crate::runs::perform::perform;
+use crate::runs::run::TriggeredBy;
 
 /// Its route and methods.
 pub const ENDPOINT: Endpoint =
     Endpoint { route: "/api/subscriptions/reconcile", methods: &[Method::GET, Method::POST] };
+
+/// As the OpenAPI document has it.
+pub fn operations() -> Vec<Operation> {
+    let operation = |method, id, summary| Operation {
+        method,
+        id,
+        summary,
+        caller: Caller::Machine,
+        answer: Schema::of::<RunAnswer>(),
+        parameters: vec![
+            describe_choice("type", "What the run is for.", RunType::WORDS, Some("scheduled")),
+            HOURS.describe(),
+            json!({
+                "name": "Idempotency-Key", "in": "header", "required": false,
+                "description": "A UUID. Makes runs of type request and webhook_failure idempotent; ignored for the other types.",
+                "schema": { "type": "string", "format": "uuid" }
+            }),
+        ],
+        body: None,
+        codes: &[
+            (409, "conflict"),
+            (429, "rate_limited"),
+            (502, "stripe_error"),
+            (503, "stripe_unavailable"),
+        ],
+    };
+    vec![
+        operation("post", "reconcile", "One reconcile run."),
+        operation("get", "reconcileByCron", "One reconcile run, as Vercel's cron asks for it."),
+    ]
+}
 
 /// Does one run, or answers with the one that stands in its way.
 pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiError> {
@@ -25,27 +63,41 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
         auth::machine(&auth::bearer(&call.headers)?, &own, &cron).ok_or_else(ApiError::unauthorized)?;
     call.no_body().await?;
     let request = read(&call, &caller)?;
-    perform(&context, &request).await
+    answer(perform(&context, &request).await?)
+}
+
+/// 200, or 502 or 503 with the same fields where the run ended in error: a scheduler must see that it failed.
+pub(super) fn answer((answer, failure): (RunAnswer, Option<Failure>)) -> Result<Reply, ApiError> {
+    let Some(failure) = failure else { return Reply::ok(&answer) };
+    let mut error = ApiError::from(&failure);
+    if let Ok(Value::Object(fields)) = serde_json::to_value(&answer) {
+        error.fields = fields;
+    }
+    Err(error)
 }
 
 /// What is asked for. Errors: 400.
-fn read(call: &Call, caller: &Caller) -> Result<RunRequest, ApiError> {
+fn read(call: &Call, caller: &auth::Caller) -> Result<RunRequest, ApiError> {
     let parameters = call.parameters(&["type", "hours"])?;
     let run_type =
         parameters.one_of("type", RunType::WORDS)?.and_then(RunType::parse).unwrap_or(RunType::Scheduled);
-    let lookback_hours = parameters.whole_number("hours", 24, 1, 168)?;
+    let lookback_hours = parameters.whole_number(&HOURS)?;
     Ok(RunRequest {
         run_type,
         lookback_hours,
         run_key: RunKey::new(run_type, Utc::now(), idempotency_key(call, run_type)?),
-        triggered_by: if matches!(caller, Caller::Cron) { TriggeredBy::Cron } else { TriggeredBy::Secret },
+        triggered_by: if matches!(caller, auth::Caller::Cron) {
+            TriggeredBy::Cron
+        } else {
+            TriggeredBy::Secret
+        },
         user: None,
         client: Some(call.client()),
     })
 }
 
-/// The `Idempotency-Key`, for the types of run where it has a meaning. Errors: 400 where it is no UUID or comes twice, for every
-/// type: a caller who sends one expects something of it.
+/// The `Idempotency-Key`, for the types of run where it has a meaning. Errors: 400 where it is not a UUID or given twice, for
+/// every type: a caller who sends one expects something of it.
 fn idempotency_key(call: &Call, run_type: RunType) -> Result<Option<Uuid>, ApiError> {
     let mut values = call.headers.get_all("idempotency-key").iter();
     let key = match (values.next(), values.next()) {
@@ -54,8 +106,8 @@ fn idempotency_key(call: &Call, run_type: RunType) -> Result<Option<Uuid>, ApiEr
             .to_str()
             .ok()
             .and_then(|text| Uuid::try_parse(text).ok())
-            .ok_or_else(|| ApiError::invalid("Idempotency-Key is no UUID."))?,
-        (Some(_), Some(_)) => return Err(ApiError::invalid("Idempotency-Key comes twice.")),
+            .ok_or_else(|| ApiError::invalid("Idempotency-Key must be a UUID."))?,
+        (Some(_), Some(_)) => return Err(ApiError::invalid("Idempotency-Key is given twice.")),
     };
     Ok((!matches!(run_type, RunType::Scheduled | RunType::Manual)).then_some(key))
 }

@@ -5,25 +5,44 @@ use std::sync::Arc;
 use chrono::Utc;
 use http::Method;
 
+use super::reconcile::answer;
+use crate::auth;
 use crate::context::Context;
+use crate::http::operation::{Caller, Operation, Schema};
+use crate::http::parameters::HOURS;
 use crate::http::{ApiError, Call, Endpoint, Reply};
-use crate::reconcile::perform::perform;
-use crate::runs::{RunKey, RunRequest, RunType, TriggeredBy};
-use crate::{alerts, auth};
+use crate::runs::answer::RunAnswer;
+use crate::runs::db::RunRequest;
+use crate::runs::key::{RunKey, RunType};
+use crate::runs::perform::perform;
+use crate::runs::run::TriggeredBy;
 
 /// Its route and methods.
 pub const ENDPOINT: Endpoint =
     Endpoint { route: "/api/admin/billing-alerts/reconcile", methods: &[Method::POST] };
 
+/// As the OpenAPI document has it.
+pub fn operations() -> Vec<Operation> {
+    vec![Operation {
+        method: "post",
+        id: "reconcileNow",
+        summary: "Reconcile Now: one manual run in the caller's name.",
+        caller: Caller::Admin,
+        answer: Schema::of::<RunAnswer>(),
+        parameters: vec![HOURS.describe()],
+        body: None,
+        codes: &[(429, "rate_limited"), (502, "stripe_error"), (503, "stripe_unavailable")],
+    }]
+}
+
 /// Does one manual run in an admin's name, or answers with the one that stands in its way.
 pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiError> {
-    let database = context.supabase_for_people()?;
     context.ready_to_reconcile()?;
-    let person = auth::person(&call.headers)?;
+    let admin = auth::admin(&context, &call)?;
     call.no_body().await?;
-    let lookback_hours = call.parameters(&["hours"])?.whole_number("hours", 24, 1, 168)?;
+    let lookback_hours = call.parameters(&["hours"])?.whole_number(&HOURS)?;
     // Counted here, so not once more where the run starts.
-    let user = alerts::authorize(database, &person, "reconcile_now", &call.client()).await?;
+    let user = admin.authorize("reconcile_now").await?;
     let request = RunRequest {
         run_type: RunType::Manual,
         lookback_hours,
@@ -32,5 +51,5 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
         user: Some(user),
         client: None,
     };
-    perform(&context, &request).await
+    answer(perform(&context, &request).await?)
 }

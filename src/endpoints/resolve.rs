@@ -6,9 +6,12 @@ use http::Method;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::alerts::db;
+use crate::auth;
 use crate::context::Context;
+use crate::http::operation::{Caller, Operation, Schema};
+use crate::http::parameters::describe_id;
 use crate::http::{ApiError, Call, Endpoint, Reply};
-use crate::{alerts, auth};
 
 /// Its route and methods.
 pub const ENDPOINT: Endpoint =
@@ -27,19 +30,32 @@ pub struct ResolveBody {
     pub note: Option<String>,
 }
 
+/// As the OpenAPI document has it.
+pub fn operations() -> Vec<Operation> {
+    vec![Operation {
+        method: "post",
+        id: "resolveAlert",
+        summary: "Resolves one alert in the caller's name. Idempotent.",
+        caller: Caller::Admin,
+        answer: Schema::of::<db::Resolved>(),
+        parameters: vec![describe_id()],
+        body: Some(Schema::of::<ResolveBody>()),
+        codes: &[(404, "not_found"), (429, "rate_limited")],
+    }]
+}
+
 /// Answers the alert. Resolving twice changes nothing and is no error.
 pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiError> {
-    let database = context.supabase_for_people()?;
-    let person = auth::person(&call.headers)?;
+    let admin = auth::admin(&context, &call)?;
     let body: ResolveBody = call.json_body().await?;
     call.parameters(&["id"])?;
     let id = call.path_id(1)?;
     let note = body.note.as_deref().map(str::trim).filter(|note| !note.is_empty());
     if note.is_some_and(|note| note.chars().count() > LONGEST_NOTE || note.contains('\0')) {
         return Err(ApiError::invalid(format!(
-            "note is longer than {LONGEST_NOTE} characters, or holds a NUL."
+            "note must be at most {LONGEST_NOTE} characters, without NUL."
         )));
     }
-    let user = alerts::authorize(database, &person, "resolve", &call.client()).await?;
-    Reply::ok(&alerts::resolve(database, id, note, user).await?)
+    let user = admin.authorize("resolve").await?;
+    Reply::ok(&db::resolve(admin.database(), id, note, user).await?)
 }

@@ -4,34 +4,48 @@ use std::sync::Arc;
 
 use http::Method;
 
+use crate::auth;
 use crate::context::Context;
+use crate::http::operation::{Caller, Operation, Schema};
+use crate::http::parameters::{LIMIT, NUMBER_CURSOR, describe_cursor, describe_id, describe_type};
 use crate::http::{ApiError, Call, Endpoint, Reply};
-use crate::{alerts, auth};
+use crate::runs::db::{FindingFilter, one};
+use crate::runs::run::RunDetail;
 
 /// Its route and methods.
 pub const ENDPOINT: Endpoint =
     Endpoint { route: "/api/admin/reconciliation-logs/{id}", methods: &[Method::GET, Method::HEAD] };
 
+/// As the OpenAPI document has it.
+pub fn operations() -> Vec<Operation> {
+    vec![Operation {
+        method: "get",
+        id: "getRun",
+        summary: "One run with its findings.",
+        caller: Caller::Admin,
+        answer: Schema::of::<RunDetail>(),
+        parameters: vec![
+            describe_id(),
+            describe_type("Findings of one drift class."),
+            LIMIT.describe(),
+            describe_cursor(NUMBER_CURSOR),
+        ],
+        body: None,
+        codes: &[(404, "not_found"), (429, "rate_limited")],
+    }]
+}
+
 /// Answers the run, its findings by type, and a page of them.
 pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiError> {
-    let database = context.supabase_for_people()?;
-    let person = auth::person(&call.headers)?;
+    let admin = auth::admin(&context, &call)?;
     call.no_body().await?;
     let id = call.path_id(0)?;
     // The platform adds the path's id to the query.
     let parameters = call.parameters(&["id", "type", "limit", "cursor"])?;
-    let limit = parameters.whole_number("limit", 50, 1, 200)?;
-    let after = match parameters.get("cursor") {
-        None => 0,
-        Some(cursor) => cursor
-            .parse::<u64>()
-            .ok()
-            // Digits that Postgres's bigint always holds: parse() would take a plus sign, too.
-            .filter(|_| cursor.len() <= 18 && cursor.bytes().all(|byte| byte.is_ascii_digit()))
-            .ok_or_else(|| ApiError::invalid("cursor is none that this list gave."))?,
+    let filter = FindingFilter {
+        finding_type: parameters.name("type")?,
+        limit: parameters.whole_number(&LIMIT)?,
+        after: parameters.number_cursor()?,
     };
-    let detail =
-        alerts::run_detail(database, &person, &call.client(), id, parameters.name("type")?, limit, after)
-            .await?;
-    Reply::ok(&detail)
+    Reply::ok(&one(&admin, id, &filter).await?)
 }

@@ -4,26 +4,51 @@ use std::sync::Arc;
 
 use http::Method;
 
-use crate::alerts::{self, Cursor};
 use crate::auth;
 use crate::context::Context;
+use crate::http::operation::{Caller, Operation, Schema};
+use crate::http::parameters::{CURSOR, LIMIT, describe_choice, describe_cursor};
 use crate::http::{ApiError, Call, Endpoint, Reply};
-use crate::runs::RunType;
+use crate::runs::db::{RunFilter, list};
+use crate::runs::key::RunType;
+use crate::runs::run::RunPage;
 
 /// Its route and methods.
 pub const ENDPOINT: Endpoint =
     Endpoint { route: "/api/admin/reconciliation-logs", methods: &[Method::GET, Method::HEAD] };
 
+/// The words of `?status=`.
+const STATUSES: &[&str] = &["running", "success", "partial", "error"];
+
+/// As the OpenAPI document has it.
+pub fn operations() -> Vec<Operation> {
+    vec![Operation {
+        method: "get",
+        id: "listRuns",
+        summary: "Runs, newest first.",
+        caller: Caller::Admin,
+        answer: Schema::of::<RunPage>(),
+        parameters: vec![
+            describe_choice("status", "Only one status.", STATUSES, None),
+            describe_choice("type", "Only one type.", RunType::WORDS, None),
+            LIMIT.describe(),
+            describe_cursor(CURSOR),
+        ],
+        body: None,
+        codes: &[(429, "rate_limited")],
+    }]
+}
+
 /// Answers a page of runs.
 pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiError> {
-    let database = context.supabase_for_people()?;
-    let person = auth::person(&call.headers)?;
+    let admin = auth::admin(&context, &call)?;
     call.no_body().await?;
     let parameters = call.parameters(&["status", "type", "limit", "cursor"])?;
-    let status = parameters.one_of("status", &["running", "success", "partial", "error"])?;
-    let run_type = parameters.one_of("type", RunType::WORDS)?;
-    let limit = parameters.whole_number("limit", 50, 1, 200)?;
-    let cursor = parameters.get("cursor").map(Cursor::parse).transpose()?;
-    let page = alerts::list_runs(database, &person, &call.client(), status, run_type, limit, cursor).await?;
-    Reply::ok(&page)
+    let filter = RunFilter {
+        status: parameters.one_of("status", STATUSES)?,
+        run_type: parameters.one_of("type", RunType::WORDS)?,
+        limit: parameters.whole_number(&LIMIT)?,
+        cursor: parameters.cursor()?,
+    };
+    Reply::ok(&list(&admin, &filter).await?)
 }

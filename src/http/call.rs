@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::http::error::ApiError;
+use crate::http::parameters::Parameters;
 
 /// The largest body that is read, in bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
@@ -152,75 +153,6 @@ fn percent_decode(segment: &str) -> Option<String> {
     percent_encoding::percent_decode_str(segment).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }
 
-/// Parameters of a query, each known and there once.
-#[derive(Debug, Default)]
-pub struct Parameters(BTreeMap<String, String>);
-
-impl Parameters {
-    /// Parses a query. Errors: 400 naming a parameter that is unknown, doubled or no UTF-8.
-    pub fn parse(query: &str, known: &[&str]) -> Result<Self, ApiError> {
-        let mut found = BTreeMap::new();
-        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            if !known.contains(&name.as_ref()) {
-                return Err(ApiError::invalid(format!("There is no parameter {}.", shown(&name))));
-            }
-            if found.insert(name.to_string(), value.into_owned()).is_some() {
-                return Err(ApiError::invalid(format!("The parameter {name} comes twice.")));
-            }
-        }
-        Ok(Self(found))
-    }
-
-    /// A parameter's text, if it is there.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-
-    /// One of a few words. Errors: 400 with the words.
-    pub fn one_of(&self, name: &str, words: &[&str]) -> Result<Option<&str>, ApiError> {
-        match self.get(name) {
-            Some(value) if !words.contains(&value) => {
-                Err(ApiError::invalid(format!("{name} is none of {}.", words.join(", "))))
-            }
-            value => Ok(value),
-        }
-    }
-
-    /// A name as types have them: lower case, digits and underscores. Errors: 400.
-    pub fn name(&self, parameter: &str) -> Result<Option<&str>, ApiError> {
-        let fit = |value: &&str| {
-            (1..=64).contains(&value.len())
-                && value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-        };
-        match self.get(parameter) {
-            Some(value) if !fit(&value) => {
-                Err(ApiError::invalid(format!("{parameter} is no name of a type.")))
-            }
-            value => Ok(value),
-        }
-    }
-
-    /// A whole number in a range. Errors: 400 with the range.
-    pub fn whole_number(&self, name: &str, default: u32, least: u32, most: u32) -> Result<u32, ApiError> {
-        let Some(value) = self.get(name) else { return Ok(default) };
-        // Digits only: parse() would take a plus sign, and "+5" in a query is " 5".
-        match value.parse() {
-            Ok(number) if (least..=most).contains(&number) && value.bytes().all(|b| b.is_ascii_digit()) => {
-                Ok(number)
-            }
-            _ => Err(ApiError::invalid(format!("{name} is no whole number from {least} to {most}."))),
-        }
-    }
-}
-
-/// A caller's text as it may stand in a sentence: short, and without characters that could pass for more than it is.
-fn shown(text: &str) -> String {
-    let short: String =
-        text.chars().take(40).map(|c| if c.is_ascii_graphic() && c != '"' { c } else { '?' }).collect();
-    format!("\"{short}\"")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,27 +181,6 @@ mod tests {
         assert_eq!(client("::ffff:203.0.113.7"), "203.0.113.7");
         assert_eq!(client("nonsense"), "unknown");
         assert_eq!(call("/", &[("x-forwarded-for", "203.0.113.7")]).client(), "unknown");
-    }
-
-    #[test]
-    fn unknown_and_doubled_parameters_are_named() {
-        let message = |query: &str| Parameters::parse(query, &["type"]).expect_err("refused").message;
-        assert_eq!(message("typ=manual"), r#"There is no parameter "typ"."#);
-        assert_eq!(message("type=a&type=b"), "The parameter type comes twice.");
-    }
-
-    #[test]
-    fn numbers_are_digits_in_range() {
-        for value in ["0", "169", "-1", "+5", "1e2", "", "24h", "99999999999"] {
-            let query = format!(
-                "hours={}",
-                percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC)
-            );
-            let parameters = Parameters::parse(&query, &["hours"]).expect("known");
-            assert!(parameters.whole_number("hours", 24, 1, 168).is_err(), "{value}");
-        }
-        let none = Parameters::default();
-        assert_eq!(none.whole_number("hours", 24, 1, 168).expect("the default"), 24);
     }
 
     #[test]

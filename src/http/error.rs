@@ -21,8 +21,13 @@ use http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value};
 
 use crate::config::SettingError;
+use crate::reconcile::Failure;
+use crate::runs::perform::NoRun;
+use crate::supabase::judged::Refusal;
+use crate::supabase::{DatabaseError, Fault};
 
-/// An answer that is not a success. Made where the failure is understood; logged once, where the answer is sent.
+/// An answer that is not a success. What lies below the surface answers with errors of its own, which become one of these here;
+/// it is logged once, where it is sent.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct ApiError {
@@ -161,5 +166,91 @@ impl ApiError {
 impl From<SettingError> for ApiError {
     fn from(error: SettingError) -> Self {
         Self::not_configured(error.0)
+    }
+}
+
+impl From<DatabaseError> for ApiError {
+    fn from(error: DatabaseError) -> Self {
+        let detail = error.to_string();
+        let told = match (error.fault, error.in_a_persons_name) {
+            (Fault::NotAuthenticated | Fault::NotPermitted, true) => Self::unauthorized(),
+            (Fault::NotAuthenticated, false) => {
+                Self::not_configured("Supabase does not accept SUPABASE_SECRET_KEY.")
+            }
+            (Fault::NotPermitted | Fault::MissingMigration, _) => {
+                Self::database_unavailable("The database lacks migrations of billing-ops, or grants of them.")
+            }
+            (Fault::Unavailable, _) => {
+                Self::database_unavailable("The database does not answer at the moment.")
+            }
+            (Fault::NotConfigured, _) => Self::not_configured(error.detail),
+            (Fault::Unexpected, _) => Self::internal(""),
+        };
+        told.with_detail(detail)
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unauthorized => Self::unauthorized(),
+            Refusal::Forbidden => Self::admins_only(),
+            Refusal::RateLimited(seconds) => Self::rate_limited(seconds),
+            Refusal::NotFound(what) => Self::not_found(what),
+            Refusal::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<NoRun> for ApiError {
+    fn from(no_run: NoRun) -> Self {
+        match no_run {
+            NoRun::Setting(error) => error.into(),
+            NoRun::Refused(refusal) => refusal.into(),
+            NoRun::Conflict => Self::new(
+                StatusCode::CONFLICT,
+                "conflict",
+                "This Idempotency-Key was used before with another type or other hours.",
+            ),
+            NoRun::LeaseLost => Self::database_unavailable(
+                "This run lost its lease to another attempt, which goes on with it.",
+            ),
+            NoRun::EndNotWritten(error) => Self::database_unavailable(
+                "The run could not be ended in the database; its lease will expire.",
+            )
+            .with_detail(error.to_string()),
+        }
+    }
+}
+
+impl From<&Failure> for ApiError {
+    fn from(failure: &Failure) -> Self {
+        let (status, retry_after) = match failure {
+            Failure::Stripe(_) => (StatusCode::BAD_GATEWAY, None),
+            Failure::StripeUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, Some(60)),
+            Failure::DatabaseUnavailable(_) | Failure::Database(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, Some(30))
+            }
+        };
+        let mut error = Self::new(status, failure.code(), failure.sentence());
+        error.retry_after = retry_after;
+        error.detail = failure.detail().map(str::to_owned);
+        error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_token_is_the_callers_and_a_refused_key_is_ours() {
+        let error = |fault, in_a_persons_name| {
+            let error = ApiError::from(DatabaseError { fault, in_a_persons_name, detail: String::new() });
+            (error.status.as_u16(), error.code)
+        };
+        assert_eq!(error(Fault::NotPermitted, true), (401, "unauthorized"));
+        assert_eq!(error(Fault::NotAuthenticated, true), (401, "unauthorized"));
+        assert_eq!(error(Fault::NotAuthenticated, false), (503, "not_configured"));
     }
 }

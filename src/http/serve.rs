@@ -8,11 +8,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HOST, HeaderValue, ORIGIN, VARY,
-};
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::header::HeaderValue;
+use http::{Method, Response, StatusCode};
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
 use vercel_runtime::{AppState, Request, ResponseBody};
@@ -21,6 +18,7 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::http::call::Call;
 use crate::http::error::ApiError;
+use crate::http::origin::{allow_origin, other_origin};
 use crate::http::reply::{self, Reply};
 use crate::{log, supabase};
 
@@ -135,29 +133,6 @@ where
         allow_origin(response.headers_mut(), &origin, endpoint.allow());
     }
     response
-}
-
-/// The `Origin` of a page that is not this deployment's own. Browsers send the header with every call that is not a plain
-/// read of their own page's origin (<https://fetch.spec.whatwg.org/#origin-header>).
-fn other_origin(headers: &HeaderMap) -> Option<String> {
-    let origin = headers.get(ORIGIN)?.to_str().unwrap_or("null");
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let own = origin.split_once("://").is_some_and(|(_, authority)| !host.is_empty() && authority == host);
-    (!own).then(|| origin.to_owned())
-}
-
-/// The headers by which a browser lets the dashboard's origin read the answer.
-fn allow_origin(headers: &mut HeaderMap, origin: &str, methods: HeaderValue) {
-    let Ok(origin) = HeaderValue::from_str(origin) else { return };
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
-    headers.insert(
-        ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("authorization, content-type, idempotency-key, x-request-id"),
-    );
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after, x-request-id"));
-    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
-    headers.insert(VARY, HeaderValue::from_static("origin"));
 }
 
 /// One line for each request. What a caller did wrong is information; what went wrong here is an error.

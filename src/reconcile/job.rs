@@ -59,6 +59,37 @@ pub enum Failure {
     Database(String),
 }
 
+impl Failure {
+    /// The stable code for machines.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Stripe(_) => "stripe_error",
+            Self::StripeUnavailable(_) => "stripe_unavailable",
+            Self::DatabaseUnavailable(_) | Self::Database(_) => "database_unavailable",
+        }
+    }
+
+    /// For a person.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Stripe(error) | Self::StripeUnavailable(error) => error.to_string(),
+            Self::DatabaseUnavailable(_) => "The database stopped answering during the run.".to_owned(),
+            Self::Database(_) => "The database refused a call of the run.".to_owned(),
+        }
+    }
+
+    /// For the log, where there is more to say.
+    #[must_use]
+    pub fn detail(&self) -> Option<&str> {
+        match self {
+            Self::DatabaseUnavailable(detail) | Self::Database(detail) => Some(detail),
+            Self::Stripe(_) | Self::StripeUnavailable(_) => None,
+        }
+    }
+}
+
 /// What a run came to, for `finish_reconciliation_run` and for the answer.
 #[derive(Clone, Debug)]
 pub struct Ending {

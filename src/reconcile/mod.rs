@@ -8,7 +8,6 @@
 //! - [`store`]: the narrow seam to the database, so that all of this is tested without one.
 //! - [`windows`]: which part of Stripe's list to read next, and the proof that none is left out.
 //! - [`progress`], [`record`], [`tally`]: how far a run is, and what it has done; `conditions`: the alerts that follow.
-//! - [`perform`]: a run for a call, from start to answer; [`database`]: the store in Postgres.
 //!
 //! One run: completed checkout sessions are listed; everything that Stripe lists is compared with the database, group by
 //! group, and repaired at once where that takes nothing from a customer; then, unless the circuit breaker holds it back,
@@ -18,14 +17,12 @@
 mod breaker;
 mod checkouts;
 mod conditions;
-pub mod database;
 mod duplicates;
 mod engine;
 mod group;
 pub mod job;
 mod look;
 mod owners;
-pub mod perform;
 pub mod progress;
 pub mod record;
 mod scan;

@@ -1,14 +1,16 @@
 //! How far a run is: its counts, what a later run would have to go on with, and which windows have been written.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::tally::Tally;
 use super::windows::{OpenWindow, Position, Scan, WindowId};
 
 /// The numbers of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Counts {
     /// Subscriptions read from Stripe's list.
     pub scanned_count: u64,
@@ -26,6 +28,19 @@ pub struct Counts {
     pub error_count: u64,
     /// All findings.
     pub total_issues: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, part: Self) {
+        self.scanned_count += part.scanned_count;
+        self.created_count += part.created_count;
+        self.updated_count += part.updated_count;
+        self.mismatch_count += part.mismatch_count;
+        self.superseded_count += part.superseded_count;
+        self.skipped_count += part.skipped_count;
+        self.error_count += part.error_count;
+        self.total_issues += part.total_issues;
+    }
 }
 
 /// What a run that did not look at everything left to do, and what the sweep that it belongs to has found so far. A sweep

@@ -102,15 +102,7 @@ impl Record {
 
     /// Adds what a part of the run has done.
     pub fn merge(&mut self, part: Record) {
-        let counts = &mut self.counts;
-        counts.scanned_count += part.counts.scanned_count;
-        counts.created_count += part.counts.created_count;
-        counts.updated_count += part.counts.updated_count;
-        counts.mismatch_count += part.counts.mismatch_count;
-        counts.superseded_count += part.counts.superseded_count;
-        counts.skipped_count += part.counts.skipped_count;
-        counts.error_count += part.counts.error_count;
-        counts.total_issues += part.counts.total_issues;
+        self.counts += part.counts;
         self.tally.merge(part.tally);
         self.reported.extend(part.reported);
         self.reported.truncate(REPORTED);

@@ -7,18 +7,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::progress::{Counts, Cursor};
-use super::store::{
+use super::answer::StoredResult;
+use super::run::Run;
+use crate::alerts::condition::{Condition, State};
+use crate::drift::repair::{Applied, Item};
+use crate::reconcile::Ending;
+use crate::reconcile::progress::{Counts, Cursor};
+use crate::reconcile::store::{
     Batch, DUPLICATES_PAGE, Duplicates, Group, ReconcileStore, StoreError, UNEXPLAINED_LIMIT, UNPLACED_PAGE,
     Unplaced,
 };
-use super::{Ending, Failure};
-use crate::alerts::condition::{Condition, State};
-use crate::drift::repair::{Applied, Item};
-use crate::http::ApiError;
-use crate::run_answer::StoredResult;
-use crate::runs::Run;
-use crate::supabase::{As, Retry, Supabase};
+use crate::supabase::{Asker, DatabaseError, Fault, Retry, Supabase};
 
 /// The store of one attempt of one run.
 #[derive(Debug)]
@@ -93,7 +92,7 @@ impl RunStore {
         function: &str,
         parameters: &impl Serialize,
     ) -> Result<R, StoreError> {
-        self.database.call(As::Service, Retry::Safe, function, parameters).await.map_err(store_error)
+        self.database.call(Asker::Service, Retry::Safe, function, parameters).await.map_err(store_error)
     }
 
     /// A write that is fenced, and safe to send again: the database knows what it has applied already.
@@ -105,7 +104,6 @@ impl RunStore {
 
     /// Ends the run with its alerts, in one transaction. Answers the run as it ended.
     pub async fn finish(&self, ending: &Ending) -> Result<Run, StoreError> {
-        let failure = ending.failure.as_ref().map(Failure::to_api_error);
         let result =
             StoredResult { reconciliations: ending.reconciliations.clone(), errors: ending.errors.clone() };
         let mut parameters = json!({
@@ -115,9 +113,9 @@ impl RunStore {
             "p_result": result,
             "p_outcomes": self.outcomes(ending),
         });
-        if let Some(failure) = failure {
-            parameters["p_error_code"] = failure.code.into();
-            parameters["p_error_message"] = failure.message.into();
+        if let Some(failure) = &ending.failure {
+            parameters["p_error_code"] = failure.code().into();
+            parameters["p_error_message"] = failure.sentence().into();
         }
         if let Some(cursor) = &ending.cursor {
             parameters["p_cursor"] = json!(cursor);
@@ -177,11 +175,9 @@ fn timestamp(seconds: i64) -> String {
     DateTime::from_timestamp(seconds, 0).unwrap_or(bound).to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-fn store_error(error: ApiError) -> StoreError {
-    let text = error.detail.unwrap_or(error.message);
-    if error.code == "database_unavailable" {
-        StoreError::Unavailable(text)
-    } else {
-        StoreError::Refused(text)
+fn store_error(error: DatabaseError) -> StoreError {
+    match error.fault {
+        Fault::Unavailable => StoreError::Unavailable(error.to_string()),
+        _ => StoreError::Refused(error.to_string()),
     }
 }

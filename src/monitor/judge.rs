@@ -1,20 +1,12 @@
-//! The watch over the reconciler: facts in, outcomes of the three conditions out. Pure, but for the two calls at the end.
-//!
-//! A condition holds, is clear, or is unknown; "could not look" is neither an alarm nor an all-clear. Each condition reports
-//! each time, so that resolving an alert cannot be forgotten.
-
-use std::time::Duration;
+//! Facts in, outcomes of the three conditions out. Pure: the database's clock comes with the facts.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use reqwest::Url;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::alerts::condition::{Condition, State};
 use crate::alerts::severity::Severity;
-use crate::http::error::ApiError;
-use crate::supabase::{As, Judged, Retry, Supabase};
 
 /// Runs that must have failed in a row before `reconcile_failing` holds.
 const FAILURES_IN_A_ROW: usize = 3;
@@ -176,68 +168,6 @@ fn duration(time: TimeDelta) -> String {
         minutes if minutes < 120 => format!("{minutes} minutes"),
         minutes if minutes < 48 * 60 => format!("{} hours", minutes / 60),
         minutes => format!("{} days", minutes / (24 * 60)),
-    }
-}
-
-/// Reads the facts in the caller's name: one round trip, which also counts the call and, for a person, judges them.
-pub async fn read_facts(database: &Supabase, caller: As<'_>, client: &str) -> Result<Facts, ApiError> {
-    #[derive(Deserialize)]
-    struct Answer {
-        #[serde(default)]
-        facts: Facts,
-    }
-    let function = match caller {
-        As::Service => "monitor_facts",
-        As::Person(_) => "admin_monitor_facts",
-    };
-    let judged: Judged<Answer> =
-        database.call(caller, Retry::Safe, function, &json!({ "p_client": client })).await?;
-    let (_, answer) = judged.admitted("condition")?;
-    Ok(answer.facts)
-}
-
-/// Which alerts a pass changed, by key.
-#[derive(Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct AlertChanges {
-    /// Opened.
-    pub raised: Vec<String>,
-    /// Counted again.
-    pub refreshed: Vec<String>,
-    /// Resolved, as their condition cleared.
-    pub resolved: Vec<String>,
-}
-
-/// Applies the outcomes in one transaction and one round trip. Not sent again if its answer is lost: an alert would be
-/// counted twice for one look.
-pub async fn apply(database: &Supabase, outcomes: &[Condition]) -> Result<AlertChanges, ApiError> {
-    #[derive(Deserialize)]
-    struct Answer {
-        alerts: AlertChanges,
-        pruned: Value,
-    }
-    let answer: Answer = database
-        .call(As::Service, Retry::Unsafe, "apply_monitor_outcomes", &json!({ "p_outcomes": outcomes }))
-        .await?;
-    tracing::info!(
-        raised = ?answer.alerts.raised,
-        refreshed = ?answer.alerts.refreshed,
-        resolved = ?answer.alerts.resolved,
-        pruned = %answer.pruned,
-        "monitor pass"
-    );
-    Ok(answer.alerts)
-}
-
-/// How long a heartbeat may take: the watcher's watcher must not hold up the watcher.
-const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Tells the watcher's watcher that a pass was written. Its failure is logged and harms nothing; the URL is not logged, as
-/// such services put their secret in it.
-pub async fn send_heartbeat(http: &reqwest::Client, url: Url) {
-    match http.get(url).timeout(HEARTBEAT_TIMEOUT).send().await {
-        Ok(response) if response.status().is_success() => tracing::debug!("heartbeat sent"),
-        Ok(response) => tracing::warn!(status = response.status().as_u16(), "heartbeat refused"),
-        Err(error) => tracing::warn!(timeout = error.is_timeout(), "heartbeat not delivered"),
     }
 }
 

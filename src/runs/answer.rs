@@ -1,14 +1,14 @@
-//! What the caller of a reconcile endpoint is told of a run: the one that was made for the call, or the one that stood in its way.
+//! What the caller of a reconcile endpoint is told of a run: the one that was made for the call, or the one that stood in its
+//! way.
 
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::http::{ApiError, Reply};
+use super::db::{StartOutcome, Started};
+use super::run::Run;
+use crate::reconcile::progress::Counts;
 use crate::reconcile::record::{ItemError, Reported};
-use crate::runs::{Run, StartOutcome, Started};
 
 /// The part of an answer that is stored with the run, so that duplicates of the call get it too.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -42,22 +42,9 @@ pub struct RunAnswer {
     pub status: String,
     /// How far back completed checkout sessions are searched, in hours.
     pub lookback_hours: u32,
-    /// Subscriptions read from Stripe.
-    pub scanned_count: u64,
-    /// Rows that were missing and have been created.
-    pub created_count: u64,
-    /// Rows that were repaired.
-    pub updated_count: u64,
-    /// Findings other than missing rows.
-    pub mismatch_count: u64,
-    /// Repairs that lost to a newer write.
-    pub superseded_count: u64,
-    /// Subscriptions left to the next run.
-    pub skipped_count: u64,
-    /// Items that could not be looked at or repaired.
-    pub error_count: u64,
-    /// All findings.
-    pub total_issues: u64,
+    /// Its numbers.
+    #[serde(flatten)]
+    pub counts: Counts,
     /// How long the run took, in milliseconds; null while it runs.
     pub duration_ms: Option<u64>,
     /// The run in one sentence.
@@ -95,39 +82,11 @@ impl RunAnswer {
             run_type: run.run_type,
             status: run.status,
             lookback_hours: run.lookback_hours,
-            scanned_count: run.scanned_count,
-            created_count: run.created_count,
-            updated_count: run.updated_count,
-            mismatch_count: run.mismatch_count,
-            superseded_count: run.superseded_count,
-            skipped_count: run.skipped_count,
-            error_count: run.error_count,
-            total_issues: run.total_issues,
+            counts: run.counts,
             duration_ms: run.duration_ms,
             message,
             reconciliations: stored.reconciliations,
             errors: stored.errors,
         }
     }
-
-    /// 200, or 502 or 503 with the same fields where the run ended in error: a scheduler must see that it failed.
-    pub fn into_reply(self, failure: Option<ApiError>) -> Result<Reply, ApiError> {
-        let Some(mut failure) = failure else { return Reply::ok(&self) };
-        if let Ok(Value::Object(fields)) = serde_json::to_value(&self) {
-            failure.fields = fields;
-        }
-        Err(failure)
-    }
-}
-
-/// The error of a run that Stripe refused or answered with nonsense: 502.
-#[must_use]
-pub fn stripe_error(message: impl Into<String>) -> ApiError {
-    ApiError::new(StatusCode::BAD_GATEWAY, "stripe_error", message)
-}
-
-/// The error of a run that could not reach Stripe: 503.
-#[must_use]
-pub fn stripe_unavailable(message: impl Into<String>) -> ApiError {
-    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "stripe_unavailable", message).with_retry_after(60)
 }

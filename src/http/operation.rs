@@ -1,0 +1,59 @@
+//! What an endpoint says of itself in the OpenAPI document.
+
+use serde_json::Value;
+use utoipa::{PartialSchema, ToSchema};
+
+/// Who an operation is for. The credentials and several of the refusals follow from it.
+#[derive(Debug, Clone, Copy)]
+pub enum Caller {
+    /// No credentials are asked for.
+    Anyone,
+    /// A person's session.
+    Admin,
+    /// A machine's secret.
+    Machine,
+    /// Either of the two.
+    MachineOrAdmin,
+}
+
+/// A type that is sent or received: its name, and the schemas that describe it.
+#[derive(Debug)]
+pub struct Schema {
+    /// Under which the document refers to it.
+    pub name: String,
+    /// Its own schema and those that it needs, by name.
+    pub all: Vec<(String, Value)>,
+}
+
+impl Schema {
+    /// The schema of a type.
+    #[must_use]
+    pub fn of<T: PartialSchema + ToSchema>() -> Self {
+        let mut found = vec![(T::name().into_owned(), T::schema())];
+        T::schemas(&mut found);
+        let all =
+            found.into_iter().filter_map(|(name, schema)| Some((name, serde_json::to_value(schema).ok()?)));
+        Self { name: T::name().into_owned(), all: all.collect() }
+    }
+}
+
+/// One method of one path.
+#[derive(Debug)]
+pub struct Operation {
+    /// `get`, `post`.
+    pub method: &'static str,
+    /// Its name in the document.
+    pub id: &'static str,
+    /// In a sentence.
+    pub summary: &'static str,
+    /// Who may call it.
+    pub caller: Caller,
+    /// What the 200 answers with.
+    pub answer: Schema,
+    /// Query parameters, headers, and `id` in the path.
+    pub parameters: Vec<Value>,
+    /// What is sent, where a body is taken.
+    pub body: Option<Schema>,
+    /// Error codes beyond those that follow from who may call, by status.
+    pub codes: &'static [(u16, &'static str)],
+}

@@ -1,0 +1,194 @@
+//! Parameters of a query: what there is, how each is read, and how the OpenAPI document describes it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::http::error::ApiError;
+use crate::supabase::page::PageCursor;
+
+/// A parameter that is a whole number.
+#[derive(Debug)]
+pub struct WholeNumber {
+    name: &'static str,
+    description: &'static str,
+    default: u32,
+    least: u32,
+    most: u32,
+}
+
+/// How far back completed checkout sessions are searched.
+pub const HOURS: WholeNumber = WholeNumber {
+    name: "hours",
+    description: "How many hours back completed checkout sessions are searched.",
+    default: 24,
+    least: 1,
+    most: 168,
+};
+
+/// How long a page is.
+pub const LIMIT: WholeNumber =
+    WholeNumber { name: "limit", description: "Maximum number of items.", default: 50, least: 1, most: 200 };
+
+/// What [`Parameters::cursor`] takes, and [`Parameters::number_cursor`].
+pub const CURSOR: &str = PageCursor::PATTERN;
+/// What [`Parameters::number_cursor`] takes.
+pub const NUMBER_CURSOR: &str = "^[0-9]{1,18}$";
+
+impl WholeNumber {
+    /// As OpenAPI describes it.
+    #[must_use]
+    pub fn describe(&self) -> Value {
+        let Self { name, description, default, least, most } = self;
+        query(
+            name,
+            description,
+            json!({ "type": "integer", "minimum": least, "maximum": most, "default": default }),
+        )
+    }
+}
+
+/// A cursor of a pattern, as OpenAPI describes it.
+#[must_use]
+pub fn describe_cursor(pattern: &str) -> Value {
+    query("cursor", "The previous page's next_cursor.", json!({ "type": "string", "pattern": pattern }))
+}
+
+/// One of a few words, as OpenAPI describes it.
+#[must_use]
+pub fn describe_choice(name: &str, description: &str, words: &[&str], default: Option<&str>) -> Value {
+    let mut schema = json!({ "type": "string", "enum": words });
+    if let Some(default) = default {
+        schema["default"] = default.into();
+    }
+    query(name, description, schema)
+}
+
+/// The name of a type, as OpenAPI describes it.
+#[must_use]
+pub fn describe_type(description: &str) -> Value {
+    query("type", description, json!({ "type": "string", "pattern": "^[a-z0-9_]{1,64}$" }))
+}
+
+/// The id in a path, as OpenAPI describes it.
+#[must_use]
+pub fn describe_id() -> Value {
+    json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string", "format": "uuid" } })
+}
+
+fn query(name: &str, description: &str, schema: Value) -> Value {
+    json!({ "name": name, "in": "query", "required": false, "description": description, "schema": schema })
+}
+
+/// Parameters of a query, each known and there once.
+#[derive(Debug, Default)]
+pub struct Parameters(BTreeMap<String, String>);
+
+impl Parameters {
+    /// Parses a query. Errors: 400 naming a parameter that is unknown, doubled or no UTF-8.
+    pub fn parse(query: &str, known: &[&str]) -> Result<Self, ApiError> {
+        let mut found = BTreeMap::new();
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            if !known.contains(&name.as_ref()) {
+                return Err(ApiError::invalid(format!("Unknown parameter {}.", shown(&name))));
+            }
+            if found.insert(name.to_string(), value.into_owned()).is_some() {
+                return Err(ApiError::invalid(format!("Parameter {name} is given twice.")));
+            }
+        }
+        Ok(Self(found))
+    }
+
+    /// A parameter's text, if it is there.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// One of a few words. Errors: 400 with the words.
+    pub fn one_of(&self, name: &str, words: &[&str]) -> Result<Option<&str>, ApiError> {
+        match self.get(name) {
+            Some(value) if !words.contains(&value) => {
+                Err(ApiError::invalid(format!("{name} must be one of {}.", words.join(", "))))
+            }
+            value => Ok(value),
+        }
+    }
+
+    /// A name as types have them: lower case, digits and underscores. Errors: 400.
+    pub fn name(&self, parameter: &str) -> Result<Option<&str>, ApiError> {
+        let fit = |value: &&str| {
+            (1..=64).contains(&value.len())
+                && value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        };
+        match self.get(parameter) {
+            Some(value) if !fit(&value) => Err(ApiError::invalid(format!(
+                "{parameter} must be the name of a type: lower case, digits and underscores."
+            ))),
+            value => Ok(value),
+        }
+    }
+
+    /// The place where a list goes on. Errors: 400.
+    pub fn cursor(&self) -> Result<Option<PageCursor>, ApiError> {
+        self.get("cursor").map(|text| PageCursor::parse(text).ok_or_else(not_from_this_list)).transpose()
+    }
+
+    /// The place where a run's findings go on: the number of the last one. Errors: 400.
+    pub fn number_cursor(&self) -> Result<u64, ApiError> {
+        let Some(text) = self.get("cursor") else { return Ok(0) };
+        // Digits that Postgres's bigint always holds: parse() would take a plus sign, too.
+        let fit = (1..=18).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|_| fit).ok_or_else(not_from_this_list)
+    }
+
+    /// A whole number in its range. Errors: 400 with the range.
+    pub fn whole_number(&self, of: &WholeNumber) -> Result<u32, ApiError> {
+        let WholeNumber { name, default, least, most, .. } = of;
+        let Some(value) = self.get(name) else { return Ok(*default) };
+        // Digits only: parse() would take a plus sign, and "+5" in a query is " 5".
+        match value.parse() {
+            Ok(number) if (least..=most).contains(&&number) && value.bytes().all(|b| b.is_ascii_digit()) => {
+                Ok(number)
+            }
+            _ => Err(ApiError::invalid(format!("{name} must be a whole number from {least} to {most}."))),
+        }
+    }
+}
+
+/// A caller's text as it may stand in a sentence: short, and without characters that could pass for more than it is.
+fn shown(text: &str) -> String {
+    let short: String =
+        text.chars().take(40).map(|c| if c.is_ascii_graphic() && c != '"' { c } else { '?' }).collect();
+    format!("\"{short}\"")
+}
+
+fn not_from_this_list() -> ApiError {
+    ApiError::invalid("cursor is not one this list returned.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_and_doubled_parameters_are_named() {
+        let message = |query: &str| Parameters::parse(query, &["type"]).expect_err("refused").message;
+        assert_eq!(message("typ=manual"), r#"Unknown parameter "typ"."#);
+        assert_eq!(message("type=a&type=b"), "Parameter type is given twice.");
+    }
+
+    #[test]
+    fn numbers_are_digits_in_range() {
+        for value in ["0", "169", "-1", "+5", "1e2", "", "24h", "99999999999"] {
+            let query = format!(
+                "hours={}",
+                percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC)
+            );
+            let parameters = Parameters::parse(&query, &["hours"]).expect("known");
+            assert!(parameters.whole_number(&HOURS).is_err(), "{value}");
+        }
+        let none = Parameters::default();
+        assert_eq!(none.whole_number(&HOURS).expect("the default"), 24);
+    }
+}

@@ -1,0 +1,185 @@
+//! Runs in the database: how one starts, and the pages that admins read.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::key::{RunKey, RunType};
+use super::run::{Finding, Run, RunDetail, RunPage, TriggeredBy};
+use crate::supabase::judged::{Admin, Refusal, Verdict, set};
+use crate::supabase::page::{PageCursor, cut, set_cursor};
+use crate::supabase::{Asker, DatabaseError, Retry, Supabase};
+
+/// What a caller asks for.
+#[derive(Debug, Clone)]
+pub struct RunRequest {
+    /// What the run is for.
+    pub run_type: RunType,
+    /// How far back completed checkout sessions are searched, in hours.
+    pub lookback_hours: u32,
+    /// The idempotency key.
+    pub run_key: RunKey,
+    /// Who asks.
+    pub triggered_by: TriggeredBy,
+    /// The admin, where one asks.
+    pub user: Option<Uuid>,
+    /// The client address to count the call for; none where it has been counted.
+    pub client: Option<String>,
+}
+
+/// The result of asking for a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StartOutcome {
+    /// A new run is ours to do.
+    Created,
+    /// A new attempt is ours to do: the one before it under the same key died.
+    Reclaimed,
+    /// The same key is running.
+    ExistingRunning,
+    /// The same key has finished.
+    ExistingFinished,
+    /// Another key is running.
+    Busy,
+    /// The same key was used with other parameters.
+    Conflict,
+}
+
+/// The run that was asked for, or the one that stands in its way.
+#[derive(Debug)]
+pub struct Started {
+    /// Which of the two.
+    pub outcome: StartOutcome,
+    /// The run: ours to do, or the one that stands in the way.
+    pub run: Run,
+    /// What that run's caller was answered, if it has finished.
+    pub result: Option<Value>,
+    /// What the run before ours left to do.
+    pub resume: Option<Value>,
+}
+
+impl Started {
+    /// True where the run is ours to do.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        matches!(self.outcome, StartOutcome::Created | StartOutcome::Reclaimed)
+    }
+}
+
+/// Starts a run or finds the one that stands in its way, in one round trip.
+///
+/// Errors: too many calls, or those of the database.
+pub async fn start(
+    database: &Supabase,
+    request: &RunRequest,
+    lease_seconds: u64,
+) -> Result<Started, Refusal> {
+    #[derive(Serialize)]
+    struct Parameters<'a> {
+        p_run_key: &'a RunKey,
+        p_run_type: RunType,
+        p_lookback_hours: u32,
+        p_lease_seconds: u64,
+        p_triggered_by: TriggeredBy,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        p_triggered_by_user: Option<Uuid>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        p_client: Option<&'a str>,
+        /// Makes the call safe to send again: its own start is no duplicate.
+        p_run_id: Uuid,
+    }
+    #[derive(Deserialize)]
+    struct Answer {
+        run: Run,
+        #[serde(default)]
+        result: Option<Value>,
+        #[serde(default)]
+        resume: Option<Value>,
+    }
+    let parameters = Parameters {
+        p_run_key: &request.run_key,
+        p_run_type: request.run_type,
+        p_lookback_hours: request.lookback_hours,
+        p_lease_seconds: lease_seconds,
+        p_triggered_by: request.triggered_by,
+        p_triggered_by_user: request.user,
+        p_client: request.client.as_deref(),
+        p_run_id: Uuid::new_v4(),
+    };
+    let verdict: Verdict<Answer> =
+        database.call(Asker::Service, Retry::Safe, "start_reconciliation_run", &parameters).await?;
+    let (outcome, answer) = verdict.admitted("run")?;
+    let outcome = serde_json::from_value(outcome.into())
+        .map_err(|error| DatabaseError::nonsense(format!("start_reconciliation_run: {error}")))?;
+    Ok(Started { outcome, run: answer.run, result: answer.result, resume: answer.resume })
+}
+
+/// What an admin asks of the runs.
+#[derive(Debug)]
+pub struct RunFilter<'a> {
+    /// One status.
+    pub status: Option<&'a str>,
+    /// One type.
+    pub run_type: Option<&'a str>,
+    /// At most so many.
+    pub limit: u32,
+    /// After this place.
+    pub cursor: Option<PageCursor>,
+}
+
+/// Reads a page of runs in a person's name.
+pub async fn list(admin: &Admin<'_>, filter: &RunFilter<'_>) -> Result<RunPage, Refusal> {
+    #[derive(Deserialize)]
+    struct Answer {
+        #[serde(default)]
+        items: Vec<Run>,
+    }
+    let mut parameters = json!({ "p_limit": filter.limit });
+    set(&mut parameters, "p_status", filter.status);
+    set(&mut parameters, "p_type", filter.run_type);
+    set_cursor(&mut parameters, filter.cursor);
+    let mut answer: Answer = admin.ask("admin_reconciliation_runs", parameters, "run").await?;
+    let more = cut(&mut answer.items, filter.limit);
+    let last = answer.items.last().map(|run| PageCursor { at: run.started_at, id: run.id });
+    Ok(RunPage {
+        count: answer.items.len(),
+        runs: answer.items,
+        next_cursor: last.filter(|_| more).map(PageCursor::to_text),
+    })
+}
+
+/// What an admin asks of one run's findings.
+#[derive(Debug)]
+pub struct FindingFilter<'a> {
+    /// One class.
+    pub finding_type: Option<&'a str>,
+    /// At most so many.
+    pub limit: u32,
+    /// After this one.
+    pub after: u64,
+}
+
+/// Reads one run with a page of its findings in a person's name.
+pub async fn one(admin: &Admin<'_>, id: Uuid, filter: &FindingFilter<'_>) -> Result<RunDetail, Refusal> {
+    #[derive(Deserialize)]
+    struct Answer {
+        run: Run,
+        #[serde(default)]
+        finding_counts: BTreeMap<String, u64>,
+        #[serde(default)]
+        items: Vec<Finding>,
+    }
+    let mut parameters = json!({ "p_id": id, "p_limit": filter.limit, "p_after_id": filter.after });
+    set(&mut parameters, "p_type", filter.finding_type);
+    let mut answer: Answer = admin.ask("admin_reconciliation_run", parameters, "run").await?;
+    let more = cut(&mut answer.items, filter.limit);
+    Ok(RunDetail {
+        run: answer.run,
+        finding_counts: answer.finding_counts,
+        next_cursor: answer.items.last().filter(|_| more).map(|finding| finding.id.clone()),
+        findings: answer.items,
+    })
+}

@@ -1,0 +1,91 @@
+//! What a run is for, and the idempotency key that follows: an hour, a minute or one request.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunType {
+    /// The hourly cron.
+    Scheduled,
+    /// A person pressed Reconcile Now.
+    Manual,
+    /// A webhook is known to have failed.
+    WebhookFailure,
+    /// Anything else that asks.
+    Request,
+}
+
+impl RunType {
+    /// The words of `?type=`.
+    pub const WORDS: &'static [&'static str] = &["scheduled", "manual", "webhook_failure", "request"];
+
+    /// The type of one of [`RunType::WORDS`].
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "scheduled" => Some(Self::Scheduled),
+            "manual" => Some(Self::Manual),
+            "webhook_failure" => Some(Self::WebhookFailure),
+            "request" => Some(Self::Request),
+            _ => None,
+        }
+    }
+}
+
+/// The idempotency key of a run, in UTC: an hour, a minute or one request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct RunKey(String);
+
+impl RunKey {
+    /// The key of a run of this type that is asked for now. Runs that were asked for at 10:59 and at 11:01 have different keys. `idempotency_key` has a meaning only where the caller's request is
+    /// what is done once: two scheduled calls within an hour are one run, whatever they carry.
+    #[must_use]
+    pub fn new(run_type: RunType, now: DateTime<Utc>, idempotency_key: Option<Uuid>) -> Self {
+        Self(match run_type {
+            RunType::Scheduled => now.format("scheduled_%Y-%m-%d_%H").to_string(),
+            RunType::Manual => now.format("manual_%Y-%m-%d_%H:%M").to_string(),
+            RunType::WebhookFailure | RunType::Request => {
+                format!("request_{}", idempotency_key.unwrap_or_else(Uuid::new_v4))
+            }
+        })
+    }
+}
+
+impl fmt::Display for RunKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::TimeZone;
+
+    #[test]
+    fn keys_name_the_hour_the_minute_or_the_request() {
+        let now = Utc.with_ymd_and_hms(2026, 11, 23, 10, 59, 59).single().expect("a time");
+        let id = Uuid::from_u128(7);
+        let key = |run_type, id| RunKey::new(run_type, now, id).to_string();
+        assert_eq!(key(RunType::Scheduled, Some(id)), "scheduled_2026-11-23_10");
+        assert_eq!(key(RunType::Manual, Some(id)), "manual_2026-11-23_10:59");
+        assert_eq!(key(RunType::Request, Some(id)), format!("request_{id}"));
+        assert_eq!(key(RunType::WebhookFailure, Some(id)), format!("request_{id}"));
+        assert_ne!(key(RunType::Request, None), key(RunType::Request, None));
+    }
+
+    #[test]
+    fn every_word_of_the_type_parameter_is_a_type() {
+        for word in RunType::WORDS {
+            let run_type = RunType::parse(word).expect("a type");
+            assert_eq!(serde_json::to_value(run_type).expect("a word"), *word);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! One run for one call: start it or find what stands in its way, do it, end it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::answer::{RunAnswer, StoredResult};
+use super::db::{self, RunRequest, StartOutcome, Started};
+use super::store::RunStore;
+use crate::config::SettingError;
+use crate::context::Context;
+use crate::drift::tiers::Tiers;
+use crate::reconcile::store::StoreError;
+use crate::reconcile::{Ending, Failure, Fenced, Job, reconcile};
+use crate::supabase::judged::Refusal;
+
+/// A lease outlives the time budget by this much: a run that is late is not a dead one.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// Why there is no run to speak of.
+#[derive(Debug, thiserror::Error)]
+pub enum NoRun {
+    /// A setting is missing or unfit.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// The start was refused, or the database did not answer.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The same Idempotency-Key was used with other parameters.
+    #[error("the key was used with other parameters")]
+    Conflict,
+    /// Another attempt took over: this one was thought dead, and has written nothing since.
+    #[error("the run lost its lease")]
+    LeaseLost,
+    /// The run was made, and its end could not be written.
+    #[error("the run could not be ended: {0}")]
+    EndNotWritten(StoreError),
+}
+
+/// Does what a reconcile endpoint was asked for, once the caller is known to be allowed to. Answers the run, whether or not it is
+/// this call's, and why it failed if it did.
+pub async fn perform(context: &Context, request: &RunRequest) -> Result<(RunAnswer, Option<Failure>), NoRun> {
+    let (database, stripe) = (context.supabase()?, context.stripe()?);
+    let tiers = Tiers::new(context.config.price_tiers()?);
+    let budget = context.config.reconcile_budget()?;
+    let lease_seconds = (budget + GRACE).as_secs();
+
+    let started = db::start(database, request, lease_seconds).await?;
+    match started.outcome {
+        StartOutcome::Created | StartOutcome::Reclaimed => {}
+        StartOutcome::Conflict => return Err(NoRun::Conflict),
+        _ => return Ok((RunAnswer::of_duplicate(started), None)),
+    }
+    let Started { outcome, run, resume, .. } = started;
+    tracing::info!(run_id = %run.id, run_key = run.run_key, attempt = run.attempt, resumes = resume.is_some(), "run started");
+    let store = RunStore::new(database.clone(), &run, lease_seconds, stripe.mode().livemode());
+    let job = Job {
+        started_at: run.started_at.timestamp(),
+        lookback_hours: run.lookback_hours,
+        resume,
+        deadline: Instant::now() + budget,
+        stop: context.stopping(),
+    };
+    let ending = reconcile(stripe, &store, &tiers, job).await.map_err(|Fenced| NoRun::LeaseLost)?;
+    let finished = store.finish(&ending).await.map_err(|error| match error {
+        StoreError::Fenced => NoRun::LeaseLost,
+        error => NoRun::EndNotWritten(error),
+    })?;
+    log_ending(&finished.id.to_string(), &ending);
+    let stored = StoredResult { reconciliations: ending.reconciliations, errors: ending.errors };
+    Ok((RunAnswer::new(outcome, finished, stored), ending.failure))
+}
+
+fn log_ending(run_id: &str, ending: &Ending) {
+    let (status, message) = (ending.status.as_str(), ending.message.as_str());
+    let scanned = ending.counts.scanned_count;
+    match &ending.failure {
+        Some(failure) => tracing::error!(run_id, status, scanned, message, ?failure, "run ended"),
+        None => tracing::info!(run_id, status, scanned, message, "run ended"),
+    }
+}
