@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
-use billing_ops::config::{SETTING_NAMES, spellings};
+use billing_ops::config::{names, spellings};
 
 use crate::keys::random_text;
 
 /// Every name of every setting that a function may read.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    SETTING_NAMES.iter().flat_map(|name| spellings(name))
+    names().flat_map(spellings)
 }
 
 /// Settings by name.

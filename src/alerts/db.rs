@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::alert::Alert;
 use crate::supabase::judged::{Admin, Refusal, Verdict, set};
-use crate::supabase::page::{PageCursor, cut, set_cursor};
+use crate::supabase::page::{PageCursor, next_cursor, set_cursor};
 use crate::supabase::{Asker, Retry, Supabase};
 
 /// What an admin asks of the alerts.
@@ -28,21 +28,29 @@ pub struct AlertFilter<'a> {
     pub cursor: Option<PageCursor>,
 }
 
+/// How many alerts are open, of all and by severity.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct OpenCounts {
+    /// Of any severity.
+    pub count: u64,
+    /// Critical ones.
+    pub critical_count: u64,
+    /// High ones.
+    pub high_count: u64,
+    /// Warnings.
+    pub warning_count: u64,
+    /// For information.
+    pub info_count: u64,
+}
+
 /// A page of alerts; the counts are of all open alerts.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AlertPage {
     /// Newest first.
     pub alerts: Vec<Alert>,
-    /// Open alerts.
-    pub count: u64,
-    /// Open critical alerts.
-    pub critical_count: u64,
-    /// Open high alerts.
-    pub high_count: u64,
-    /// Open warnings.
-    pub warning_count: u64,
-    /// Open informations.
-    pub info_count: u64,
+    /// Whatever the filter.
+    #[serde(flatten)]
+    pub open: OpenCounts,
     /// For the next page; null at the end.
     pub next_cursor: Option<String>,
 }
@@ -53,33 +61,16 @@ pub async fn list(admin: &Admin<'_>, filter: &AlertFilter<'_>) -> Result<AlertPa
     struct Answer {
         #[serde(default)]
         items: Vec<Alert>,
-        #[serde(default)]
-        count: u64,
-        #[serde(default)]
-        critical_count: u64,
-        #[serde(default)]
-        high_count: u64,
-        #[serde(default)]
-        warning_count: u64,
-        #[serde(default)]
-        info_count: u64,
+        #[serde(flatten)]
+        open: OpenCounts,
     }
     let mut parameters = json!({ "p_status": filter.status, "p_limit": filter.limit });
     set(&mut parameters, "p_severity", filter.severity);
     set(&mut parameters, "p_type", filter.alert_type);
     set_cursor(&mut parameters, filter.cursor);
-    let mut answer: Answer = admin.ask("admin_billing_alerts", parameters, "alert").await?;
-    let more = cut(&mut answer.items, filter.limit);
-    let last = answer.items.last().map(|alert| PageCursor { at: alert.created_at, id: alert.id });
-    Ok(AlertPage {
-        alerts: answer.items,
-        count: answer.count,
-        critical_count: answer.critical_count,
-        high_count: answer.high_count,
-        warning_count: answer.warning_count,
-        info_count: answer.info_count,
-        next_cursor: last.filter(|_| more).map(PageCursor::to_text),
-    })
+    let Answer { items: mut alerts, open } = admin.ask("admin_billing_alerts", parameters, "alert").await?;
+    let next_cursor = next_cursor(&mut alerts, filter.limit, |alert| (alert.created_at, alert.id));
+    Ok(AlertPage { alerts, open, next_cursor })
 }
 
 /// What became of a resolve.

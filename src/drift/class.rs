@@ -1,4 +1,4 @@
-//! The classes of drift: one table of word and sentence, and how bad each is.
+//! The classes of drift: what each is called, and how bad it is.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,9 +6,22 @@ use crate::alerts::severity::Severity;
 
 /// The classes of drift.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    utoipa::ToSchema,
 )]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 #[schema(as = DriftClass)]
 pub enum Class {
     /// The status differs.
@@ -48,120 +61,66 @@ pub enum Class {
 }
 
 impl Class {
-    /// All of them, in the order of the documentation's table.
-    pub const ALL: [Self; 17] = [
-        Self::StatusMismatch,
-        Self::PeriodMismatch,
-        Self::CancelAtPeriodEndMismatch,
-        Self::TrialEndMismatch,
-        Self::QuantityMismatch,
-        Self::PriceMismatch,
-        Self::TierMismatch,
-        Self::MissingInDatabase,
-        Self::OrganizationUnknown,
-        Self::MissingInStripe,
-        Self::CustomerMismatch,
-        Self::DuplicateLiveSubscription,
-        Self::UnknownPrice,
-        Self::UnknownStatus,
-        Self::MixedItemPeriods,
-        Self::LivemodeMismatch,
-        Self::MalformedObject,
-    ];
-
-    /// The word, and what one and what several of it are called.
-    fn words(self) -> (&'static str, &'static str, &'static str) {
-        match self {
-            Self::StatusMismatch => (
-                "status_mismatch",
-                "subscription had a different status",
-                "subscriptions had a different status",
-            ),
-            Self::PeriodMismatch => (
-                "period_mismatch",
-                "subscription had a different period",
-                "subscriptions had a different period",
-            ),
-            Self::CancelAtPeriodEndMismatch => (
-                "cancel_at_period_end_mismatch",
-                "subscription differed in whether it ends with its period",
-                "subscriptions differed in whether they end with their period",
-            ),
-            Self::TrialEndMismatch => {
-                ("trial_end_mismatch", "trial had a different end", "trials had a different end")
-            }
-            Self::QuantityMismatch => (
-                "quantity_mismatch",
-                "subscription had a different quantity",
-                "subscriptions had a different quantity",
-            ),
-            Self::PriceMismatch => (
-                "price_mismatch",
-                "subscription had a different price",
-                "subscriptions had a different price",
-            ),
-            Self::TierMismatch => {
-                ("tier_mismatch", "subscription had a different tier", "subscriptions had a different tier")
-            }
-            Self::MissingInDatabase => (
-                "missing_in_database",
-                "subscription was missing in the database",
-                "subscriptions were missing in the database",
-            ),
-            Self::OrganizationUnknown => (
-                "organization_unknown",
-                "subscription belongs to no known organization",
-                "subscriptions belong to no known organization",
-            ),
-            Self::MissingInStripe => (
-                "missing_in_stripe",
-                "row names a subscription that Stripe does not know",
-                "rows name subscriptions that Stripe does not know",
-            ),
-            Self::CustomerMismatch => (
-                "customer_mismatch",
-                "subscription has a different customer at Stripe",
-                "subscriptions have a different customer at Stripe",
-            ),
-            Self::DuplicateLiveSubscription => (
-                "duplicate_live_subscription",
-                "organization has several live subscriptions",
-                "organizations have several live subscriptions",
-            ),
-            Self::UnknownPrice => (
-                "unknown_price",
-                "subscription has a price without a tier",
-                "subscriptions have a price without a tier",
-            ),
-            Self::UnknownStatus => (
-                "unknown_status",
-                "subscription has an unknown status",
-                "subscriptions have an unknown status",
-            ),
-            Self::MixedItemPeriods => (
-                "mixed_item_periods",
-                "subscription has items with different periods",
-                "subscriptions have items with different periods",
-            ),
-            Self::LivemodeMismatch => {
-                ("livemode_mismatch", "subscription mixes live and test", "subscriptions mix live and test")
-            }
-            Self::MalformedObject => (
-                "malformed_object",
-                "object from Stripe could not be read",
-                "objects from Stripe could not be read",
-            ),
-        }
-    }
-
     /// The `type` of a finding.
     pub fn as_str(self) -> &'static str {
-        self.words().0
+        self.into()
     }
 
     /// So many of it, in words.
     pub fn phrase(self, count: u64) -> String {
-        let (_, one, many) = self.words();
+        let (one, many) = match self {
+            Self::StatusMismatch => {
+                ("subscription had a different status", "subscriptions had a different status")
+            }
+            Self::PeriodMismatch => {
+                ("subscription had a different period", "subscriptions had a different period")
+            }
+            Self::CancelAtPeriodEndMismatch => (
+                "subscription differed in whether it ends with its period",
+                "subscriptions differed in whether they end with their period",
+            ),
+            Self::TrialEndMismatch => ("trial had a different end", "trials had a different end"),
+            Self::QuantityMismatch => {
+                ("subscription had a different quantity", "subscriptions had a different quantity")
+            }
+            Self::PriceMismatch => {
+                ("subscription had a different price", "subscriptions had a different price")
+            }
+            Self::TierMismatch => ("subscription had a different tier", "subscriptions had a different tier"),
+            Self::MissingInDatabase => {
+                ("subscription was missing in the database", "subscriptions were missing in the database")
+            }
+            Self::OrganizationUnknown => (
+                "subscription belongs to no known organization",
+                "subscriptions belong to no known organization",
+            ),
+            Self::MissingInStripe => (
+                "row names a subscription that Stripe does not know",
+                "rows name subscriptions that Stripe does not know",
+            ),
+            Self::CustomerMismatch => (
+                "subscription has a different customer at Stripe",
+                "subscriptions have a different customer at Stripe",
+            ),
+            Self::DuplicateLiveSubscription => (
+                "organization has several live subscriptions",
+                "organizations have several live subscriptions",
+            ),
+            Self::UnknownPrice => {
+                ("subscription has a price without a tier", "subscriptions have a price without a tier")
+            }
+            Self::UnknownStatus => {
+                ("subscription has an unknown status", "subscriptions have an unknown status")
+            }
+            Self::MixedItemPeriods => (
+                "subscription has items with different periods",
+                "subscriptions have items with different periods",
+            ),
+            Self::LivemodeMismatch => ("subscription mixes live and test", "subscriptions mix live and test"),
+            Self::MalformedObject => {
+                ("object from Stripe could not be read", "objects from Stripe could not be read")
+            }
+        };
         format!("{count} {}", if count == 1 { one } else { many })
     }
 
@@ -204,11 +163,13 @@ impl Class {
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray as _;
+
     use super::*;
 
     #[test]
     fn the_word_is_what_is_written_and_read() {
-        for class in Class::ALL {
+        for class in Class::VARIANTS {
             assert_eq!(serde_json::to_value(class).unwrap(), class.as_str());
         }
     }

@@ -147,7 +147,7 @@ impl Differ<'_> {
         );
         self.found.repair.status = Some(stripe.as_str().to_owned());
         self.found.lowers_access |=
-            Status::from(row.status.as_str()).grants_access() && !stripe.grants_access();
+            Status::of(row.status.as_str()).grants_access() && !stripe.grants_access();
     }
 
     pub(super) fn period(&mut self, subscription: &Subscription, row: &Row, now: i64) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::Utc;
 use http::Method;
 use serde_json::{Value, json};
+use strum::VariantNames as _;
 use uuid::Uuid;
 
 use crate::auth;
@@ -32,7 +33,7 @@ pub fn operations() -> Vec<Operation> {
         caller: Caller::Machine,
         answer: Schema::of::<RunAnswer>(),
         parameters: vec![
-            describe_choice("type", "What the run is for.", RunType::WORDS, Some("scheduled")),
+            describe_choice("type", "What the run is for.", RunType::VARIANTS, Some("scheduled")),
             HOURS.describe(),
             json!({
                 "name": "Idempotency-Key", "in": "header", "required": false,
@@ -79,8 +80,10 @@ pub(super) fn answer((answer, failure): (RunAnswer, Option<Failure>)) -> Result<
 /// What is asked for. Errors: 400.
 fn read(call: &Call, caller: &auth::Caller) -> Result<RunRequest, ApiError> {
     let parameters = call.parameters(&["type", "hours"])?;
-    let run_type =
-        parameters.one_of("type", RunType::WORDS)?.and_then(RunType::parse).unwrap_or(RunType::Scheduled);
+    let run_type = parameters
+        .one_of("type", RunType::VARIANTS)?
+        .and_then(|word| word.parse().ok())
+        .unwrap_or(RunType::Scheduled);
     let lookback_hours = parameters.whole_number(&HOURS)?;
     Ok(RunRequest {
         run_type,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::Method;
+use strum::VariantNames as _;
 
 use crate::auth;
 use crate::context::Context;
@@ -30,7 +31,7 @@ pub fn operations() -> Vec<Operation> {
         answer: Schema::of::<RunPage>(),
         parameters: vec![
             describe_choice("status", "Only one status.", STATUSES, None),
-            describe_choice("type", "Only one type.", RunType::WORDS, None),
+            describe_choice("type", "Only one type.", RunType::VARIANTS, None),
             LIMIT.describe(),
             describe_cursor(CURSOR),
         ],
@@ -46,7 +47,7 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
     let parameters = call.parameters(&["status", "type", "limit", "cursor"])?;
     let filter = RunFilter {
         status: parameters.one_of("status", STATUSES)?,
-        run_type: parameters.one_of("type", RunType::WORDS)?,
+        run_type: parameters.one_of("type", RunType::VARIANTS)?,
         limit: parameters.whole_number(&LIMIT)?,
         cursor: parameters.cursor()?,
     };

@@ -4,7 +4,7 @@ use super::sweep::{FRESH_LIMIT, Sweep};
 
 /// Why repairs were held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tripped {
+pub enum Tripped {
     /// Too many at once.
     TooMany {
         /// Rows that would lose access or that Stripe does not list.

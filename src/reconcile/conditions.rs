@@ -1,6 +1,7 @@
 //! The alerts that follow from a sweep: one for each class of drift, and the circuit breaker's. Pure.
 
 use serde_json::json;
+use strum::VariantArray as _;
 
 use super::breaker::Tripped;
 use super::tally::{Found, Tally};
@@ -9,8 +10,8 @@ use crate::alerts::severity::Severity;
 use crate::drift::class::Class;
 
 /// Judges each class, and the breaker. A class is clear only if the sweep is complete.
-pub(super) fn conditions(tally: &Tally, complete: bool, tripped: Option<Tripped>) -> Vec<Condition> {
-    let classes = Class::ALL.into_iter().map(|class| {
+pub fn conditions(tally: &Tally, complete: bool, tripped: Option<Tripped>) -> Vec<Condition> {
+    let classes = Class::VARIANTS.iter().map(|&class| {
         // With the breaker open no absence was confirmed, so there is no saying that none is there.
         let judged = complete && !(class == Class::MissingInStripe && tripped.is_some());
         Condition::new(format!("drift_{}", class.as_str()), of_class(class, &tally.of(class), judged))
@@ -77,7 +78,7 @@ mod tests {
         tally.add(Class::StatusMismatch, true, "sub_1");
         for (complete, tripped, absent) in [(true, None, Some(false)), (false, None, None)] {
             let conditions = conditions(&tally, complete, tripped);
-            assert_eq!(conditions.len(), Class::ALL.len() + 1);
+            assert_eq!(conditions.len(), Class::VARIANTS.len() + 1);
             assert_eq!(state_of(&conditions, "drift_status_mismatch"), Some(true));
             assert_eq!(state_of(&conditions, "drift_period_mismatch"), absent);
             assert_eq!(state_of(&conditions, "reconcile_circuit_breaker"), absent);

@@ -1,5 +1,6 @@
 //! What a run is asked to do, and how it ended.
 
+use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -25,7 +26,9 @@ pub struct Job {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Status {
     /// All was looked at, nothing failed.
     Success,
@@ -33,17 +36,6 @@ pub enum Status {
     Partial,
     /// Stripe or the database failed.
     Error,
-}
-
-impl Status {
-    /// The run's `status`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Partial => "partial",
-            Self::Error => "error",
-        }
-    }
 }
 
 /// Why a run ended in error.

@@ -14,9 +14,9 @@
 //! what would take something is read afresh and applied, and rows that Stripe does not list are looked up one by one. A
 //! run that stops early leaves a cursor, and the next one goes on from there.
 
-mod breaker;
+pub mod breaker;
 mod checkouts;
-mod conditions;
+pub mod conditions;
 mod duplicates;
 mod engine;
 mod group;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::key::{RunKey, RunType};
 use super::run::{Finding, Run, RunDetail, RunPage, TriggeredBy};
 use crate::supabase::judged::{Admin, Refusal, Verdict, set};
-use crate::supabase::page::{PageCursor, cut, set_cursor};
+use crate::supabase::page::{PageCursor, cut, next_cursor, set_cursor};
 use crate::supabase::{Asker, DatabaseError, Retry, Supabase};
 
 /// What a caller asks for.
@@ -141,14 +141,9 @@ pub async fn list(admin: &Admin<'_>, filter: &RunFilter<'_>) -> Result<RunPage, 
     set(&mut parameters, "p_status", filter.status);
     set(&mut parameters, "p_type", filter.run_type);
     set_cursor(&mut parameters, filter.cursor);
-    let mut answer: Answer = admin.ask("admin_reconciliation_runs", parameters, "run").await?;
-    let more = cut(&mut answer.items, filter.limit);
-    let last = answer.items.last().map(|run| PageCursor { at: run.started_at, id: run.id });
-    Ok(RunPage {
-        count: answer.items.len(),
-        runs: answer.items,
-        next_cursor: last.filter(|_| more).map(PageCursor::to_text),
-    })
+    let Answer { items: mut runs } = admin.ask("admin_reconciliation_runs", parameters, "run").await?;
+    let next_cursor = next_cursor(&mut runs, filter.limit, |run| (run.started_at, run.id));
+    Ok(RunPage { count: runs.len(), runs, next_cursor })
 }
 
 /// What an admin asks of one run's findings.

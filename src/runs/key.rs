@@ -7,9 +7,21 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// What a run is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// What a run is for: the words of `?type=`.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    strum::EnumString,
+    strum::VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum RunType {
     /// The hourly cron.
     Scheduled,
@@ -19,23 +31,6 @@ pub enum RunType {
     WebhookFailure,
     /// Anything else that asks.
     Request,
-}
-
-impl RunType {
-    /// The words of `?type=`.
-    pub const WORDS: &'static [&'static str] = &["scheduled", "manual", "webhook_failure", "request"];
-
-    /// The type of one of [`RunType::WORDS`].
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        match word {
-            "scheduled" => Some(Self::Scheduled),
-            "manual" => Some(Self::Manual),
-            "webhook_failure" => Some(Self::WebhookFailure),
-            "request" => Some(Self::Request),
-            _ => None,
-        }
-    }
 }
 
 /// The idempotency key of a run, in UTC: an hour, a minute or one request.
@@ -68,6 +63,7 @@ impl fmt::Display for RunKey {
 mod tests {
     use super::*;
     use chrono::TimeZone;
+    use strum::VariantNames as _;
 
     #[test]
     fn keys_name_the_hour_the_minute_or_the_request() {
@@ -83,8 +79,8 @@ mod tests {
 
     #[test]
     fn every_word_of_the_type_parameter_is_a_type() {
-        for word in RunType::WORDS {
-            let run_type = RunType::parse(word).expect("a type");
+        for word in RunType::VARIANTS {
+            let run_type: RunType = word.parse().expect("a type");
             assert_eq!(serde_json::to_value(run_type).expect("a word"), *word);
         }
     }

@@ -72,10 +72,9 @@ pub async fn perform(context: &Context, request: &RunRequest) -> Result<(RunAnsw
 }
 
 fn log_ending(run_id: &str, ending: &Ending) {
-    let (status, message) = (ending.status.as_str(), ending.message.as_str());
-    let scanned = ending.counts.scanned_count;
+    let (status, message, scanned) = (ending.status, &ending.message, ending.counts.scanned_count);
     match &ending.failure {
-        Some(failure) => tracing::error!(run_id, status, scanned, message, ?failure, "run ended"),
-        None => tracing::info!(run_id, status, scanned, message, "run ended"),
+        Some(failure) => tracing::error!(run_id, %status, scanned, message, ?failure, "run ended"),
+        None => tracing::info!(run_id, %status, scanned, message, "run ended"),
     }
 }

@@ -107,7 +107,7 @@ impl RunStore {
         let result =
             StoredResult { reconciliations: ending.reconciliations.clone(), errors: ending.errors.clone() };
         let mut parameters = json!({
-            "p_status": ending.status.as_str(),
+            "p_status": ending.status,
             "p_counts": ending.counts,
             "p_message": ending.message,
             "p_result": result,

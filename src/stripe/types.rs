@@ -11,7 +11,8 @@ use serde_json::value::RawValue;
 
 /// A subscription's status (<https://docs.stripe.com/api/subscriptions/object#subscription_object-status>).
 /// What Stripe may add one day is kept as it is and never taken for one of these.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Status {
     /// First payment not made yet.
     Incomplete,
@@ -30,22 +31,21 @@ pub enum Status {
     /// The trial ended without a payment method.
     Paused,
     /// Not known to this program.
+    #[strum(disabled)]
     Unknown(String),
 }
 
 impl Status {
+    /// The status of Stripe's word.
+    pub fn of(word: &str) -> Self {
+        word.parse().unwrap_or_else(|_| Self::Unknown(word.to_owned()))
+    }
+
     /// Stripe's own word.
     pub fn as_str(&self) -> &str {
         match self {
-            Self::Incomplete => "incomplete",
-            Self::IncompleteExpired => "incomplete_expired",
-            Self::Trialing => "trialing",
-            Self::Active => "active",
-            Self::PastDue => "past_due",
-            Self::Canceled => "canceled",
-            Self::Unpaid => "unpaid",
-            Self::Paused => "paused",
             Self::Unknown(raw) => raw,
+            known => known.into(),
         }
     }
 
@@ -60,22 +60,6 @@ impl Status {
     }
 }
 
-impl From<&str> for Status {
-    fn from(raw: &str) -> Self {
-        match raw {
-            "incomplete" => Self::Incomplete,
-            "incomplete_expired" => Self::IncompleteExpired,
-            "trialing" => Self::Trialing,
-            "active" => Self::Active,
-            "past_due" => Self::PastDue,
-            "canceled" => Self::Canceled,
-            "unpaid" => Self::Unpaid,
-            "paused" => Self::Paused,
-            other => Self::Unknown(other.to_owned()),
-        }
-    }
-}
-
 impl<'de> Deserialize<'de> for Status {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Word;
@@ -85,7 +69,7 @@ impl<'de> Deserialize<'de> for Status {
                 formatter.write_str("a status")
             }
             fn visit_str<E>(self, raw: &str) -> Result<Status, E> {
-                Ok(Status::from(raw))
+                Ok(Status::of(raw))
             }
         }
         deserializer.deserialize_str(Word)
@@ -400,7 +384,7 @@ mod tests {
             "unpaid",
             "paused",
         ] {
-            let status = Status::from(word);
+            let status = Status::of(word);
             assert!(!matches!(status, Status::Unknown(_)), "{word}");
             assert_eq!(status.as_str(), word);
         }

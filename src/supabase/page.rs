@@ -45,6 +45,17 @@ pub fn cut<T>(items: &mut Vec<T>, limit: u32) -> bool {
     more
 }
 
+/// Cuts a page to its length, and names the place of its last entry where there is more.
+pub fn next_cursor<T>(
+    items: &mut Vec<T>,
+    limit: u32,
+    place: impl Fn(&T) -> (DateTime<Utc>, Uuid),
+) -> Option<String> {
+    let more = cut(items, limit);
+    let (at, id) = place(items.last().filter(|_| more)?);
+    Some(PageCursor { at, id }.to_text())
+}
+
 /// Sets the parameters of a function that goes on after a place.
 pub fn set_cursor(parameters: &mut Value, cursor: Option<PageCursor>) {
     if let Some(cursor) = cursor {

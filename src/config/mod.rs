@@ -20,45 +20,68 @@
 //! A setting that is wrong does not stop the process: it makes the endpoints that need it answer 503 with a sentence that
 //! names it, and `/api/health` lists it. So each accessor returns a `Result`, and nothing falls back to an open door.
 
+mod values;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reqwest::Url;
 
 use crate::secret::{MachineSecret, Secret};
+use values::{header_safe, secure_url, whole_number};
 
-/// The names of all settings, for `/api/health`.
-pub const SETTING_NAMES: &[&str] = &[
-    "SUPABASE_URL",
-    "SUPABASE_SECRET_KEY",
-    "SUPABASE_PUBLISHABLE_KEY",
-    "STRIPE_SECRET_KEY",
-    "RECONCILE_SECRET",
-    "RECONCILE_SECRET_PREVIOUS",
-    "MONITOR_SECRET",
-    "MONITOR_SECRET_PREVIOUS",
-    "CRON_SECRET",
-    "CRON_SECRET_PREVIOUS",
-    "STRIPE_API_BASE",
-    "STRIPE_MAX_REQUESTS_PER_SECOND",
-    "PRICE_TIERS",
-    "RECONCILE_BUDGET_SECONDS",
-    "RECONCILE_STALE_AFTER_MINUTES",
-    "HIGH_SEVERITY_STALE_AFTER_MINUTES",
-    "DASHBOARD_ORIGIN",
-    "HEARTBEAT_URL",
-    "LOG_LEVEL",
+/// A setting: its name, older names under which it is found too, and what is wrong with its value.
+struct Setting {
+    name: &'static str,
+    also: &'static [&'static str],
+    check: fn(&Config) -> Result<(), SettingError>,
+}
+
+const fn setting(name: &'static str, check: fn(&Config) -> Result<(), SettingError>) -> Setting {
+    Setting { name, also: &[], check }
+}
+
+/// All settings, in the order in which `/api/health` lists what is wrong.
+const SETTINGS: &[Setting] = &[
+    Setting {
+        also: &["NEXT_PUBLIC_SUPABASE_URL"],
+        ..setting("SUPABASE_URL", |c| c.supabase_url().map(drop))
+    },
+    Setting {
+        also: &["SUPABASE_SERVICE_ROLE_KEY"],
+        ..setting("SUPABASE_SECRET_KEY", |c| c.supabase_secret_key().map(drop))
+    },
+    Setting {
+        also: &["SUPABASE_ANON_KEY", "NEXT_PUBLIC_SUPABASE_ANON_KEY"],
+        ..setting("SUPABASE_PUBLISHABLE_KEY", |c| c.supabase_publishable_key().map(drop))
+    },
+    setting("STRIPE_SECRET_KEY", |c| c.stripe_secret_key().map(drop)),
+    setting("RECONCILE_SECRET", |c| c.machine_secret("RECONCILE_SECRET").map(drop)),
+    setting("RECONCILE_SECRET_PREVIOUS", |c| c.machine_secret("RECONCILE_SECRET_PREVIOUS").map(drop)),
+    setting("MONITOR_SECRET", |c| c.machine_secret("MONITOR_SECRET").map(drop)),
+    setting("MONITOR_SECRET_PREVIOUS", |c| c.machine_secret("MONITOR_SECRET_PREVIOUS").map(drop)),
+    setting("CRON_SECRET", |c| c.machine_secret("CRON_SECRET").map(drop)),
+    setting("CRON_SECRET_PREVIOUS", |c| c.machine_secret("CRON_SECRET_PREVIOUS").map(drop)),
+    setting("STRIPE_API_BASE", |c| c.stripe_api_base().map(drop)),
+    setting("STRIPE_MAX_REQUESTS_PER_SECOND", |c| c.stripe_max_requests_per_second().map(drop)),
+    setting("PRICE_TIERS", |c| c.price_tiers().map(drop)),
+    setting("RECONCILE_BUDGET_SECONDS", |c| c.reconcile_budget().map(drop)),
+    setting("RECONCILE_STALE_AFTER_MINUTES", |c| c.reconcile_stale_after().map(drop)),
+    setting("HIGH_SEVERITY_STALE_AFTER_MINUTES", |c| c.high_severity_stale_after().map(drop)),
+    setting("DASHBOARD_ORIGIN", |c| c.dashboard_origin().map(drop)),
+    setting("HEARTBEAT_URL", |c| c.heartbeat_url().map(drop)),
+    setting("LOG_LEVEL", |c| c.log_level().map(drop)),
 ];
+
+/// The names of all settings.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    SETTINGS.iter().map(|setting| setting.name)
+}
 
 /// Every name under which a setting is found, in order: its own, then those of older Supabase projects and of Next.js apps.
 pub fn spellings(name: &str) -> impl Iterator<Item = &str> {
-    let others: &[&str] = match name {
-        "SUPABASE_URL" => &["NEXT_PUBLIC_SUPABASE_URL"],
-        "SUPABASE_SECRET_KEY" => &["SUPABASE_SERVICE_ROLE_KEY"],
-        "SUPABASE_PUBLISHABLE_KEY" => &["SUPABASE_ANON_KEY", "NEXT_PUBLIC_SUPABASE_ANON_KEY"],
-        _ => &[],
-    };
-    std::iter::once(name).chain(others.iter().copied())
+    let also = SETTINGS.iter().find(|setting| setting.name == name).map_or(&[][..], |setting| setting.also);
+    std::iter::once(name).chain(also.iter().copied())
 }
 
 /// A setting that is missing or wrong. The sentence names the variable and never holds its value.
@@ -119,40 +142,14 @@ impl Config {
     /// Which settings are present, by name, without their values.
     #[must_use]
     pub fn presence(&self) -> BTreeMap<&'static str, bool> {
-        SETTING_NAMES.iter().map(|name| (*name, self.optional(name).is_some())).collect()
+        names().map(|name| (name, self.optional(name).is_some())).collect()
     }
 
     /// What is wrong with the settings that are present, a sentence each.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
-        let present = |name: &str| self.get(name).is_some();
-        let mut complaints = Vec::new();
-        let mut check = |result: Option<SettingError>| complaints.extend(result.map(|error| error.0));
-        if present("SUPABASE_URL") {
-            check(self.supabase_url().err());
-        }
-        if present("SUPABASE_SECRET_KEY") {
-            check(self.supabase_secret_key().err());
-        }
-        if present("SUPABASE_PUBLISHABLE_KEY") {
-            check(self.supabase_publishable_key().err());
-        }
-        if present("STRIPE_SECRET_KEY") {
-            check(self.stripe_secret_key().err());
-        }
-        for name in ["RECONCILE_SECRET", "MONITOR_SECRET", "CRON_SECRET"] {
-            check(self.machine_secrets(name).err());
-        }
-        check(self.stripe_api_base().err());
-        check(self.stripe_max_requests_per_second().err());
-        check(self.price_tiers().err());
-        check(self.reconcile_budget().err());
-        check(self.reconcile_stale_after().err());
-        check(self.high_severity_stale_after().err());
-        check(self.dashboard_origin().err());
-        check(self.heartbeat_url().err());
-        check(self.log_level().err());
-        complaints
+        let present = SETTINGS.iter().filter(|setting| self.is_set(setting.name));
+        present.filter_map(|setting| (setting.check)(self).err()).map(|error| error.0).collect()
     }
 
     /// Where Supabase is, without a path. Errors where it is missing or no https URL.
@@ -184,7 +181,8 @@ impl Config {
             Ok(key)
         } else {
             Err(SettingError(
-                "STRIPE_SECRET_KEY is no secret or restricted key of Stripe (sk_test_…, rk_live_…).".into(),
+                "STRIPE_SECRET_KEY must be a secret or restricted key of Stripe (sk_test_…, rk_live_…)."
+                    .into(),
             ))
         }
     }
@@ -192,18 +190,15 @@ impl Config {
     /// The secret of that name and its `_PREVIOUS` twin. Empty where neither is set; an error where one is set but unfit.
     pub fn machine_secrets(&self, name: &str) -> Result<Vec<MachineSecret>, SettingError> {
         let twin = format!("{name}_PREVIOUS");
-        let mut secrets = Vec::new();
-        for name in [name, twin.as_str()] {
-            if let Some(value) = self.get(name) {
-                let secret =
-                    MachineSecret::new(value).map_err(|unfit| SettingError(format!("{name} {unfit}.")))?;
-                secrets.push(secret);
-            }
-        }
-        Ok(secrets)
+        [name, &twin].into_iter().filter_map(|name| self.machine_secret(name).transpose()).collect()
     }
 
-    /// Whether a variable is set at all, be it empty.
+    fn machine_secret(&self, name: &str) -> Result<Option<MachineSecret>, SettingError> {
+        let unfit = |unfit| SettingError(format!("{name} {unfit}."));
+        self.get(name).map(MachineSecret::new).transpose().map_err(unfit)
+    }
+
+    /// Whether a variable is set at all, even to nothing.
     #[must_use]
     pub fn is_set(&self, name: &str) -> bool {
         self.get(name).is_some()
@@ -217,7 +212,7 @@ impl Config {
     /// Calls a second to Stripe. The default stays under the 25 a second that one endpoint is allowed
     /// (<https://docs.stripe.com/rate-limits>).
     pub fn stripe_max_requests_per_second(&self) -> Result<u32, SettingError> {
-        self.whole_number("STRIPE_MAX_REQUESTS_PER_SECOND", 20, 1, 10_000)
+        self.number("STRIPE_MAX_REQUESTS_PER_SECOND", 20, 1, 10_000)
     }
 
     /// Tiers by price id. A price that is not in it never becomes a tier.
@@ -225,26 +220,26 @@ impl Config {
         match self.optional("PRICE_TIERS") {
             None => Ok(BTreeMap::new()),
             Some(json) => serde_json::from_str(json).map_err(|_| {
-                SettingError(r#"PRICE_TIERS is no JSON object of texts like {"price_1": "pro"}."#.into())
+                SettingError(r#"PRICE_TIERS must be a JSON object of texts like {"price_1": "pro"}."#.into())
             }),
         }
     }
 
     /// How long a run may take.
     pub fn reconcile_budget(&self) -> Result<Duration, SettingError> {
-        let seconds = self.whole_number("RECONCILE_BUDGET_SECONDS", 270, 1, 780)?;
+        let seconds = self.number("RECONCILE_BUDGET_SECONDS", 270, 1, 780)?;
         Ok(Duration::from_secs(u64::from(seconds)))
     }
 
     /// After how long without a good run `reconcile_stale` holds.
     pub fn reconcile_stale_after(&self) -> Result<chrono::TimeDelta, SettingError> {
-        let minutes = self.whole_number("RECONCILE_STALE_AFTER_MINUTES", 120, 1, 10_080)?;
+        let minutes = self.number("RECONCILE_STALE_AFTER_MINUTES", 120, 1, 10_080)?;
         Ok(chrono::TimeDelta::minutes(i64::from(minutes)))
     }
 
     /// After how long an unresolved critical or high alert makes `high_severity_stale` hold.
     pub fn high_severity_stale_after(&self) -> Result<chrono::TimeDelta, SettingError> {
-        let minutes = self.whole_number("HIGH_SEVERITY_STALE_AFTER_MINUTES", 30, 1, 10_080)?;
+        let minutes = self.number("HIGH_SEVERITY_STALE_AFTER_MINUTES", 30, 1, 10_080)?;
         Ok(chrono::TimeDelta::minutes(i64::from(minutes)))
     }
 
@@ -255,7 +250,7 @@ impl Config {
         if origin == value.trim_end_matches('/') {
             Ok(Some(origin))
         } else {
-            Err(SettingError("DASHBOARD_ORIGIN is no origin like https://ops.example.com.".into()))
+            Err(SettingError("DASHBOARD_ORIGIN must be an origin like https://ops.example.com.".into()))
         }
     }
 
@@ -271,36 +266,12 @@ impl Config {
             Some("error") => Ok(tracing::Level::ERROR),
             Some("warn") => Ok(tracing::Level::WARN),
             Some("debug") => Ok(tracing::Level::DEBUG),
-            Some(_) => Err(SettingError("LOG_LEVEL is none of error, warn, info, debug.".into())),
+            Some(_) => Err(SettingError("LOG_LEVEL must be error, warn, info or debug.".into())),
         }
     }
 
-    fn whole_number(&self, name: &str, default: u32, least: u32, most: u32) -> Result<u32, SettingError> {
-        let Some(value) = self.optional(name) else { return Ok(default) };
-        match value.parse() {
-            Ok(number) if (least..=most).contains(&number) => Ok(number),
-            _ => Err(SettingError(format!("{name} is no whole number from {least} to {most}."))),
-        }
-    }
-}
-
-/// An https URL; http only on this machine, where no one can listen in.
-fn secure_url(name: &str, value: &str) -> Result<Url, SettingError> {
-    let url = Url::parse(value).map_err(|_| SettingError(format!("{name} is no URL.")))?;
-    let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    if url.scheme() == "https" || (url.scheme() == "http" && loopback) {
-        Ok(url)
-    } else {
-        Err(SettingError(format!("{name} is no https URL.")))
-    }
-}
-
-/// A key that can travel in a header.
-fn header_safe(name: &str, value: &str) -> Result<Secret, SettingError> {
-    if value.bytes().all(|byte| byte.is_ascii_graphic()) {
-        Ok(Secret::new(value))
-    } else {
-        Err(SettingError(format!("{name} holds white space or characters that no key has.")))
+    fn number(&self, name: &str, default: u32, least: u32, most: u32) -> Result<u32, SettingError> {
+        self.optional(name).map_or(Ok(default), |value| whole_number(name, value, least, most))
     }
 }
 
@@ -350,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_with_a_path_is_no_origin() {
+    fn an_origin_has_no_path() {
         assert!(config(&[("DASHBOARD_ORIGIN", "https://a.example/x")]).dashboard_origin().is_err());
         assert_eq!(
             config(&[("DASHBOARD_ORIGIN", "https://a.example")]).dashboard_origin(),
