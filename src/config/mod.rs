@@ -25,9 +25,10 @@ mod values;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use reqwest::Url;
+use url::Url;
 
 use crate::secret::{MachineSecret, Secret};
+pub use values::SettingError;
 use values::{header_safe, secure_url, whole_number};
 
 /// A setting: its name, older names under which it is found too, and what is wrong with its value.
@@ -83,11 +84,6 @@ pub fn spellings(name: &str) -> impl Iterator<Item = &str> {
     let also = SETTINGS.iter().find(|setting| setting.name == name).map_or(&[][..], |setting| setting.also);
     std::iter::once(name).chain(also.iter().copied())
 }
-
-/// A setting that is missing or wrong. The sentence names the variable and never holds its value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SettingError(pub String);
 
 /// The environment as it was when the process started.
 #[derive(Debug, Clone, Default)]

@@ -1,9 +1,13 @@
 //! How the text of a setting is read. The errors name the setting and never hold its value.
 
-use reqwest::Url;
+use url::Url;
 
-use super::SettingError;
 use crate::secret::Secret;
+
+/// A setting that is missing or wrong. The sentence names the variable and never holds its value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SettingError(pub String);
 
 /// An https URL; http only on this machine, where nobody can listen in.
 pub(super) fn secure_url(name: &str, value: &str) -> Result<Url, SettingError> {

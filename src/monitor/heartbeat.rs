@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::Url;
+use url::Url;
 
 /// How long a heartbeat may take: the watcher's watcher must not hold up the watcher.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(5);

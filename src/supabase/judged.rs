@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Asker, DatabaseError, Retry, Supabase};
+use super::client::{Asker, Retry, Supabase};
+use super::error::DatabaseError;
 use crate::secret::Secret;
 
 /// What such a function answers with.

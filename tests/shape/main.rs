@@ -4,6 +4,7 @@
 mod cron;
 mod documents;
 mod functions;
+mod layers;
 mod schedules;
 
 use std::path::{Path, PathBuf};
