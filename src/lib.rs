@@ -1,15 +1,11 @@
 //! billing-ops: reconciles Stripe with Supabase, watches that this happens, and raises each alarm exactly once.
 //!
-//! Pure where it decides, small where it acts:
-//!
-//! - [`config`]: every environment variable; [`context`]: the clients that are built from them; [`log`]: JSON lines.
-//! - [`http`]: how a request is guarded and answered; [`auth`]: who calls; [`endpoints`]: the nine handlers.
-//! - [`supabase`]: typed calls of the SQL functions that make every change of state.
-//! - [`runs`]: run keys and the start of a run; [`reconcile`]: the run itself, on [`stripe`].
-//! - [`run_answer`]: what the caller of a run is told; [`openapi`]: the document of it all.
-//! - [`monitor`]: facts to outcomes of the monitoring conditions; [`alerts`]: what admins read and resolve.
+//! Pure where it decides, small where it acts. `docs/ARCHITECTURE.md` lists the rooms from the ground up; a test holds that each uses
+//! only those below it. A request comes in by [`http::serve`], which hands it to one of the [`endpoints`]; those ask [`runs`],
+//! [`monitor`] or [`alerts`]; a run is [`reconcile`], which compares by [`drift`].
 //!
 //! Each function under `api/` is a dozen lines that hand an endpoint to [`http::serve`].
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod alerts;
 pub mod auth;

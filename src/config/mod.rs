@@ -94,6 +94,7 @@ pub struct Config {
 impl Config {
     /// Reads the process's environment.
     #[must_use]
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads it")]
     pub fn from_env() -> Self {
         Self::from_pairs(std::env::vars_os().filter_map(|(name, value)| {
             // What is not UTF-8 becomes text that no check accepts, rather than a setting that seems unset.

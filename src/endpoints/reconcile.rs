@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::Utc;
 use http::Method;
 use serde_json::{Value, json};
 use strum::VariantNames as _;
@@ -88,7 +87,7 @@ fn read(call: &Call, caller: &auth::Caller) -> Result<RunRequest, ApiError> {
     Ok(RunRequest {
         run_type,
         lookback_hours,
-        run_key: RunKey::new(run_type, Utc::now(), idempotency_key(call, run_type)?),
+        run_key: RunKey::new(run_type, call.received_at, idempotency_key(call, run_type)?),
         triggered_by: if matches!(caller, auth::Caller::Cron) {
             TriggeredBy::Cron
         } else {

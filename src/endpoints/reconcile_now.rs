@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::Utc;
 use http::Method;
 
 use super::reconcile::answer;
@@ -46,7 +45,7 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
     let request = RunRequest {
         run_type: RunType::Manual,
         lookback_hours,
-        run_key: RunKey::new(RunType::Manual, Utc::now(), None),
+        run_key: RunKey::new(RunType::Manual, call.received_at, None),
         triggered_by: TriggeredBy::Admin,
         user: Some(user),
         client: None,

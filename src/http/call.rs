@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use chrono::{DateTime, Utc};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Uri};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -21,6 +22,8 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 pub struct Call {
     /// The caller's `x-request-id` if it is a UUID, else a new one.
     pub request_id: Uuid,
+    /// When it came: what a run that is asked for is named after.
+    pub received_at: DateTime<Utc>,
     /// The method.
     pub method: Method,
     /// Path and query as sent.
@@ -34,10 +37,12 @@ pub struct Call {
 impl Call {
     /// Takes a request of the runtime apart.
     #[must_use]
+    #[allow(clippy::disallowed_methods, reason = "the one place that asks the clock")]
     pub fn new(request: vercel_runtime::Request) -> Self {
         let (parts, body) = request.into_parts();
         Self {
             request_id: request_id(&parts.headers),
+            received_at: Utc::now(),
             method: parts.method,
             uri: parts.uri,
             headers: parts.headers,
@@ -140,6 +145,7 @@ fn what_is_wrong(error: &serde_json::Error) -> ApiError {
 }
 
 /// The caller's id for a request if it is a UUID, else a new one.
+#[allow(clippy::disallowed_methods, reason = "a request without an id gets one of its own")]
 fn request_id(headers: &HeaderMap) -> Uuid {
     headers
         .get("x-request-id")
@@ -165,6 +171,7 @@ mod tests {
         }
         Call {
             request_id: request_id(&map),
+            received_at: DateTime::UNIX_EPOCH,
             method: Method::GET,
             uri: path.parse().expect("a path"),
             headers: map,

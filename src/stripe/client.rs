@@ -142,6 +142,7 @@ impl Stripe {
 
     /// Full jitter (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>), on top of what Stripe
     /// asks for.
+    #[allow(clippy::disallowed_methods, reason = "chance is the point of it")]
     fn wait(&self, waits: u32, after: Option<Duration>) -> Duration {
         let ceiling = self.retries.base.saturating_mul(1 << waits.min(16)).min(self.retries.cap);
         after.unwrap_or_default() + ceiling.mul_f64(rand::random::<f64>())
