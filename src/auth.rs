@@ -19,7 +19,7 @@ const LONGEST_TOKEN: usize = 8 * 1024;
 /// The token of an `Authorization: Bearer` header, scheme in any case
 /// (<https://www.rfc-editor.org/rfc/rfc6750#section-2.1>).
 ///
-/// Errors: 401 where there is none, more than one, another scheme, or something that no token can be.
+/// Errors: 401 where there is none, more than one, another scheme, or something that cannot be a token.
 pub fn bearer(headers: &HeaderMap) -> Result<Secret, ApiError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -95,8 +95,7 @@ pub fn monitor_secrets(config: &Config) -> Result<Vec<MachineSecret>, ApiError> 
     })
 }
 
-/// Tells a machine from the rest. Both sets are always compared. `None`: the token is no secret that is known.
-#[must_use]
+/// Tells a machine from the rest. Both sets are always compared. `None`: the token is none of the secrets.
 pub fn machine(token: &Secret, own: &[MachineSecret], cron: &[MachineSecret]) -> Option<Caller> {
     let (is_own, is_cron) = (matches_any(token.expose(), own), matches_any(token.expose(), cron));
     match (is_own, is_cron) {

@@ -24,7 +24,6 @@ pub struct Context {
 
 impl Context {
     /// A context without clients: they are built at their first use, or by [`Context::warm_up`].
-    #[must_use]
     pub fn new(config: Config) -> Self {
         Self {
             config,

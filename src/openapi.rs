@@ -24,7 +24,6 @@ fn endpoints() -> Vec<(Endpoint, Vec<Operation>)> {
 }
 
 /// The document.
-#[must_use]
 pub fn document() -> Value {
     let (mut paths, mut schemas) = (Map::new(), shared_schemas());
     for (endpoint, operations) in endpoints() {
@@ -90,6 +89,7 @@ fn describe(operation: &Operation) -> Value {
         Caller::Anyone => {}
         Caller::Admin | Caller::Machine | Caller::MachineOrAdmin => {
             codes.extend([(401, "unauthorized"), (503, "not_configured"), (503, "database_unavailable")]);
+            codes.push((429, "rate_limited"));
         }
     }
     codes.extend(operation.codes);
@@ -153,7 +153,7 @@ fn error_response(status: u16) -> Value {
             headers["www-authenticate"] = json!({ "description": "Bearer", "schema": { "type": "string" } });
         }
         405 => {
-            headers["allow"] = json!({ "description": "The methods.", "schema": { "type": "string" } });
+            headers["allow"] = json!({ "description": "The methods that this path answers.", "schema": { "type": "string" } });
         }
         429 | 503 => {
             headers["retry-after"] =
@@ -177,7 +177,7 @@ fn sentence_of_status(status: u16) -> &'static str {
         401 => "No, empty, malformed or wrong credentials.",
         403 => "A valid session of somebody who is not an admin, or a page of another origin.",
         404 => "No such alert or run.",
-        405 => "Another method than those of this document, HEAD where GET only reads, and OPTIONS.",
+        405 => "A method that this path does not answer.",
         409 => "An Idempotency-Key used again with other parameters.",
         413 => "A body over 64 KiB.",
         429 => "Too many calls from this address.",

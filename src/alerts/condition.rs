@@ -55,7 +55,6 @@ impl Condition {
     }
 
     /// True, false, or `None` where the condition could not be judged.
-    #[must_use]
     pub fn holds(&self) -> Option<bool> {
         match self.state {
             State::Holds { .. } => Some(true),

@@ -93,7 +93,6 @@ pub struct Config {
 
 impl Config {
     /// Reads the process's environment.
-    #[must_use]
     #[allow(clippy::disallowed_methods, reason = "the one place that reads it")]
     pub fn from_env() -> Self {
         Self::from_pairs(std::env::vars_os().filter_map(|(name, value)| {
@@ -131,19 +130,16 @@ impl Config {
     }
 
     /// The commit that was deployed, as Vercel names it.
-    #[must_use]
     pub fn commit(&self) -> Option<&str> {
         self.optional("VERCEL_GIT_COMMIT_SHA")
     }
 
     /// Which settings are present, by name, without their values.
-    #[must_use]
     pub fn presence(&self) -> BTreeMap<&'static str, bool> {
         names().map(|name| (name, self.optional(name).is_some())).collect()
     }
 
     /// What is wrong with the settings that are present, a sentence each.
-    #[must_use]
     pub fn complaints(&self) -> Vec<String> {
         let present = SETTINGS.iter().filter(|setting| self.is_set(setting.name));
         present.filter_map(|setting| (setting.check)(self).err()).map(|error| error.0).collect()
@@ -196,7 +192,6 @@ impl Config {
     }
 
     /// Whether a variable is set at all, even to nothing.
-    #[must_use]
     pub fn is_set(&self, name: &str) -> bool {
         self.get(name).is_some()
     }

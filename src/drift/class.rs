@@ -40,7 +40,7 @@ pub enum Class {
     TierMismatch,
     /// At Stripe, not in the database, and its organization is known.
     MissingInDatabase,
-    /// At Stripe, not in the database, and nobody knows whose it is.
+    /// At Stripe, not in the database, and no organization is known for it.
     OrganizationUnknown,
     /// In the database, and Stripe answers 404.
     MissingInStripe,

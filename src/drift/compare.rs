@@ -17,7 +17,7 @@ use super::row::{Fields, Row};
 use super::tiers::{Tier, Tiers};
 use crate::stripe::{Status, Subscription};
 
-/// How long a webhook may take before a difference is drift, in seconds.
+/// How many seconds a webhook may take before a difference counts as drift.
 pub const GRACE_SECONDS: i64 = 120;
 
 /// What a comparison is made by, beside the two sides.
@@ -62,7 +62,7 @@ pub fn compare(subscription: &Subscription, row: &Row, rules: Rules<'_>) -> Comp
     if let Some(finding) = livemode_mismatch(subscription, Some(row), rules, &subject) {
         return Comparison { unrepaired: vec![finding], mixed_modes: true, ..Comparison::default() };
     }
-    // A row that no run has looked at yet may lack what earlier schemas had no columns for. That is no drift.
+    // A row that no run has looked at yet may lack what earlier schemas had no columns for. That is not drift.
     let first_look = row.stripe_created.is_none();
     let mut differ = Differ { subject: &subject, found: &mut found, first_look };
 
@@ -117,7 +117,7 @@ pub(super) fn livemode_mismatch(
 
 pub(super) fn unknown_status(subject: &Subject, raw: &str, database: Option<&str>) -> Finding {
     let shown: String = raw.chars().take(40).collect();
-    let issue = format!("Stripe says a status that is not known here: \"{shown}\".");
+    let issue = format!("Stripe gives a status that is not known here: \"{shown}\".");
     subject.finding(Class::UnknownStatus, issue, json!({"status": {"database": database, "stripe": shown}}))
 }
 
@@ -152,7 +152,7 @@ impl Differ<'_> {
 
     pub(super) fn period(&mut self, subscription: &Subscription, row: &Row, now: i64) {
         if subscription.has_mixed_periods() {
-            let issue = "Its items have different periods, and the database has room for one.".to_owned();
+            let issue = "Its items have different periods; the database has room for one.".to_owned();
             let periods: Vec<Value> = subscription
                 .items
                 .data
@@ -243,12 +243,12 @@ impl Differ<'_> {
         else {
             return;
         };
-        let issue = "The customer at Stripe is another than in the database.".to_owned();
+        let issue = "Stripe and the database name different customers.".to_owned();
         let details = json!({"stripe_customer_id": {"database": database, "stripe": subscription.customer}});
         self.found.unrepaired.push(self.subject.finding(Class::CustomerMismatch, issue, details));
     }
 
-    /// Fills in what is no drift: where the subscription belongs in time, and its mode.
+    /// Fills in what does not count as drift: where the subscription belongs in time, and its mode.
     pub(super) fn complete(&mut self, subscription: &Subscription, row: &Row) {
         if row.stripe_created != Some(subscription.created) {
             self.found.repair.stripe_created = Some(subscription.created.into());

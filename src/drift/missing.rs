@@ -48,13 +48,13 @@ pub fn missing(subscription: &Subscription, organization: Option<Uuid>, rules: R
         let finding = unknown_status(&subject, raw, None);
         return Missing::Leave { finding: Box::new(finding), mixed_modes: false };
     }
-    let nobody = Row::default();
+    let empty = Row::default();
     let mut found = Comparison::default();
     let mut differ = Differ { subject: &subject, found: &mut found, first_look: true };
-    differ.period(subscription, &nobody, rules.now);
-    differ.price(subscription, &nobody);
-    differ.tier(subscription, &nobody, rules.tiers);
-    differ.complete(subscription, &nobody);
+    differ.period(subscription, &empty, rules.now);
+    differ.price(subscription, &empty);
+    differ.tier(subscription, &empty, rules.tiers);
+    differ.complete(subscription, &empty);
     let mut fields = found.repair;
     fields.status = Some(subscription.status.as_str().to_owned());
     fields.cancel_at_period_end = subscription.cancel_at_period_end;
@@ -79,7 +79,7 @@ pub fn missing_in_stripe(row: &Row, rules: Rules<'_>) -> (Finding, bool) {
         let details = json!({"livemode": {"database": row.livemode, "stripe": null}});
         return (subject.finding(Class::LivemodeMismatch, issue, details), true);
     }
-    let issue = format!("The database says {}, and Stripe knows no such subscription.", row.status);
+    let issue = format!("The database says {}, and Stripe does not know the subscription.", row.status);
     let details = json!({"status": {"database": row.status, "stripe": null}});
     (subject.finding(Class::MissingInStripe, issue, details), false)
 }

@@ -38,7 +38,7 @@ pub fn plan(comparison: Comparison, row: &Row, repairs: Repairs) -> Planned {
     match repairs {
         Repairs::WithoutLowering if comparison.lowers_access => {
             planned.put_off = Some(comparison.repaired);
-            // What is no drift need not wait: without it the row would count as one that no scan has seen.
+            // What does not count as drift need not wait: without it the row would pass for one that no scan has seen.
             let Fields { stripe_created, livemode, .. } = comparison.repair;
             let fields = Fields { stripe_created, livemode, ..Fields::default() };
             if !fields.is_empty() {

@@ -20,7 +20,7 @@ pub struct Item {
     /// For what is only recorded: `held`, or nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<&'static str>,
-    /// What is recorded with it. Empty: a column is filled in that is no drift.
+    /// What is recorded with it. Empty: a column is filled in that does not count as drift.
     pub findings: Vec<Finding>,
 }
 
@@ -115,7 +115,7 @@ pub enum Applied {
     Superseded,
     /// A constraint of the table refuses it.
     Refused,
-    /// There is nobody to create the row for.
+    /// No organization is known to create the row for.
     OrganizationUnknown,
     /// Held back by the circuit breaker.
     Held,

@@ -22,11 +22,6 @@ const SEVERITIES: &[&str] = &["critical", "high", "warning", "info"];
 /// As the OpenAPI document has it.
 pub fn operations() -> Vec<Operation> {
     vec![Operation {
-        method: "get",
-        id: "listAlerts",
-        summary: "Alerts, newest first, and the counts of the open ones.",
-        caller: Caller::Admin,
-        answer: Schema::of::<AlertPage>(),
         parameters: vec![
             describe_choice("status", "Which alerts.", STATUSES, Some("open")),
             describe_choice("severity", "Only one severity.", SEVERITIES, None),
@@ -34,8 +29,12 @@ pub fn operations() -> Vec<Operation> {
             LIMIT.describe(),
             describe_cursor(CURSOR),
         ],
-        body: None,
-        codes: &[(429, "rate_limited")],
+        ..Operation::get(
+            "listAlerts",
+            "Alerts, newest first, and the counts of the open ones.",
+            Caller::Admin,
+            Schema::of::<AlertPage>(),
+        )
     }]
 }
 

@@ -25,14 +25,13 @@ pub struct PublicConfig {
 /// As the OpenAPI document has it.
 pub fn operations() -> Vec<Operation> {
     vec![Operation {
-        method: "get",
-        id: "config",
-        summary: "What a browser may know: Supabase's URL and publishable key.",
-        caller: Caller::Anyone,
-        answer: Schema::of::<PublicConfig>(),
-        parameters: vec![],
-        body: None,
         codes: &[(503, "not_configured")],
+        ..Operation::get(
+            "config",
+            "What a browser may know: Supabase's URL and publishable key.",
+            Caller::Anyone,
+            Schema::of::<PublicConfig>(),
+        )
     }]
 }
 

@@ -42,14 +42,14 @@ pub struct Health {
 /// As the OpenAPI document has it.
 pub fn operations() -> Vec<Operation> {
     vec![Operation {
-        method: "get",
-        id: "health",
-        summary: "Liveness, version, and which settings are present; with deep=1 the database too.",
-        caller: Caller::Anyone,
-        answer: Schema::of::<Health>(),
         parameters: vec![describe_choice("deep", "Ask the database too.", &["0", "1"], Some("0"))],
-        body: None,
         codes: &[(429, "rate_limited"), (503, "database_unavailable"), (503, "not_configured")],
+        ..Operation::get(
+            "health",
+            "Liveness, version, and which settings are present; with deep=1 the database too.",
+            Caller::Anyone,
+            Schema::of::<Health>(),
+        )
     }]
 }
 

@@ -60,7 +60,7 @@ pub fn operations() -> Vec<Operation> {
         answer: Schema::of::<MonitorAnswer>(),
         parameters: vec![],
         body: None,
-        codes: &[(429, "rate_limited")],
+        codes: &[],
     };
     vec![
         operation("post", "monitor", "Checks the monitoring conditions."),

@@ -24,13 +24,14 @@ pub const ENDPOINT: Endpoint =
 pub fn operations() -> Vec<Operation> {
     vec![Operation {
         method: "post",
-        id: "reconcileNow",
-        summary: "Reconcile Now: one manual run in the caller's name.",
-        caller: Caller::Admin,
-        answer: Schema::of::<RunAnswer>(),
         parameters: vec![HOURS.describe()],
-        body: None,
-        codes: &[(429, "rate_limited"), (502, "stripe_error"), (503, "stripe_unavailable")],
+        codes: &[(502, "stripe_error"), (503, "stripe_unavailable")],
+        ..Operation::get(
+            "reconcileNow",
+            "Reconcile Now: one manual run in the caller's name.",
+            Caller::Admin,
+            Schema::of::<RunAnswer>(),
+        )
     }]
 }
 

@@ -34,17 +34,19 @@ pub struct ResolveBody {
 pub fn operations() -> Vec<Operation> {
     vec![Operation {
         method: "post",
-        id: "resolveAlert",
-        summary: "Resolves one alert in the caller's name. Idempotent.",
-        caller: Caller::Admin,
-        answer: Schema::of::<db::Resolved>(),
         parameters: vec![describe_id()],
         body: Some(Schema::of::<ResolveBody>()),
-        codes: &[(404, "not_found"), (429, "rate_limited")],
+        codes: &[(404, "not_found")],
+        ..Operation::get(
+            "resolveAlert",
+            "Resolves one alert in the caller's name. Idempotent.",
+            Caller::Admin,
+            Schema::of::<db::Resolved>(),
+        )
     }]
 }
 
-/// Answers the alert. Resolving twice changes nothing and is no error.
+/// Answers the alert. Resolving twice changes nothing and is not an error.
 pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiError> {
     let admin = auth::admin(&context, &call)?;
     let body: ResolveBody = call.json_body().await?;

@@ -19,19 +19,14 @@ pub const ENDPOINT: Endpoint =
 /// As the OpenAPI document has it.
 pub fn operations() -> Vec<Operation> {
     vec![Operation {
-        method: "get",
-        id: "getRun",
-        summary: "One run with its findings.",
-        caller: Caller::Admin,
-        answer: Schema::of::<RunDetail>(),
         parameters: vec![
             describe_id(),
             describe_type("Findings of one drift class."),
             LIMIT.describe(),
             describe_cursor(NUMBER_CURSOR),
         ],
-        body: None,
-        codes: &[(404, "not_found"), (429, "rate_limited")],
+        codes: &[(404, "not_found")],
+        ..Operation::get("getRun", "One run with its findings.", Caller::Admin, Schema::of::<RunDetail>())
     }]
 }
 

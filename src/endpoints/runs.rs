@@ -24,19 +24,13 @@ const STATUSES: &[&str] = &["running", "success", "partial", "error"];
 /// As the OpenAPI document has it.
 pub fn operations() -> Vec<Operation> {
     vec![Operation {
-        method: "get",
-        id: "listRuns",
-        summary: "Runs, newest first.",
-        caller: Caller::Admin,
-        answer: Schema::of::<RunPage>(),
         parameters: vec![
             describe_choice("status", "Only one status.", STATUSES, None),
             describe_choice("type", "Only one type.", RunType::VARIANTS, None),
             LIMIT.describe(),
             describe_cursor(CURSOR),
         ],
-        body: None,
-        codes: &[(429, "rate_limited")],
+        ..Operation::get("listRuns", "Runs, newest first.", Caller::Admin, Schema::of::<RunPage>())
     }]
 }
 

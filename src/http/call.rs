@@ -36,7 +36,6 @@ pub struct Call {
 
 impl Call {
     /// Takes a request of the runtime apart.
-    #[must_use]
     #[allow(clippy::disallowed_methods, reason = "the one place that asks the clock")]
     pub fn new(request: vercel_runtime::Request) -> Self {
         let (parts, body) = request.into_parts();
@@ -53,7 +52,6 @@ impl Call {
     /// The address that the platform vouches for. IPv6 addresses are cut to their /64, as one customer's line is given at
     /// least that much. Only `x-vercel-forwarded-for` counts: the platform overwrites what a caller sends under that name
     /// (<https://vercel.com/docs/headers/request-headers>), and it alone.
-    #[must_use]
     pub fn client(&self) -> String {
         let address = self
             .headers
@@ -98,7 +96,7 @@ impl Call {
         }
         // Checked here because serde takes an array for a struct, too, field by field.
         if !text.starts_with(b"{") {
-            return Err(ApiError::invalid("The body is no JSON object."));
+            return Err(ApiError::invalid("The body must be a JSON object."));
         }
         serde_json::from_slice(text).map_err(|error| what_is_wrong(&error))
     }
@@ -108,7 +106,7 @@ impl Call {
         match Limited::new(body, BODY_LIMIT).collect().await {
             Ok(read) => Ok(read.to_bytes().to_vec()),
             Err(error) if error.is::<LengthLimitError>() => Err(ApiError::payload_too_large(BODY_LIMIT)),
-            Err(_) => Err(ApiError::invalid("The body broke off.")),
+            Err(_) => Err(ApiError::invalid("The request body ended early.")),
         }
     }
 
@@ -127,7 +125,7 @@ impl Call {
             .nth(index)
             .and_then(percent_decode)
             .and_then(|text| Uuid::try_parse(&text).ok())
-            .ok_or_else(|| ApiError::invalid("The id in the path is no UUID."))
+            .ok_or_else(|| ApiError::invalid("The id in the path must be a UUID."))
     }
 }
 
@@ -140,7 +138,7 @@ fn what_is_wrong(error: &serde_json::Error) -> ApiError {
     } else if error.is_data() && said.len() < 200 {
         ApiError::invalid(format!("The body: {said}."))
     } else {
-        ApiError::invalid(format!("The body is no JSON that this endpoint takes: see {place}."))
+        ApiError::invalid(format!("The body is not JSON that this endpoint takes: see {place}."))
     }
 }
 
@@ -154,7 +152,7 @@ fn request_id(headers: &HeaderMap) -> Uuid {
         .unwrap_or_else(Uuid::new_v4)
 }
 
-/// One segment of a path, decoded. `None` where it is no UTF-8.
+/// One segment of a path, decoded. `None` where it is not UTF-8.
 fn percent_decode(segment: &str) -> Option<String> {
     percent_encoding::percent_decode_str(segment).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }

@@ -49,7 +49,6 @@ pub struct ApiError {
 
 impl ApiError {
     /// An error with a status, a code and a sentence.
-    #[must_use]
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -63,51 +62,43 @@ impl ApiError {
     }
 
     /// Adds what the log should say beside the answer.
-    #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
     }
 
     /// Adds the seconds after which to try again.
-    #[must_use]
     pub fn with_retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
     }
 
     /// 400: the sentence names what is wrong.
-    #[must_use]
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", message)
     }
 
-    /// 401. One sentence for every reason: which one it is helps only who guesses.
-    #[must_use]
+    /// 401. The message never says why: the reason would help only someone guessing.
     pub fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Valid credentials are required.")
     }
 
     /// 403.
-    #[must_use]
     pub fn forbidden(message: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", message)
     }
 
-    /// 403 for a person who is no admin.
-    #[must_use]
+    /// 403 for a person who is not an admin.
     pub fn admins_only() -> Self {
         Self::forbidden("Only owners and admins of an organization may do this.")
     }
 
     /// 404.
-    #[must_use]
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("There is no such {what}."))
     }
 
     /// 405; `allow` as in <https://www.rfc-editor.org/rfc/rfc9110#field.allow>.
-    #[must_use]
     pub fn method_not_allowed(allow: HeaderValue) -> Self {
         let mut error = Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -119,7 +110,6 @@ impl ApiError {
     }
 
     /// 413.
-    #[must_use]
     pub fn payload_too_large(limit: usize) -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -129,7 +119,6 @@ impl ApiError {
     }
 
     /// 429, for so many seconds.
-    #[must_use]
     pub fn rate_limited(retry_after: u64) -> Self {
         Self::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -140,7 +129,6 @@ impl ApiError {
     }
 
     /// 500. The detail goes to the log only.
-    #[must_use]
     pub fn internal(detail: impl Into<String>) -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -151,13 +139,11 @@ impl ApiError {
     }
 
     /// 503: a setting is missing or unfit.
-    #[must_use]
     pub fn not_configured(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "not_configured", message)
     }
 
     /// 503: the database cannot be reached or does not answer in time.
-    #[must_use]
     pub fn database_unavailable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", message).with_retry_after(30)
     }

@@ -27,7 +27,6 @@ pub struct Schema {
 
 impl Schema {
     /// The schema of a type.
-    #[must_use]
     pub fn of<T: PartialSchema + ToSchema>() -> Self {
         let mut found = vec![(T::name().into_owned(), T::schema())];
         T::schemas(&mut found);
@@ -56,4 +55,11 @@ pub struct Operation {
     pub body: Option<Schema>,
     /// Error codes beyond those that follow from who may call, by status.
     pub codes: &'static [(u16, &'static str)],
+}
+
+impl Operation {
+    /// A GET without parameters.
+    pub fn get(id: &'static str, summary: &'static str, caller: Caller, answer: Schema) -> Self {
+        Self { method: "get", id, summary, caller, answer, parameters: Vec::new(), body: None, codes: &[] }
+    }
 }

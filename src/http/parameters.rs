@@ -37,7 +37,6 @@ pub const NUMBER_CURSOR: &str = "^[0-9]{1,18}$";
 
 impl WholeNumber {
     /// As OpenAPI describes it.
-    #[must_use]
     pub fn describe(&self) -> Value {
         let Self { name, description, default, least, most } = self;
         query(
@@ -49,13 +48,11 @@ impl WholeNumber {
 }
 
 /// A cursor of a pattern, as OpenAPI describes it.
-#[must_use]
 pub fn describe_cursor(pattern: &str) -> Value {
     query("cursor", "The previous page's next_cursor.", json!({ "type": "string", "pattern": pattern }))
 }
 
 /// One of a few words, as OpenAPI describes it.
-#[must_use]
 pub fn describe_choice(name: &str, description: &str, words: &[&str], default: Option<&str>) -> Value {
     let mut schema = json!({ "type": "string", "enum": words });
     if let Some(default) = default {
@@ -65,13 +62,11 @@ pub fn describe_choice(name: &str, description: &str, words: &[&str], default: O
 }
 
 /// The name of a type, as OpenAPI describes it.
-#[must_use]
 pub fn describe_type(description: &str) -> Value {
     query("type", description, json!({ "type": "string", "pattern": "^[a-z0-9_]{1,64}$" }))
 }
 
 /// The id in a path, as OpenAPI describes it.
-#[must_use]
 pub fn describe_id() -> Value {
     json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string", "format": "uuid" } })
 }
@@ -85,7 +80,7 @@ fn query(name: &str, description: &str, schema: Value) -> Value {
 pub struct Parameters(BTreeMap<String, String>);
 
 impl Parameters {
-    /// Parses a query. Errors: 400 naming a parameter that is unknown, doubled or no UTF-8.
+    /// Parses a query. Errors: 400 naming a parameter that is unknown, given twice or not UTF-8.
     pub fn parse(query: &str, known: &[&str]) -> Result<Self, ApiError> {
         let mut found = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -100,7 +95,6 @@ impl Parameters {
     }
 
     /// A parameter's text, if it is there.
-    #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }

@@ -27,20 +27,18 @@ impl Reply {
     pub fn ok(body: &impl Serialize) -> Result<Self, ApiError> {
         match serde_json::to_value(body) {
             Ok(Value::Object(body)) => Ok(Self { status: StatusCode::OK, body }),
-            Ok(_) => Err(ApiError::internal("an answer's body is no object")),
+            Ok(_) => Err(ApiError::internal("an answer's body is not an object")),
             Err(error) => Err(ApiError::internal(format!("an answer's body does not serialize: {error}"))),
         }
     }
 
     /// The status.
-    #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
     }
 }
 
 /// The response for an outcome.
-#[must_use]
 pub fn response(outcome: Result<Reply, ApiError>, request_id: Uuid) -> Response<ResponseBody> {
     let (status, body, error) = match outcome {
         Ok(reply) => (reply.status, reply.body, None),
@@ -80,7 +78,6 @@ fn json(status: StatusCode, mut body: Map<String, Value>, request_id: Uuid) -> R
 }
 
 /// 204 for OPTIONS (<https://www.rfc-editor.org/rfc/rfc9110#section-9.3.7>).
-#[must_use]
 pub fn options(allow: HeaderValue, request_id: Uuid) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::from(()));
     *response.status_mut() = StatusCode::NO_CONTENT;

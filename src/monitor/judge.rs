@@ -69,7 +69,6 @@ pub struct HighSeverityAlert {
 }
 
 /// Judges the three conditions.
-#[must_use]
 pub fn judge(facts: &Facts, thresholds: &Thresholds) -> [Condition; 3] {
     [
         Condition::new("reconcile_stale", reconcile_stale(facts, thresholds)),

@@ -12,7 +12,7 @@ use crate::drift::class::Class;
 /// Judges each class, and the breaker. A class is clear only if the sweep is complete.
 pub fn conditions(tally: &Tally, complete: bool, tripped: Option<Tripped>) -> Vec<Condition> {
     let classes = Class::VARIANTS.iter().map(|&class| {
-        // With the breaker open no absence was confirmed, so there is no saying that none is there.
+        // With the breaker open no absence was confirmed, so none can be ruled out.
         let judged = complete && !(class == Class::MissingInStripe && tripped.is_some());
         Condition::new(format!("drift_{}", class.as_str()), of_class(class, &tally.of(class), judged))
     });

@@ -59,6 +59,8 @@ pub(super) async fn compare<S: ReconcileStore>(
     for read in group.read.iter_mut().filter(|read| read.subscription.items.has_more) {
         engine.source.complete_items(&mut read.subscription).await?;
     }
+    // The rows of all that was read, and whatever else was created in the same span, in one round trip. What was carried over or
+    // could not be read is named too, so that its rows do not pass for unexplained.
     let mut ids: Vec<&str> = group.read.iter().map(|read| read.subscription.id.as_str()).collect();
     ids.extend(group.carried.iter().map(String::as_str));
     ids.extend(group.malformed.iter().filter_map(|object| object.id.as_deref()));
@@ -70,6 +72,7 @@ pub(super) async fn compare<S: ReconcileStore>(
         unexplained_count: answer.unexplained_count,
         ..Compared::default()
     };
+    // Rows that are there: compare, and leave alone what somebody wrote after the page was asked for.
     let read: HashMap<&str, &Read> =
         group.read.iter().map(|read| (read.subscription.id.as_str(), read)).collect();
     let mut known: HashSet<&str> = HashSet::with_capacity(answer.rows.len());
@@ -89,6 +92,7 @@ pub(super) async fn compare<S: ReconcileStore>(
             different.push((row, comparison));
         }
     }
+    // Subscriptions without a row.
     let missing = group
         .read
         .iter()
@@ -102,6 +106,7 @@ pub(super) async fn compare<S: ReconcileStore>(
     let (mut items, mixed) = engine.judge_missing(missing, &mut done.record).await?;
     done.mixed_modes |= mixed;
 
+    // From here on nothing is looked at any more, only decided: with live and test mixed nothing is written to rows at all.
     let held = held || done.mixed_modes;
     if held {
         items = items.into_iter().map(|item| Item::held(item.findings)).collect();

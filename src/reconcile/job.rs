@@ -53,7 +53,6 @@ pub enum Failure {
 
 impl Failure {
     /// The stable code for machines.
-    #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Self::Stripe(_) => "stripe_error",
@@ -63,7 +62,6 @@ impl Failure {
     }
 
     /// For a person.
-    #[must_use]
     pub fn sentence(&self) -> String {
         match self {
             Self::Stripe(error) | Self::StripeUnavailable(error) => error.to_string(),
@@ -73,7 +71,6 @@ impl Failure {
     }
 
     /// For the log, where there is more to say.
-    #[must_use]
     pub fn detail(&self) -> Option<&str> {
         match self {
             Self::DatabaseUnavailable(detail) | Self::Database(detail) => Some(detail),

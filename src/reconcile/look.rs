@@ -69,6 +69,7 @@ pub(super) async fn look<S: ReconcileStore>(
         let rows = engine.store.group(&ids, None).await?.rows;
         let gone: Vec<&String> =
             chunk.iter().filter(|id| !rows.iter().any(|row| row.stripe_subscription_id == **id)).collect();
+        // A chunk that ends early is kept as far as it got; what is left stays in `fresh`, and so on the cursor.
         let (looks, end) = retrieve(engine, rows).await;
         // What there was time for is done, so that each run gets further.
         let looked: Vec<String> = looks.iter().map(|(row, _)| row.stripe_subscription_id.clone()).collect();

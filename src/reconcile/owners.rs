@@ -12,7 +12,7 @@ use crate::drift::repair::Item;
 use crate::stripe::{CheckoutSession, StripeError, Subscription};
 
 /// How many subscriptions a run asks the checkout sessions about one by one. An account may hold any number of
-/// subscriptions that are none of this application's, and each would cost a request in every run. The scan begins with
+/// subscriptions that do not belong to this application, and each would cost a request in every run. The scan begins with
 /// the newest, so what is new is asked for first.
 const SESSION_LOOKUPS: u32 = 200;
 

@@ -58,7 +58,7 @@ impl Record {
     /// Counts an item with what became of it.
     pub fn applied(&mut self, item: &Item, applied: Applied) {
         if item.findings.is_empty() {
-            // A column was filled in that is no drift.
+            // A column was filled in that does not count as drift.
             return;
         }
         let fixed = matches!(applied, Applied::Repaired | Applied::Created);

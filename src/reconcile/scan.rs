@@ -66,6 +66,7 @@ pub(super) async fn run<S: ReconcileStore>(
     let mut stopping = false;
     let mut heartbeat = every(HEARTBEAT);
     let mut due = pin!(engine.source.stop.due());
+    // One turn: start what may be started, then take in whatever is done first.
     loop {
         let reading = !stopping && interrupted.is_none();
         // While a window waits for its writer, reading on more places at once would only pile up more.
@@ -77,8 +78,10 @@ pub(super) async fn run<S: ReconcileStore>(
         {
             reads.push(Box::pin(read_page(engine, id, window)));
         }
+        // With the database gone there is nobody to hand groups to; with Stripe gone, what was read is still worth writing.
         let lost = matches!(interrupted, Some(Interrupted::Store(_)));
         if !reading {
+            // Pages under way are dropped: they are read again from the cursor.
             reads.clear();
         }
         // Once reading is over, what was read goes out whether or not it fills a group.
@@ -92,6 +95,7 @@ pub(super) async fn run<S: ReconcileStore>(
                 writes.push(write);
             }
         }
+        // Nothing under way and nothing started: everything is drained, or may not go on.
         if reads.is_empty() && writes.is_empty() {
             return interrupted.map_or(Ok(()), Err);
         }
@@ -106,6 +110,7 @@ pub(super) async fn run<S: ReconcileStore>(
             }
             Some(GroupDone { id, up_to, result }) = writes.next() => match result {
                 Ok(compared) => {
+                    // Only now is this part of the window behind us: reading is ahead of writing.
                     sweep.take_in(compared);
                     sweep.ledger.written(id, up_to);
                     if let Some(pending) = pending.get_mut(&id) {

@@ -57,7 +57,6 @@ pub struct RunAnswer {
 
 impl RunAnswer {
     /// The answer where a run that was there already stands in the call's way.
-    #[must_use]
     pub fn of_duplicate(started: Started) -> Self {
         let stored =
             started.result.and_then(|stored| serde_json::from_value(stored).ok()).unwrap_or_default();
@@ -65,7 +64,6 @@ impl RunAnswer {
     }
 
     /// The answer about a run with what is stored of its result.
-    #[must_use]
     pub fn new(outcome: StartOutcome, run: Run, stored: StoredResult) -> Self {
         let message = match (outcome, run.message) {
             (_, Some(message)) => message,

@@ -63,7 +63,6 @@ pub struct Started {
 
 impl Started {
     /// True where the run is ours to do.
-    #[must_use]
     pub fn is_ours(&self) -> bool {
         matches!(self.outcome, StartOutcome::Created | StartOutcome::Reclaimed)
     }
@@ -72,7 +71,10 @@ impl Started {
 /// Starts a run or finds the one that stands in its way, in one round trip.
 ///
 /// Errors: too many calls, or those of the database.
-#[allow(clippy::disallowed_methods, reason = "each start is a row of its own; its repeat carries the same id")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "each start is a row of its own; its repeat carries the same id"
+)]
 pub async fn start(
     database: &Supabase,
     request: &RunRequest,
@@ -89,7 +91,7 @@ pub async fn start(
         p_triggered_by_user: Option<Uuid>,
         #[serde(skip_serializing_if = "Option::is_none")]
         p_client: Option<&'a str>,
-        /// Makes the call safe to send again: its own start is no duplicate.
+        /// Makes the call safe to send again: its own start does not count as a duplicate.
         p_run_id: Uuid,
     }
     #[derive(Deserialize)]

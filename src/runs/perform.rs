@@ -17,7 +17,7 @@ use crate::supabase::judged::Refusal;
 /// A lease outlives the time budget by this much: a run that is late is not a dead one.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// Why there is no run to speak of.
+/// Why the caller cannot be told of a run.
 #[derive(Debug, thiserror::Error)]
 pub enum NoRun {
     /// A setting is missing or unfit.

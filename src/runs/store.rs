@@ -70,7 +70,6 @@ struct Read<'a> {
 
 impl RunStore {
     /// The store of a run that is ours, with the lease that each write extends, in seconds, and whether it reads live data.
-    #[must_use]
     pub fn new(database: Arc<Supabase>, run: &Run, lease_seconds: u64, livemode: bool) -> Self {
         Self { database, run_id: run.id, attempt: run.attempt, lease_seconds, livemode }
     }

@@ -212,7 +212,7 @@ impl Stripe {
         if limited
             && headers.get("stripe-rate-limited-reason").is_none_or(|reason| reason != "resource-specific")
         {
-            // A lock on one object ("resource-specific") is no reason to ask for others more slowly.
+            // A lock on one object ("resource-specific") does not mean that others should be asked for more slowly.
             self.bucket.slow_down(Instant::now(), after.unwrap_or_default());
         }
         let error = refusal(status, body, path, request_id);

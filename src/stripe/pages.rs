@@ -23,7 +23,7 @@ pub struct Window {
 
 impl Stripe {
     /// One page of all subscriptions of a window, whatever their status, newest first. Stripe leaves out those of test
-    /// clocks: that one is not listed is no proof that it does not exist.
+    /// clocks: that one is not listed does not prove that it is gone.
     pub async fn subscriptions(
         &self,
         window: &Window,

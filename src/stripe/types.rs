@@ -270,7 +270,7 @@ struct SoundPage<T> {
     has_more: bool,
 }
 
-/// Decodes a list. Fails only if the answer is no list at all.
+/// Decodes a list. Fails only if the answer is not a list at all.
 pub fn decode_page<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Result<Page<T>, serde_json::Error> {
     // Nearly always all of it can be read, and once is enough: decoding pages is most of what a run does.
     if let Ok(SoundPage { data, has_more }) = serde_json::from_slice(body) {

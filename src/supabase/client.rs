@@ -1,7 +1,7 @@
 //! One call of a SQL function: composed, sent, sent again where that is safe, decoded.
 //!
 //! The `postgrest` crate composes each request; one shared, maintained HTTP client sends it. The crate's own client has no
-//! timeouts and brings a TLS stack that is no longer mended (docs/DESIGN.md).
+//! timeouts and brings a TLS stack that is no longer maintained (docs/DESIGN.md).
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -74,8 +74,8 @@ impl std::fmt::Debug for Supabase {
 }
 
 impl Supabase {
-    /// Builds the client. Errors: the setting that is missing or unfit. A publishable key that is not set is no
-    /// error here: only calls in a person's name need it.
+    /// Builds the client. Errors: the setting that is missing or unfit. A publishable key may be
+    /// missing: only calls in a person's name need it.
     pub fn new(config: &Config, http: reqwest::Client) -> Result<Self, SettingError> {
         let url = config.supabase_url()?;
         let publishable_key = if config.is_set("SUPABASE_PUBLISHABLE_KEY") {
@@ -220,7 +220,7 @@ impl Unanswered {
     }
 }
 
-/// Keys of the newer kind travel in `apikey` alone, as they are no JWTs; a legacy key is the bearer token as well
+/// Keys of the newer kind travel in `apikey` alone, as they are not JWTs; a legacy key is the bearer token as well
 /// (<https://supabase.com/docs/guides/api/api-keys>).
 fn legacy_token(key: &Secret) -> Option<&Secret> {
     (!key.expose().starts_with("sb_")).then_some(key)

@@ -31,7 +31,6 @@ impl PageCursor {
     }
 
     /// The text that a caller sends back.
-    #[must_use]
     pub fn to_text(self) -> String {
         format!("{}_{}", self.at.timestamp_micros(), self.id)
     }
