@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
-use billing_ops::config::{names, spellings};
+use billing_ops::config;
 
 use crate::keys::random_text;
 
 /// Every name of every setting that a function may read.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    names().flat_map(spellings)
+    config::names().flat_map(config::spellings)
 }
 
 /// Settings by name.
@@ -49,7 +49,7 @@ impl External {
     /// # Errors
     /// One sentence with the missing names, when only some are there: half of another Supabase would be a mix of two.
     pub fn find(settings: &Settings, database_url: Option<String>) -> Result<Option<External>> {
-        let first = |name| spellings(name).find_map(|spelling| settings.get(spelling)).cloned();
+        let first = |name| config::spellings(name).find_map(|spelling| settings.get(spelling)).cloned();
         let url = first("SUPABASE_URL");
         let secret_key = first("SUPABASE_SECRET_KEY");
         let publishable_key = first("SUPABASE_PUBLISHABLE_KEY");
