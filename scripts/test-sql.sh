@@ -2,7 +2,8 @@
 # Runs the pgTAP suite. Every test file is one transaction that is rolled back.
 #
 #   scripts/test-sql.sh --own-cluster    a scratch Postgres: the suite on a fresh project, then on every older database
-#                                        of supabase/tests/upgrade brought up to date
+#                                        of supabase/tests/upgrade brought up to date; supabase/schemas held against
+#                                        what the migrations make
 #   scripts/test-sql.sh DATABASE_URL     the suite on a database that has the migrations (as its owner or a superuser)
 #
 # Needs pg_prove (libtap-parser-sourcehandler-pgtap-perl) and, for a cluster, postgresql-15-pgtap. As root or not.
@@ -29,6 +30,24 @@ prove() {
   SQL_TEST_URL="$url" pg_prove --psql "$psql_wrapper" --timer "$@" || failed=1
 }
 
+# same_definition NAME: is that database what the migrations make of an empty one? Prints the difference if not.
+same_definition() {
+  definition "$1" >"$cluster_dir/$1.sql" || die "$1 cannot be dumped"
+  diff -u --label supabase/migrations --label supabase/schemas "$cluster_dir/fresh.sql" "$cluster_dir/$1.sql"
+}
+
+# notices WHAT STATEMENT: a comparison that cannot fail proves nothing, so it has to object to a change of each kind.
+notices() {
+  new_database changed fresh
+  psql "$(database_url changed)" -q -v ON_ERROR_STOP=1 -c "$2" >/dev/null || die "it does not apply any more: $2"
+  if same_definition changed >/dev/null; then
+    echo "FAILED  the comparison overlooks $1"
+    failed=1
+  else
+    echo "ok      the comparison notices $1"
+  fi
+}
+
 suite=("$repo_root"/supabase/tests/*.test.sql)
 case "${1:-}" in
   --own-cluster)
@@ -38,6 +57,24 @@ case "${1:-}" in
     apply_migrations "$(database_url fresh)"
     echo "== a fresh project"
     prove "$(database_url fresh)" "${suite[@]}"
+    echo "== supabase/schemas"
+    new_database declared
+    apply_schemas "$(database_url declared)"
+    definition fresh >"$cluster_dir/fresh.sql"
+    if same_definition declared; then
+      echo "ok      supabase/schemas is what the migrations make"
+    else
+      echo "FAILED  supabase/schemas is not what the migrations make: lines with - are theirs, lines with + its own"
+      failed=1
+    fi
+    notices "a comment" "comment on function billing_ops.utc(timestamptz) is 'another'"
+    notices "a grant" "grant execute on function billing_ops.utc(timestamptz) to anon"
+    notices "a grant that is missing" "revoke select on public.billing_alerts from authenticated"
+    notices "an index" "drop index public.billing_alerts_open"
+    notices "a function's text" "create or replace function billing_ops.page_size(p_limit integer) returns integer
+      language sql immutable set search_path = '' as 'select 50'"
+    notices "a policy" "alter policy billing_alerts_admin_read on public.billing_alerts using (true)"
+    notices "a default" "alter table public.billing_alerts alter column occurrences set default 2"
     for scenario in "$repo_root"/supabase/tests/upgrade/*/; do
       name="$(basename "$scenario")"
       echo "== an older database: $name"

@@ -1,7 +1,8 @@
 # A scratch Postgres for the SQL scripts: a cluster of their own in a temporary folder, gone when the script ends.
 # Source it, call cluster_start, then new_database NAME. As root the server runs as the user postgres (initdb refuses root).
 #
-# Sets: CLUSTER_PORT; repo_root. Functions: cluster_start, new_database, database_url, apply_migrations, die.
+# Sets: CLUSTER_PORT; repo_root. Functions: cluster_start, new_database, database_url, apply_migrations, apply_schemas,
+# definition, die.
 # Environment: PG_BIN (folder of initdb and pg_ctl; default: Debian's newest), PLATFORM_SQL (the platform's own objects).
 
 set -euo pipefail
@@ -70,6 +71,21 @@ apply_migrations() {
   for file in "$@"; do
     psql "$url" -q -v ON_ERROR_STOP=1 -1 -f "$file" >/dev/null || die "$(basename "$file") does not apply"
   done
+}
+
+# apply_schemas URL: a database as supabase/schemas describes it, without the history of how it came to be.
+apply_schemas() { apply_migrations "$1" "$repo_root"/supabase/schemas/*.sql; }
+
+# definition NAME: all that a database is made of, with owners, grants and comments, as text that can be compared.
+# Two things are evened out, as they mean nothing: the grants on one object, which come in the order in which they were
+# given, and the lines \restrict and \unrestrict, which hold a random key. Everything else is as pg_dump sorts it, by kind
+# and name. The order of columns stays: "insert" and row types rest on it.
+definition() {
+  "$PG_BIN/pg_dump" --schema-only "$(database_url "$1" supabase_admin)" | awk '
+    /^\\(un)?restrict / { next }
+    /^(GRANT|REVOKE) / { if (!sorting) { fflush(); sorting = 1 } print | "LC_ALL=C sort"; next }
+    sorting { close("LC_ALL=C sort"); sorting = 0 }
+    { print }'
 }
 
 # upgrade_files FOLDER: the migrations that a scenario's older database has not seen. Its first line names those it has.

@@ -1,0 +1,274 @@
+-- Alerts and their history. A condition that holds has one open alert; a condition that cleared has none; a condition
+-- that could not be judged keeps what it has.
+
+create table public.billing_alerts (
+  id uuid primary key default gen_random_uuid(),
+  alert_type text not null,
+  severity text not null check (severity = any ('{critical,high,warning,info}'::text[])),
+  message text not null,
+  metadata jsonb not null default '{}'::jsonb,
+  resolved boolean not null default false,
+  resolved_at timestamptz,
+  resolved_by uuid,
+  created_at timestamptz not null default now(),
+  alert_key text not null,
+  occurrences integer not null default 1,
+  first_seen_at timestamptz not null default now(),
+  last_seen_at timestamptz not null default now(),
+  resolution text check (resolution = any ('{manual,auto}'::text[])),
+  resolution_note text,
+  previous_alert_id uuid references public.billing_alerts (id) on delete set null
+);
+comment on table public.billing_alerts is 'Alarms about billing: one row for each episode of a condition.';
+comment on column public.billing_alerts.id is 'The episode''s id.';
+comment on column public.billing_alerts.alert_type is 'The kind of condition, for filters.';
+comment on column public.billing_alerts.severity is 'critical, high, warning or info. It only rises while the alert is open.';
+comment on column public.billing_alerts.message is 'What is wrong, in a sentence; as of last_seen_at.';
+comment on column public.billing_alerts.metadata is 'Numbers and samples behind the message. Never a secret.';
+comment on column public.billing_alerts.resolved is 'False while the alert is open.';
+comment on column public.billing_alerts.resolved_at is 'When it was resolved.';
+comment on column public.billing_alerts.resolved_by is 'The person who resolved it; null where the condition cleared.';
+comment on column public.billing_alerts.created_at is 'When the row was written: the order of the list.';
+comment on column public.billing_alerts.alert_key is
+  'Dedup key: names the condition and nothing else. Severity is never part of it.';
+comment on column public.billing_alerts.occurrences is 'How often the condition was seen in this episode.';
+comment on column public.billing_alerts.first_seen_at is 'When this episode began.';
+comment on column public.billing_alerts.last_seen_at is 'When the condition was last seen to hold.';
+comment on column public.billing_alerts.resolution is 'manual (by a person) or auto (the condition cleared).';
+comment on column public.billing_alerts.resolution_note is 'What the person wrote, or why it was resolved by itself.';
+comment on column public.billing_alerts.previous_alert_id is 'The episode before this one, of the same alert_key.';
+
+create unique index billing_alerts_one_open_per_key
+  on public.billing_alerts (alert_key) where resolved = false;
+comment on index public.billing_alerts_one_open_per_key is
+  'Dedup: a condition has at most one unresolved alert, however many callers raise it at once.';
+create index billing_alerts_newest on public.billing_alerts (created_at desc, id desc);
+comment on index public.billing_alerts_newest is 'The list of all alerts, newest first, by keyset pages.';
+create index billing_alerts_open on public.billing_alerts (created_at desc, id desc) include (severity, alert_type)
+  where resolved = false;
+comment on index public.billing_alerts_open is 'The list of open alerts, and their counts by severity.';
+create index billing_alerts_episodes on public.billing_alerts (alert_key, created_at desc);
+comment on index public.billing_alerts_episodes is 'Finds the episode before.';
+create index billing_alerts_previous on public.billing_alerts (previous_alert_id) where previous_alert_id is not null;
+comment on index public.billing_alerts_previous is 'For the foreign key, when old episodes are pruned.';
+
+alter table public.billing_alerts enable row level security;
+create policy billing_alerts_admin_read on public.billing_alerts
+  for select to authenticated using ((select billing_ops.caller_standing() = 'ok'));
+comment on policy billing_alerts_admin_read on public.billing_alerts is
+  'Admins of any organization read: global operational data, by intention.';
+
+create table public.billing_alert_events (
+  id bigint generated always as identity primary key,
+  alert_id uuid not null references public.billing_alerts (id) on delete cascade,
+  event text not null check (event in ('raised', 'escalated', 'resolved')),
+  severity text not null,
+  actor uuid,
+  reason text,
+  created_at timestamptz not null default now()
+);
+comment on table public.billing_alert_events is
+  'History of alerts, append only: raised, escalated (refreshed to a higher severity), resolved by whom and why.';
+comment on column public.billing_alert_events.id is 'Rises in the order of events.';
+comment on column public.billing_alert_events.alert_id is 'The alert that it happened to.';
+comment on column public.billing_alert_events.event is 'raised, escalated or resolved.';
+comment on column public.billing_alert_events.severity is 'The alert''s severity after the event.';
+comment on column public.billing_alert_events.actor is 'The person who did it; null for the system.';
+comment on column public.billing_alert_events.reason is 'The message it was raised with, or the note it was resolved with.';
+comment on column public.billing_alert_events.created_at is 'When it happened.';
+create index billing_alert_events_alert_id_idx on public.billing_alert_events (alert_id, id);
+comment on index public.billing_alert_events_alert_id_idx is 'The history of one alert.';
+alter table public.billing_alert_events enable row level security;
+create policy billing_alert_events_admin_read on public.billing_alert_events
+  for select to authenticated using ((select billing_ops.caller_standing() = 'ok'));
+comment on policy billing_alert_events_admin_read on public.billing_alert_events is
+  'Admins of any organization read: global operational data, by intention.';
+
+create function billing_ops.severity_rank(p_severity text)
+returns integer
+language sql immutable
+set search_path = ''
+as $$
+  select case p_severity when 'critical' then 4 when 'high' then 3 when 'warning' then 2 when 'info' then 1 else 0 end
+$$;
+comment on function billing_ops.severity_rank(text) is 'Orders severities: critical 4, high 3, warning 2, info 1.';
+
+create function billing_ops.alert_json(p_alert public.billing_alerts)
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select pg_catalog.jsonb_build_object(
+    'id', p_alert.id,
+    'alert_key', p_alert.alert_key,
+    'alert_type', p_alert.alert_type,
+    'severity', p_alert.severity,
+    'message', p_alert.message,
+    'metadata', p_alert.metadata,
+    'occurrences', p_alert.occurrences,
+    'first_seen_at', billing_ops.utc(p_alert.first_seen_at),
+    'last_seen_at', billing_ops.utc(p_alert.last_seen_at),
+    'created_at', billing_ops.utc(p_alert.created_at),
+    'resolved', p_alert.resolved,
+    'resolved_at', billing_ops.utc(p_alert.resolved_at),
+    'resolved_by', p_alert.resolved_by,
+    'resolution', p_alert.resolution,
+    'resolution_note', p_alert.resolution_note,
+    'previous_alert_id', p_alert.previous_alert_id
+  )
+$$;
+comment on function billing_ops.alert_json(public.billing_alerts) is 'An alert as callers see it.';
+
+create function billing_ops.raise_alert(
+  p_alert_key text, p_alert_type text, p_severity text, p_message text, p_metadata jsonb
+)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_id uuid;
+  v_before text;
+  v_after text;
+begin
+  -- Bounded: on a table whose unique index lacks the predicate a resolved alert would be in the way for ever.
+  for v_round in 1..100 loop
+    update public.billing_alerts a
+    set occurrences = a.occurrences + 1,
+        last_seen_at = clock_timestamp(),
+        severity = case when billing_ops.severity_rank(p_severity) > billing_ops.severity_rank(a.severity)
+                   then p_severity else a.severity end,
+        message = p_message,
+        metadata = p_metadata
+    from (
+      select id, severity from public.billing_alerts
+      where alert_key = p_alert_key and resolved = false for no key update
+    ) before
+    where a.id = before.id
+    returning a.id, before.severity, a.severity into v_id, v_before, v_after;
+    if found then
+      if v_before <> v_after then
+        insert into public.billing_alert_events (alert_id, event, severity, reason)
+        values (v_id, 'escalated', v_after, p_message);
+      end if;
+      return 'refreshed';
+    end if;
+
+    insert into public.billing_alerts
+      (alert_key, alert_type, severity, message, metadata, first_seen_at, last_seen_at, created_at, previous_alert_id)
+    values
+      (p_alert_key, p_alert_type, p_severity, p_message, p_metadata,
+       clock_timestamp(), clock_timestamp(), clock_timestamp(),
+       (select a.id from public.billing_alerts a where a.alert_key = p_alert_key and a.resolved
+        order by a.created_at desc limit 1))
+    on conflict (alert_key) where resolved = false do nothing
+    returning id into v_id;
+    if found then
+      insert into public.billing_alert_events (alert_id, event, severity, reason)
+      values (v_id, 'raised', p_severity, p_message);
+      return 'raised';
+    end if;
+    -- Another caller raised it between the two statements: refresh theirs.
+  end loop;
+  raise exception 'alert % could be neither raised nor refreshed', p_alert_key using errcode = 'lock_not_available';
+end
+$$;
+comment on function billing_ops.raise_alert(text, text, text, text, jsonb) is
+  'Opens the alert of a condition (raised), or counts it again (refreshed). For apply_condition_outcomes, which holds the lock.
+  The conflict target names the predicate of the partial unique index: that is what PostgREST''s upsert cannot do.';
+
+create function billing_ops.clear_alert(p_alert_key text, p_note text)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_id uuid;
+  v_severity text;
+begin
+  update public.billing_alerts
+  set resolved = true, resolved_at = clock_timestamp(), resolution = 'auto', resolution_note = p_note
+  where alert_key = p_alert_key and resolved = false
+  returning id, severity into v_id, v_severity;
+  if not found then
+    return false;
+  end if;
+  insert into public.billing_alert_events (alert_id, event, severity, reason)
+  values (v_id, 'resolved', v_severity, p_note);
+  return true;
+end
+$$;
+comment on function billing_ops.clear_alert(text, text) is 'Resolves the open alert of a condition that cleared, if there is one.';
+
+create function billing_ops.apply_condition_outcomes(p_outcomes jsonb)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_outcome jsonb;
+  v_key text;
+  v_raised text[] := array[]::text[];
+  v_refreshed text[] := array[]::text[];
+  v_resolved text[] := array[]::text[];
+begin
+  -- Outcomes are applied one caller at a time. The index alone would keep the promise, but an order of keys is not enough
+  -- against deadlocks: a caller who waited for an episode that was resolved meanwhile keeps its lock, and whoever opens the
+  -- next one refers to it. Nor could the index keep the chain of episodes from forking.
+  perform pg_advisory_xact_lock(hashtext('billing_ops.apply_condition_outcomes'));
+  for v_outcome in
+    select value from jsonb_array_elements(coalesce(p_outcomes, '[]'::jsonb)) order by value ->> 'alert_key'
+  loop
+    v_key := v_outcome ->> 'alert_key';
+    case v_outcome ->> 'state'
+      when 'holds' then
+        if billing_ops.raise_alert(v_key, v_outcome ->> 'alert_type', v_outcome ->> 'severity',
+             v_outcome ->> 'message', coalesce(v_outcome -> 'metadata', '{}'::jsonb)) = 'raised' then
+          v_raised := v_raised || v_key;
+        else
+          v_refreshed := v_refreshed || v_key;
+        end if;
+      when 'clear' then
+        if billing_ops.clear_alert(v_key, coalesce(v_outcome ->> 'message', 'The condition cleared.')) then
+          v_resolved := v_resolved || v_key;
+        end if;
+      when 'unknown' then
+        null;
+    end case;
+  end loop;
+  return jsonb_build_object('raised', to_jsonb(v_raised), 'refreshed', to_jsonb(v_refreshed),
+                            'resolved', to_jsonb(v_resolved));
+end
+$$;
+comment on function billing_ops.apply_condition_outcomes(jsonb) is
+  'Applies [{alert_key, alert_type, state: holds|clear|unknown, severity, message, metadata}]; answers the keys that were
+  raised, refreshed and resolved. Any other state is refused and nothing is applied.';
+
+create function public.resolve_billing_alert(p_alert_id uuid, p_resolved_by uuid, p_note text default null)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_alert public.billing_alerts;
+begin
+  update public.billing_alerts
+  set resolved = true, resolved_at = clock_timestamp(), resolved_by = p_resolved_by, resolution = 'manual',
+      resolution_note = p_note
+  where id = p_alert_id and resolved = false
+  returning * into v_alert;
+  if found then
+    insert into public.billing_alert_events (alert_id, event, severity, actor, reason)
+    values (v_alert.id, 'resolved', v_alert.severity, p_resolved_by, p_note);
+    return jsonb_build_object('outcome', 'resolved', 'alert', billing_ops.alert_json(v_alert));
+  end if;
+  select * into v_alert from public.billing_alerts where id = p_alert_id;
+  if found then
+    return jsonb_build_object('outcome', 'already_resolved', 'alert', billing_ops.alert_json(v_alert));
+  end if;
+  return jsonb_build_object('outcome', 'not_found');
+end
+$$;
+comment on function public.resolve_billing_alert(uuid, uuid, text) is
+  'Resolves one alert in a person''s name. Answers {outcome: resolved|already_resolved|not_found, alert}; a second call
+  changes nothing. The service role calls it after the person was found to be an admin.';

@@ -1,0 +1,76 @@
+-- The monitor's two round trips: the facts that it judges, then what it made of them. Pruning (51_retention) rides on
+-- the second.
+
+create function billing_ops.gather_monitor_facts()
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select pg_catalog.jsonb_build_object(
+    'now', billing_ops.utc(pg_catalog.clock_timestamp()),
+    'last_good_run_finished_at', (
+      select billing_ops.utc(max(r.finished_at)) from public.reconciliation_logs r
+      where r.status in ('success', 'partial')),
+    'first_run_started_at', (select billing_ops.utc(min(r.started_at)) from public.reconciliation_logs r),
+    'live_run_id', (
+      select r.id from public.reconciliation_logs r
+      where r.status = 'running' and r.lease_expires_at > pg_catalog.clock_timestamp()),
+    'latest_results', (
+      select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+        'id', latest.id, 'status', latest.status, 'error_code', latest.error_code) order by latest.finished_at desc), '[]')
+      from (
+        select r.id, r.status, r.error_code, r.finished_at from public.reconciliation_logs r
+        where r.status in ('success', 'partial', 'error')
+        order by r.finished_at desc, r.id desc limit 3
+      ) latest),
+    'oldest_high_severity_alert', (
+      select pg_catalog.jsonb_build_object('id', a.id, 'alert_key', a.alert_key, 'severity', a.severity,
+        'since', billing_ops.utc(least(a.created_at, a.first_seen_at)))
+      from public.billing_alerts a
+      where a.resolved = false and a.severity in ('critical', 'high')
+        and a.alert_key not in ('reconcile_stale', 'high_severity_stale', 'reconcile_failing')
+      order by least(a.created_at, a.first_seen_at) limit 1),
+    'open_high_severity_count', (
+      select count(*) from public.billing_alerts a
+      where a.resolved = false and a.severity in ('critical', 'high')
+        and a.alert_key not in ('reconcile_stale', 'high_severity_stale', 'reconcile_failing')),
+    'reconcile_stale_since', (
+      select billing_ops.utc(a.first_seen_at) from public.billing_alerts a
+      where a.resolved = false and a.alert_key = 'reconcile_stale')
+  )
+$$;
+comment on function billing_ops.gather_monitor_facts() is
+  'What the monitor judges by, as of one snapshot. Alerts that the monitor raises itself are left out of the high severity
+  ones, or that condition could never clear.';
+
+create function public.monitor_facts(p_client text default null)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_retry_after integer := billing_ops.consume_rate_limit('monitor', p_client);
+begin
+  if v_retry_after is not null then
+    return jsonb_build_object('outcome', 'rate_limited', 'retry_after', v_retry_after);
+  end if;
+  return jsonb_build_object('outcome', 'ok', 'facts', billing_ops.gather_monitor_facts());
+end
+$$;
+comment on function public.monitor_facts(text) is
+  'For callers with a machine secret: counts the call and answers {outcome: ok|rate_limited, facts, retry_after}.';
+
+create function public.apply_monitor_outcomes(p_outcomes jsonb)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_alerts jsonb := billing_ops.apply_condition_outcomes(p_outcomes);
+begin
+  return jsonb_build_object('alerts', v_alerts, 'pruned', billing_ops.prune(5000));
+end
+$$;
+comment on function public.apply_monitor_outcomes(jsonb) is
+  'Raises, refreshes and resolves the monitor''s alerts in one transaction, then prunes what is past its keep. Answers
+  {alerts: {raised, refreshed, resolved}, pruned}.';

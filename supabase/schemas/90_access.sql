@@ -1,0 +1,80 @@
+-- Who may do what, on one screen. Everything is taken away first and given back by name: hosted projects grant nothing
+-- by themselves any more, and earlier ones granted too much. Which rows an admin sees is said by the policies, beside
+-- their tables.
+
+revoke all on schema billing_ops from public;
+grant usage on schema billing_ops to authenticated, service_role;
+
+revoke all on public.reconciliation_logs, public.reconciliation_findings, public.billing_alerts,
+  public.billing_alert_events, public.rate_limit_windows from public, anon, authenticated, service_role;
+revoke all on sequence public.reconciliation_findings_id_seq, public.billing_alert_events_id_seq
+  from public, anon, authenticated, service_role;
+grant select on public.reconciliation_logs, public.reconciliation_findings, public.billing_alerts,
+  public.billing_alert_events to authenticated;
+grant select, insert, update on public.reconciliation_logs, public.billing_alerts to service_role;
+grant select, insert on public.reconciliation_findings, public.billing_alert_events to service_role;
+-- The app's own tables: what it grants on them is left as it is.
+grant select, insert, update on public.subscriptions to service_role;
+grant select on public.organizations to service_role;
+
+do $$
+declare
+  v_function record;
+begin
+  for v_function in
+    select * from (values
+      -- The API's functions, with the service key.
+      ('public.start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid)', 'service_role'),
+      ('public.heartbeat_reconciliation_run(uuid, integer, integer, jsonb, jsonb)', 'service_role'),
+      ('public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb)', 'service_role'),
+      ('public.read_subscriptions_for_reconcile(jsonb, timestamptz, timestamptz, integer)', 'service_role'),
+      ('public.read_unplaced_subscriptions(uuid, integer)', 'service_role'),
+      ('public.read_duplicate_live_subscriptions(uuid, integer)', 'service_role'),
+      ('public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb)', 'service_role'),
+      ('public.resolve_billing_alert(uuid, uuid, text)', 'service_role'),
+      ('public.monitor_facts(text)', 'service_role'),
+      ('public.apply_monitor_outcomes(jsonb)', 'service_role'),
+      ('public.billing_ops_schema(text)', 'service_role'),
+      -- The API's functions, with a person's own token. Each asks first whether the person is an admin.
+      ('public.admin_authorize(text, text)', 'authenticated'),
+      ('public.admin_monitor_facts(text)', 'authenticated'),
+      ('public.admin_billing_alerts(text, text, text, text, integer, timestamptz, uuid)', 'authenticated'),
+      ('public.admin_reconciliation_runs(text, text, text, integer, timestamptz, uuid)', 'authenticated'),
+      ('public.admin_reconciliation_run(uuid, text, text, integer, bigint)', 'authenticated'),
+      -- What those call with their caller's rights. The API does not show this schema to anyone.
+      ('billing_ops.start_answer(text, public.reconciliation_logs)', 'service_role'),
+      ('billing_ops.hold_run(uuid, integer, integer, jsonb, jsonb)', 'service_role'),
+      ('billing_ops.subscription_facts(public.subscriptions)', 'service_role'),
+      ('billing_ops.insert_subscriptions(jsonb)', 'service_role'),
+      ('billing_ops.update_subscriptions(jsonb)', 'service_role'),
+      ('billing_ops.severity_rank(text)', 'service_role'),
+      ('billing_ops.raise_alert(text, text, text, text, jsonb)', 'service_role'),
+      ('billing_ops.clear_alert(text, text)', 'service_role'),
+      ('billing_ops.apply_condition_outcomes(jsonb)', 'service_role'),
+      ('billing_ops.prune(integer)', 'service_role'),
+      ('billing_ops.is_admin()', 'authenticated'),
+      ('billing_ops.caller_standing()', 'authenticated'),
+      ('billing_ops.admit(text, text)', 'authenticated'),
+      ('billing_ops.page_size(integer)', 'authenticated'),
+      ('billing_ops.utc(timestamptz)', 'authenticated, service_role'),
+      ('billing_ops.consume_rate_limit(text, text)', 'authenticated, service_role'),
+      ('billing_ops.run_json(public.reconciliation_logs)', 'authenticated, service_role'),
+      ('billing_ops.alert_json(public.billing_alerts)', 'authenticated, service_role'),
+      ('billing_ops.gather_monitor_facts()', 'authenticated, service_role'),
+      -- Only their owner: triggers, migrations, and what a definer calls.
+      ('billing_ops.rate_limit(text)', null),
+      ('billing_ops.bump_row_version()', null),
+      ('billing_ops.guard_user_role()', null),
+      ('billing_ops.replace_column_checks(regclass, text, text[])', null),
+      ('billing_ops.drop_full_uniques(regclass, text[])', null)
+    ) as listed (signature, roles)
+  loop
+    -- From public too, as every new function may be called by everyone until that is taken away.
+    execute format('revoke all on function %s from public, anon, authenticated, service_role',
+                   v_function.signature::regprocedure);
+    if v_function.roles is not null then
+      execute format('grant execute on function %s to %s', v_function.signature::regprocedure, v_function.roles);
+    end if;
+  end loop;
+end
+$$;
