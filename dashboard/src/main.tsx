@@ -6,12 +6,12 @@ import "./styles/base.css";
 import "./styles/shell.css";
 import "./styles/lists.css";
 import "./styles/overview.css";
-import { App, startTab } from "./app.tsx";
-import { startClock } from "./clock.ts";
-import { startKeyboard } from "./keyboard.ts";
-import { watchActivity } from "./live.ts";
-import { startRouter } from "./router.ts";
-import { startSession } from "./session.ts";
+import { App, startTab } from "./views/app.tsx";
+import { startClock } from "./state/clock.ts";
+import { startKeyboard } from "./state/keyboard.ts";
+import { watchActivity } from "./state/live.ts";
+import { startRouter } from "./state/router.ts";
+import { startSession } from "./state/session.ts";
 
 startClock();
 startRouter();

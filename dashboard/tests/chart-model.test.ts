@@ -1,7 +1,7 @@
 // Where the chart draws what.
 
 import { describe, expect, test } from "vitest";
-import { DRIFT, gaps, layout, LEFT, nearest, niceMax } from "../src/chart-model.ts";
+import { DRIFT, gaps, layout, LEFT, nearest, niceMax } from "../src/model/chart.ts";
 import { AT, run } from "./make.ts";
 
 const FROM = AT("2026-11-21T11:00:00Z");

@@ -1,7 +1,7 @@
 // Findings as CSV: correct, and harmless in a spreadsheet.
 
 import { describe, expect, test } from "vitest";
-import { cell, header, lines } from "../src/csv.ts";
+import { cell, header, lines } from "../src/model/csv.ts";
 import { finding } from "./make.ts";
 
 describe("csv", () => {

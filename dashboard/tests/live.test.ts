@@ -9,9 +9,9 @@ vi.stubGlobal("document", {
 });
 vi.stubGlobal("window", { addEventListener: () => undefined });
 
-const { ApiError } = await import("../src/api.ts");
-const { Live, retryDelay, watchActivity } = await import("../src/live.ts");
-const { fetchPages } = await import("../src/paged.ts");
+const { ApiError } = await import("../src/api/client.ts");
+const { Live, retryDelay, watchActivity } = await import("../src/state/live.ts");
+const { fetchPages } = await import("../src/state/paged.ts");
 watchActivity();
 
 function hide(hidden: boolean): void {

@@ -1,6 +1,6 @@
 // Runs and alerts for the unit tests: complete, with what a test cares about on top.
 
-import type { Alert, Finding, Run } from "../src/types.ts";
+import type { Alert, Finding, Run } from "../src/api/types.ts";
 
 export const AT = (text: string): number => Date.parse(text);
 

@@ -1,7 +1,7 @@
 // Cron schedules, as far as vercel.json may use them for this page.
 
 import { describe, expect, test } from "vitest";
-import { minutesOfDay, nextSlot, slots } from "../src/schedule.ts";
+import { minutesOfDay, nextSlot, slots } from "../src/model/schedule.ts";
 import { AT } from "./make.ts";
 
 describe("schedule", () => {

@@ -1,7 +1,7 @@
 // The sentence on top of the page, for every way things can stand.
 
 import { describe, expect, test } from "vitest";
-import { verdict, type Facts } from "../src/verdict.ts";
+import { verdict, type Facts } from "../src/model/verdict.ts";
 import { alert, AT, run } from "./make.ts";
 
 const NONE = { critical: 0, high: 0, warning: 0, info: 0 };

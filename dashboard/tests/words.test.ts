@@ -1,15 +1,15 @@
 // Words, times, links and addresses.
 
 import { describe, expect, test } from "vitest";
-import { ApiError } from "../src/api.ts";
-import { duration, relative, span, utcClock, value } from "../src/format.ts";
-import { describe as outcome } from "../src/reconcile.ts";
-import { href, parse } from "../src/router.ts";
-import { stripeLink } from "../src/stripe-links.ts";
-import type { Outcome, Reconciled } from "../src/types.ts";
+import { ApiError } from "../src/api/client.ts";
+import { duration, relative, span, utcClock, value } from "../src/model/format.ts";
+import { describe as outcome } from "../src/state/reconcile.ts";
+import { href, parse } from "../src/state/router.ts";
+import { stripeLink } from "../src/model/stripe-links.ts";
+import type { Outcome, Reconciled } from "../src/api/types.ts";
 import { matches } from "../src/views/find.tsx";
-import { previousOf } from "../src/views/alert-item.tsx";
-import { action, alertName, failure, findingType, resolveConsequence } from "../src/words.ts";
+import { previousOf } from "../src/model/episodes.ts";
+import { action, alertName, failure, findingType, resolveConsequence } from "../src/model/words.ts";
 import { alert, AT, run } from "./make.ts";
 
 const NOW = AT("2026-11-23T10:31:00Z");

@@ -1,13 +1,15 @@
 // All alerts: filters in the address, newest first.
 
-import { api } from "../api.ts";
-import { plural } from "../format.ts";
-import { refreshAll } from "../live.ts";
-import { usePaged } from "../paged.ts";
-import { href, route, setParams } from "../router.ts";
-import type { Alert } from "../types.ts";
-import { Empty, Loaded, More, Select } from "../ui.tsx";
-import { alertName, alertTypeWords, severityWords } from "../words.ts";
+import { api } from "../api/client.ts";
+import { plural } from "../model/format.ts";
+import { refreshAll } from "../state/live.ts";
+import { usePaged } from "../state/paged.ts";
+import { href, route, setParams } from "../state/router.ts";
+import type { Alert } from "../api/types.ts";
+import { Empty, Loaded } from "../ui/loading.tsx";
+import { More } from "../ui/more.tsx";
+import { Select } from "../ui/select.tsx";
+import { alertName, alertTypeWords, severityWords } from "../model/words.ts";
 import { AlertItem } from "./alert-item.tsx";
 import { Find, matches } from "./find.tsx";
 

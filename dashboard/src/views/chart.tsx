@@ -2,15 +2,15 @@
 // selected stands in words below, so nothing hides in a hover.
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { AXIS_Y, axisDuration, drift, DRIFT, DURATION, HEIGHT, layout, LEFT, nearest, STATUS_Y, type Column, type Model } from "../chart-model.ts";
-import { now } from "../clock.ts";
-import { count, duration, plural, utcClock } from "../format.ts";
-import { WINDOW_MS } from "../pulse.ts";
-import { href, navigate } from "../router.ts";
-import { schedules } from "../schedule.ts";
-import type { Run, RunStatus } from "../types.ts";
-import { StatusBadge } from "../ui.tsx";
-import { statusWords } from "../words.ts";
+import { AXIS_Y, axisDuration, drift, DRIFT, DURATION, HEIGHT, layout, LEFT, nearest, STATUS_Y, type Column, type Model } from "../model/chart.ts";
+import { now } from "../state/clock.ts";
+import { count, duration, plural, utcClock } from "../model/format.ts";
+import { WINDOW_MS } from "../state/pulse.ts";
+import { href, navigate } from "../state/router.ts";
+import { schedules } from "../model/schedule.ts";
+import type { Run, RunStatus } from "../api/types.ts";
+import { StatusBadge } from "../ui/badges.tsx";
+import { statusWords } from "../model/words.ts";
 
 /** What there is to say of a run beside its status: "10:17 UTC", "4 found", "3 repaired", "took 812 ms". */
 function parts(run: Run, at: number): string[] {

@@ -1,7 +1,7 @@
 // Finding text in a list that is loaded already; kept in the address like every filter.
 
 import { useId } from "preact/hooks";
-import { route, setParams } from "../router.ts";
+import { route, setParams } from "../state/router.ts";
 
 /** Whether every word of `find` is somewhere in `values`, in any case. */
 export function matches(find: string, values: unknown[]): boolean {

@@ -1,15 +1,16 @@
 // A run's findings: what was wrong, what was done, what needs a person; and all of them as CSV.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { api, ApiError } from "../api.ts";
-import { header, isDifference, lines } from "../csv.ts";
-import { count, plural, value } from "../format.ts";
-import { Glyph, type GlyphName } from "../glyph.tsx";
-import { href, route } from "../router.ts";
-import type { Finding, FindingAction, Run } from "../types.ts";
-import { Empty, SeverityBadge } from "../ui.tsx";
-import { action, findingType, failure } from "../words.ts";
-import { Id } from "./alert-item.tsx";
+import { api, ApiError } from "../api/client.ts";
+import { header, isDifference, lines } from "../model/csv.ts";
+import { count, plural, value } from "../model/format.ts";
+import { Glyph, type GlyphName } from "../ui/glyph.tsx";
+import { href, route } from "../state/router.ts";
+import type { Finding, FindingAction, Run } from "../api/types.ts";
+import { SeverityBadge } from "../ui/badges.tsx";
+import { Empty } from "../ui/loading.tsx";
+import { action, findingType, failure } from "../model/words.ts";
+import { Id } from "../ui/id.tsx";
 import { Find, matches } from "./find.tsx";
 
 const actionGlyphs: Record<FindingAction, GlyphName> = {

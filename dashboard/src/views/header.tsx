@@ -1,17 +1,17 @@
 // The bar on top: where one is, how fresh it is, Reconcile Now, and who is signed in.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { now } from "../clock.ts";
-import { count, span } from "../format.ts";
-import { Glyph } from "../glyph.tsx";
-import { helpOpen } from "../keyboard.ts";
-import { refreshAll } from "../live.ts";
-import { setTheme, theme, type Theme } from "../prefs.ts";
-import { pulse } from "../pulse.ts";
-import { reconcileNow, reconcileState, limitText } from "../reconcile.ts";
-import { href, route, type View } from "../router.ts";
-import { email, signOut } from "../session.ts";
-import { failure } from "../words.ts";
+import { now } from "../state/clock.ts";
+import { count, span } from "../model/format.ts";
+import { Glyph } from "../ui/glyph.tsx";
+import { helpOpen } from "../state/keyboard.ts";
+import { refreshAll } from "../state/live.ts";
+import { setTheme, theme, type Theme } from "../state/prefs.ts";
+import { pulse } from "../state/pulse.ts";
+import { reconcileNow, reconcileState, limitText } from "../state/reconcile.ts";
+import { href, route, type View } from "../state/router.ts";
+import { email, signOut } from "../state/session.ts";
+import { failure } from "../model/words.ts";
 
 function Mark() {
   return (

@@ -1,8 +1,8 @@
 // The keys, and a switch to turn them off.
 
-import { helpOpen, KEYS } from "../keyboard.ts";
-import { setShortcuts, shortcuts } from "../prefs.ts";
-import { Dialog } from "../ui.tsx";
+import { helpOpen, KEYS } from "../state/keyboard.ts";
+import { setShortcuts, shortcuts } from "../state/prefs.ts";
+import { Dialog } from "../ui/dialog.tsx";
 
 export function Help() {
   if (!helpOpen.value) return null;

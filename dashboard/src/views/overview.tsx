@@ -1,16 +1,18 @@
 // One glance: the sentence, the numbers, the last 48 hours, what is open.
 
-import { drift } from "../chart-model.ts";
-import { now } from "../clock.ts";
-import { count, relative, utcClock } from "../format.ts";
-import { Glyph, type GlyphName } from "../glyph.tsx";
-import { pulse, standing, WINDOW_MS, type Pulse } from "../pulse.ts";
-import { href } from "../router.ts";
-import { nextSlot, schedules } from "../schedule.ts";
-import type { Alert, Severity } from "../types.ts";
-import { Ago, Empty, Fact, Loaded } from "../ui.tsx";
-import { lastGood, liveRun, type Level } from "../verdict.ts";
-import { severityWords } from "../words.ts";
+import { drift } from "../model/chart.ts";
+import { now } from "../state/clock.ts";
+import { count, relative, utcClock } from "../model/format.ts";
+import { Glyph, type GlyphName } from "../ui/glyph.tsx";
+import { pulse, standing, WINDOW_MS, type Pulse } from "../state/pulse.ts";
+import { href } from "../state/router.ts";
+import { nextSlot, schedules } from "../model/schedule.ts";
+import type { Alert, Severity } from "../api/types.ts";
+import { Fact } from "../ui/fact.tsx";
+import { Empty, Loaded } from "../ui/loading.tsx";
+import { Ago } from "../ui/time.tsx";
+import { lastGood, liveRun, type Level } from "../model/verdict.ts";
+import { severityWords } from "../model/words.ts";
 import { AlertList } from "./alerts.tsx";
 import { Chart } from "./chart.tsx";
 import { RunTable } from "./runs.tsx";

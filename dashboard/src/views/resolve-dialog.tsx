@@ -1,14 +1,16 @@
 // Resolve by hand: what it will do, a note for those who come later, and the answer.
 
 import { useState } from "preact/hooks";
-import { api, ApiError } from "../api.ts";
-import { now } from "../clock.ts";
-import { plural, utcClock } from "../format.ts";
-import { nextSlot, schedules } from "../schedule.ts";
-import { noteRefusal } from "../session.ts";
-import type { Alert } from "../types.ts";
-import { Dialog, Failure, SeverityBadge } from "../ui.tsx";
-import { resolveConsequence } from "../words.ts";
+import { api, ApiError } from "../api/client.ts";
+import { now } from "../state/clock.ts";
+import { plural, utcClock } from "../model/format.ts";
+import { nextSlot, schedules } from "../model/schedule.ts";
+import { noteRefusal } from "../state/session.ts";
+import type { Alert } from "../api/types.ts";
+import { SeverityBadge } from "../ui/badges.tsx";
+import { Dialog } from "../ui/dialog.tsx";
+import { Failure } from "../ui/loading.tsx";
+import { resolveConsequence } from "../model/words.ts";
 
 /** The API's limit, in characters. */
 const MAX_NOTE = 2000;

@@ -1,15 +1,19 @@
 // All runs: filters in the address, newest first.
 
-import { api } from "../api.ts";
-import { drift } from "../chart-model.ts";
-import { now } from "../clock.ts";
-import { count, duration, plural, utcClock } from "../format.ts";
-import { usePaged } from "../paged.ts";
-import { href, route, setParams } from "../router.ts";
-import type { Run } from "../types.ts";
-import { Ago, Empty, Loaded, More, Select, StatusBadge } from "../ui.tsx";
-import { liveRun } from "../verdict.ts";
-import { runTypeWords, statusWords } from "../words.ts";
+import { api } from "../api/client.ts";
+import { drift } from "../model/chart.ts";
+import { now } from "../state/clock.ts";
+import { count, duration, plural, utcClock } from "../model/format.ts";
+import { usePaged } from "../state/paged.ts";
+import { href, route, setParams } from "../state/router.ts";
+import type { Run } from "../api/types.ts";
+import { StatusBadge } from "../ui/badges.tsx";
+import { Empty, Loaded } from "../ui/loading.tsx";
+import { More } from "../ui/more.tsx";
+import { Select } from "../ui/select.tsx";
+import { Ago } from "../ui/time.tsx";
+import { liveRun } from "../model/verdict.ts";
+import { runTypeWords, statusWords } from "../model/words.ts";
 import { Find, matches } from "./find.tsx";
 
 const POLL_MS = 15_000;

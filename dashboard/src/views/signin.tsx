@@ -1,10 +1,10 @@
 // The doors: sign-in, "admins only", and a start that failed.
 
 import { useState } from "preact/hooks";
-import type { ApiError } from "../api.ts";
-import { Glyph } from "../glyph.tsx";
-import { authHost, retryAsAdmin, sendLink, signIn, signOut, startSession } from "../session.ts";
-import { Failure } from "../ui.tsx";
+import type { ApiError } from "../api/client.ts";
+import { Glyph } from "../ui/glyph.tsx";
+import { authHost, retryAsAdmin, sendLink, signIn, signOut, startSession } from "../state/session.ts";
+import { Failure } from "../ui/loading.tsx";
 
 export function SignIn({ notice }: { notice: string | null }) {
   const [busy, setBusy] = useState<"password" | "link" | null>(null);

@@ -3,7 +3,7 @@
 
 import { signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
-import { ApiError } from "./api.ts";
+import { ApiError } from "../api/client.ts";
 import { noteRefusal } from "./session.ts";
 
 /** After so long without a key, click or scroll, polls come half as often; after five times as long, a quarter. */

@@ -1,13 +1,13 @@
 // What every view needs: the open alerts and the runs of the last 48 hours, and the verdict on them.
 
 import { computed, signal } from "@preact/signals";
-import { api } from "./api.ts";
+import { api } from "../api/client.ts";
 import { now } from "./clock.ts";
 import { Live } from "./live.ts";
-import { schedules } from "./schedule.ts";
-import type { Alert, Run, Severity } from "./types.ts";
-import { liveRun, verdict } from "./verdict.ts";
-import { failure } from "./words.ts";
+import { schedules } from "../model/schedule.ts";
+import type { Alert, Run, Severity } from "../api/types.ts";
+import { liveRun, verdict } from "../model/verdict.ts";
+import { failure } from "../model/words.ts";
 
 /** How much of the past the chart shows. */
 export const WINDOW_MS = 48 * 3_600_000;

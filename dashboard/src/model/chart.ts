@@ -4,7 +4,7 @@
 // with the repaired part solid, and bars of duration hanging from a line of their own.
 
 import { slots } from "./schedule.ts";
-import type { Run } from "./types.ts";
+import type { Run } from "../api/types.ts";
 import { utcClock, day } from "./format.ts";
 
 export const HEIGHT = 172;

@@ -1,9 +1,9 @@
 // Who is using the page: configuration, sign-in, the access token, and what the API said about them.
 
 import { computed, signal } from "@preact/signals";
-import { api, ApiError, useTokens } from "./api.ts";
-import type { Auth, Session } from "./auth-client.ts";
-import type { Config } from "./types.ts";
+import { api, ApiError, useTokens } from "../api/client.ts";
+import type { Auth, Session } from "../api/auth-client.ts";
+import type { Config } from "../api/types.ts";
 
 const STORAGE_KEY = "billing-ops-session";
 
@@ -30,7 +30,7 @@ export const email = computed(() => ("email" in session.value ? session.value.em
 let starting: Promise<Auth> | null = null;
 
 async function load(): Promise<Auth> {
-  const [config, { createAuth }] = await Promise.all([api.config(), import("./auth-client.ts")]);
+  const [config, { createAuth }] = await Promise.all([api.config(), import("../api/auth-client.ts")]);
   authHost.value = hostOf(config);
   const auth = createAuth(config, STORAGE_KEY);
   useTokens({

@@ -1,12 +1,12 @@
 // Reconcile Now: one call that may take minutes, and its outcome in words.
 
 import { signal } from "@preact/signals";
-import { api, ApiError } from "./api.ts";
-import { count, duration, plural, relative, span } from "./format.ts";
+import { api, ApiError } from "../api/client.ts";
+import { count, duration, plural, relative, span } from "../model/format.ts";
 import { refreshAll } from "./live.ts";
 import { noteRefusal } from "./session.ts";
-import type { Reconciled, Run } from "./types.ts";
-import { failure, waitUntil } from "./words.ts";
+import type { Reconciled, Run } from "../api/types.ts";
+import { failure, waitUntil } from "../model/words.ts";
 
 export interface Report {
   tone: "ok" | "warning" | "critical" | "info";

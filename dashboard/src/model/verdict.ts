@@ -2,7 +2,7 @@
 
 import { plural, relative, span, utcClock } from "./format.ts";
 import { minutesOfDay, nextSlot, slots } from "./schedule.ts";
-import type { Alert, Run, Severity } from "./types.ts";
+import type { Alert, Run, Severity } from "../api/types.ts";
 
 export type Level = "ok" | "warning" | "critical" | "unknown";
 

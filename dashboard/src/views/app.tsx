@@ -2,22 +2,22 @@
 
 import { effect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { Glyph } from "./glyph.tsx";
-import { pulse, setPulse, standing } from "./pulse.ts";
-import { arrivals, route } from "./router.ts";
-import { arrivalFocus } from "./keyboard.ts";
-import { cameByForm, session } from "./session.ts";
-import { Alerts } from "./views/alerts.tsx";
-import { Header, ReconcileReport } from "./views/header.tsx";
-import { Help } from "./views/help.tsx";
-import { Overview } from "./views/overview.tsx";
-import { Run } from "./views/run.tsx";
-import { Runs } from "./views/runs.tsx";
-import { Broken, Forbidden, SignIn } from "./views/signin.tsx";
-import { failure } from "./words.ts";
-import { now } from "./clock.ts";
-import { span, utcClock } from "./format.ts";
-import { refreshAll } from "./live.ts";
+import { Glyph } from "../ui/glyph.tsx";
+import { pulse, setPulse, standing } from "../state/pulse.ts";
+import { arrivals, route } from "../state/router.ts";
+import { arrivalFocus } from "../state/keyboard.ts";
+import { cameByForm, session } from "../state/session.ts";
+import { Alerts } from "./alerts.tsx";
+import { Header, ReconcileReport } from "./header.tsx";
+import { Help } from "./help.tsx";
+import { Overview } from "./overview.tsx";
+import { Run } from "./run.tsx";
+import { Runs } from "./runs.tsx";
+import { Broken, Forbidden, SignIn } from "./signin.tsx";
+import { failure } from "../model/words.ts";
+import { now } from "../state/clock.ts";
+import { span, utcClock } from "../model/format.ts";
+import { refreshAll } from "../state/live.ts";
 
 const NAME = "Billing operations";
 const VIEW_NAMES = { overview: "", alerts: "Alerts", runs: "Runs", run: "Run" };
