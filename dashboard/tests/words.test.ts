@@ -67,19 +67,27 @@ describe("codes", () => {
 
 describe("reconcile outcomes", () => {
   const answer = (kind: Outcome, changes: Partial<Reconciled> = {}): Reconciled => ({
+    success: true,
     outcome: kind,
     duplicate: kind !== "created" && kind !== "reclaimed",
     attempt: 1,
     reconciliation_log_id: "id",
     run_key: "manual_2026-11-23_10:30",
+    run_type: "manual",
     status: "success",
+    lookback_hours: 24,
     scanned_count: 1200,
     created_count: 1,
     updated_count: 2,
+    mismatch_count: 3,
+    superseded_count: 0,
+    skipped_count: 0,
     error_count: 0,
     total_issues: 4,
     duration_ms: 812,
-    message: null,
+    message: "",
+    reconciliations: [],
+    errors: [],
     ...changes,
   });
   const other = run({ started_at: "2026-11-23T10:30:30Z", finished_at: "2026-11-23T10:30:40Z" });

@@ -1,37 +1,21 @@
-// What the API answers, as the page uses it. The names are the API's own (see /openapi.json).
+// What the API answers, by the names that the page uses. The shapes are generated (schema.ts); here are the words that the page
+// knows. Where the API says "string", a database of an older version may hold others: no view may break on one.
+
+import type { components } from "./schema.ts";
+
+type Schemas = components["schemas"];
 
 export type Severity = "critical" | "high" | "warning" | "info";
 export type RunStatus = "running" | "success" | "partial" | "error";
 export type RunType = "scheduled" | "manual" | "webhook_failure" | "request";
+export type FindingAction = "repaired" | "created" | "superseded" | "refused" | "held" | "none";
+export type Outcome = Schemas["StartOutcome"];
+
+/** A shape with the words of some of its fields. */
+type Worded<T, Words> = Omit<T, keyof Words> & Words;
 
 /** One reconcile run. Times are RFC 3339 in UTC, durations milliseconds. */
-export interface Run {
-  id: string;
-  run_key: string;
-  run_type: RunType;
-  attempt: number;
-  status: RunStatus;
-  lookback_hours: number;
-  started_at: string;
-  finished_at: string | null;
-  heartbeat_at: string | null;
-  lease_expires_at: string | null;
-  duration_ms: number | null;
-  scanned_count: number;
-  created_count: number;
-  updated_count: number;
-  mismatch_count: number;
-  superseded_count: number;
-  skipped_count: number;
-  error_count: number;
-  total_issues: number;
-  message: string | null;
-  error_code: string | null;
-  error_message: string | null;
-  triggered_by: "cron" | "secret" | "admin" | null;
-}
-
-export type FindingAction = "repaired" | "created" | "superseded" | "refused" | "held" | "none";
+export type Run = Worded<Schemas["Run"], { run_type: RunType; status: RunStatus }>;
 
 /** A field that differs: what the database held and what Stripe says. */
 export interface Difference {
@@ -40,98 +24,17 @@ export interface Difference {
 }
 
 /** One drift that a run found, and what it did about it. */
-export interface Finding {
-  id: string;
-  type: string;
-  severity: Severity;
-  organization_id: string | null;
-  stripe_subscription_id: string | null;
-  stripe_customer_id: string | null;
-  livemode: boolean | null;
-  issue: string;
-  /** `{field: {database, stripe}}` for what differs; else whatever helps. */
-  details: Record<string, unknown>;
-  action: FindingAction;
-  fixed: boolean;
-  /** The action in a sentence. */
-  action_taken: string;
-  created_at: string;
-}
+export type Finding = Worded<Schemas["Finding"], { severity: Severity; action: FindingAction }>;
 
 /** One episode of an alert: it opens, repeats, and is resolved by a person or by the system. */
-export interface Alert {
-  id: string;
-  alert_key: string;
-  alert_type: string;
-  severity: Severity;
-  message: string;
-  metadata: Record<string, unknown>;
-  occurrences: number;
-  first_seen_at: string;
-  last_seen_at: string;
-  created_at: string;
-  resolved: boolean;
-  resolved_at: string | null;
-  resolved_by: string | null;
-  resolution: "manual" | "auto" | null;
-  resolution_note: string | null;
-  previous_alert_id: string | null;
-}
+export type Alert = Worded<Schemas["Alert"], { severity: Severity; resolution: "manual" | "auto" | null }>;
 
-export interface AlertPage {
-  alerts: Alert[];
-  count: number;
-  /** These four count all open alerts, not this page. */
-  critical_count: number;
-  high_count: number;
-  warning_count: number;
-  info_count: number;
-  next_cursor: string | null;
-}
-
-export interface RunPage {
-  runs: Run[];
-  count: number;
-  next_cursor: string | null;
-}
-
-export interface FindingPage {
-  run: Run;
-  findings: Finding[];
-  finding_counts: Record<string, number>;
-  next_cursor: string | null;
-}
-
-export interface Resolved {
-  alert: Alert;
-  already_resolved: boolean;
-}
-
-export type Outcome =
-  | "created"
-  | "existing_running"
-  | "existing_finished"
-  | "reclaimed"
-  | "busy";
+/** The counts are of all open alerts, not of this page. */
+export type AlertPage = Worded<Schemas["AlertPage"], { alerts: Alert[] }>;
+export type RunPage = Worded<Schemas["RunPage"], { runs: Run[] }>;
+export type FindingPage = Worded<Schemas["RunDetail"], { run: Run; findings: Finding[] }>;
+export type Resolved = Worded<Schemas["Resolved"], { alert: Alert }>;
 
 /** The answer to Reconcile Now. Every field but `outcome` describes the run that answered. */
-export interface Reconciled {
-  outcome: Outcome;
-  duplicate: boolean;
-  attempt: number;
-  reconciliation_log_id: string;
-  run_key: string;
-  status: RunStatus;
-  scanned_count: number;
-  created_count: number;
-  updated_count: number;
-  error_count: number;
-  total_issues: number;
-  duration_ms: number | null;
-  message: string | null;
-}
-
-export interface Config {
-  supabase_url: string;
-  supabase_publishable_key: string;
-}
+export type Reconciled = Worded<Schemas["RunAnswer"], { status: RunStatus }>;
+export type Config = Schemas["PublicConfig"];

@@ -64,7 +64,7 @@ export function setPulse(on: boolean): void {
     : null;
 }
 
-/** When the page first could not get its data, for want of an older time. */
+/** When the page first could not get its data, where no older time is known. */
 const openedAt = Date.now();
 
 /** How things stand, every second anew. */

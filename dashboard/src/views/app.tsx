@@ -112,7 +112,7 @@ export function App() {
           <Header signedIn={false} />
           <main id="main" tabIndex={-1}>
             <p class="starting" role="status">
-              Looking who is there…
+              Checking your session…
             </p>
           </main>
         </>

@@ -1,0 +1,220 @@
+// What the API answers, generated from public/openapi.json by `npm run types`.
+
+export type paths = Record<string, never>;
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        Alert: {
+            alert_key: string;
+            alert_type: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            first_seen_at: string;
+            /** Format: uuid */
+            id: string;
+            /** Format: date-time */
+            last_seen_at: string;
+            message: string;
+            metadata: Record<string, unknown>;
+            /** Format: int64 */
+            occurrences: number;
+            /** Format: uuid */
+            previous_alert_id: string | null;
+            resolution: string | null;
+            resolution_note: string | null;
+            resolved: boolean;
+            /** Format: date-time */
+            resolved_at: string | null;
+            /** Format: uuid */
+            resolved_by: string | null;
+            severity: string;
+        };
+        AlertChanges: {
+            raised: string[];
+            refreshed: string[];
+            resolved: string[];
+        };
+        AlertPage: components["schemas"]["OpenCounts"] & {
+            alerts: components["schemas"]["Alert"][];
+            next_cursor: string | null;
+        };
+        Answered: {
+            /** Format: uuid */
+            request_id: string;
+        };
+        AutoResolve: {
+            resolved_count: number;
+        };
+        Conditions: {
+            high_severity_stale: boolean | null;
+            reconcile_failing: boolean | null;
+            reconcile_stale: boolean | null;
+        };
+        Counts: {
+            /** Format: int64 */
+            created_count: number;
+            /** Format: int64 */
+            error_count: number;
+            /** Format: int64 */
+            mismatch_count: number;
+            /** Format: int64 */
+            scanned_count: number;
+            /** Format: int64 */
+            skipped_count: number;
+            /** Format: int64 */
+            superseded_count: number;
+            /** Format: int64 */
+            total_issues: number;
+            /** Format: int64 */
+            updated_count: number;
+        };
+        /** @enum {string} */
+        DriftClass: "status_mismatch" | "period_mismatch" | "cancel_at_period_end_mismatch" | "trial_end_mismatch" | "quantity_mismatch" | "price_mismatch" | "tier_mismatch" | "missing_in_database" | "organization_unknown" | "missing_in_stripe" | "customer_mismatch" | "duplicate_live_subscription" | "unknown_price" | "unknown_status" | "mixed_item_periods" | "livemode_mismatch" | "malformed_object";
+        Error: {
+            code: string;
+            error: string;
+            /** Format: uuid */
+            request_id: string;
+            retry_after?: number;
+        };
+        Finding: {
+            action: string;
+            action_taken: string;
+            /** Format: date-time */
+            created_at: string;
+            details: Record<string, unknown>;
+            fixed: boolean;
+            id: string;
+            issue: string;
+            livemode: boolean | null;
+            /** Format: uuid */
+            organization_id: string | null;
+            severity: string;
+            stripe_customer_id: string | null;
+            stripe_subscription_id: string | null;
+            type: string;
+        };
+        Health: {
+            commit: string | null;
+            complaints: string[];
+            /** Format: int32 */
+            schema_version: number | null;
+            settings: {
+                [key: string]: boolean;
+            };
+            status: string;
+            version: string;
+        };
+        ItemError: {
+            error: string;
+            id: string | null;
+        };
+        MonitorAnswer: {
+            alerts: components["schemas"]["AlertChanges"];
+            auto_resolve: components["schemas"]["AutoResolve"];
+            monitoring: components["schemas"]["Conditions"];
+            success: boolean;
+        };
+        OpenCounts: {
+            /** Format: int64 */
+            count: number;
+            /** Format: int64 */
+            critical_count: number;
+            /** Format: int64 */
+            high_count: number;
+            /** Format: int64 */
+            info_count: number;
+            /** Format: int64 */
+            warning_count: number;
+        };
+        PublicConfig: {
+            supabase_publishable_key: string;
+            supabase_url: string;
+        };
+        Reported: {
+            action_taken: string;
+            fixed: boolean;
+            issue: string;
+            /** Format: uuid */
+            organization_id: string | null;
+            stripe_subscription_id: string | null;
+            type: components["schemas"]["DriftClass"];
+        };
+        ResolveBody: {
+            note: string | null;
+        };
+        Resolved: {
+            alert: components["schemas"]["Alert"];
+            already_resolved: boolean;
+        };
+        Run: components["schemas"]["Counts"] & {
+            /** Format: int32 */
+            attempt: number;
+            /** Format: int64 */
+            duration_ms: number | null;
+            error_code: string | null;
+            error_message: string | null;
+            /** Format: date-time */
+            finished_at: string | null;
+            /** Format: date-time */
+            heartbeat_at: string | null;
+            /** Format: uuid */
+            id: string;
+            /** Format: date-time */
+            lease_expires_at: string | null;
+            /** Format: int32 */
+            lookback_hours: number;
+            message: string | null;
+            run_key: string;
+            run_type: string;
+            /** Format: date-time */
+            started_at: string;
+            status: string;
+            triggered_by: components["schemas"]["TriggeredBy"] | null;
+        };
+        RunAnswer: components["schemas"]["Counts"] & {
+            /** Format: int32 */
+            attempt: number;
+            duplicate: boolean;
+            /** Format: int64 */
+            duration_ms: number | null;
+            errors: components["schemas"]["ItemError"][];
+            /** Format: int32 */
+            lookback_hours: number;
+            message: string;
+            outcome: components["schemas"]["StartOutcome"];
+            /** Format: uuid */
+            reconciliation_log_id: string;
+            reconciliations: components["schemas"]["Reported"][];
+            run_key: string;
+            run_type: string;
+            status: string;
+            success: boolean;
+        };
+        RunDetail: {
+            finding_counts: {
+                [key: string]: number;
+            };
+            findings: components["schemas"]["Finding"][];
+            next_cursor: string | null;
+            run: components["schemas"]["Run"];
+        };
+        RunPage: {
+            count: number;
+            next_cursor: string | null;
+            runs: components["schemas"]["Run"][];
+        };
+        /** @enum {string} */
+        StartOutcome: "created" | "reclaimed" | "existing_running" | "existing_finished" | "busy" | "conflict";
+        /** @enum {string} */
+        TriggeredBy: "cron" | "secret" | "admin";
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export type operations = Record<string, never>;
