@@ -77,6 +77,11 @@ doctor: ## What is right and wrong with a deployment's settings (ENV=FILE: those
 	@cargo build --quiet -p doctor
 	@$(DOCTOR) $(if $(ENV),--env "$$ENV")
 
+.PHONY: smoke
+smoke: ## Checks the deployment at URL=… from outside (ENV=FILE: with the secrets in the file)
+	@cargo build --quiet -p doctor
+	@$(DOCTOR) --deployment "$$URL" $(if $(ENV),--env "$$ENV")
+
 .PHONY: openapi
 openapi: ## Writes public/openapi.json anew from the code
 	UPDATE_OPENAPI=1 cargo test --quiet -p billing-ops --lib openapi

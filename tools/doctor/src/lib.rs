@@ -4,11 +4,14 @@
 //! | --- | --- |
 //! | [`line`] | what a person is told |
 //! | [`settings`] | the settings, and what they say by themselves |
+//! | [`outside`] | a deployment as anyone on the internet can call it |
 //!
-//! It reads and changes nothing, but that its calls are counted against the rate limits. No line holds a secret.
+//! [`examine`] reads and changes nothing, but that its calls are counted against the rate limits; [`outside`] does what a
+//! cron call does. No line holds a secret.
 
 mod database;
 pub mod line;
+pub mod outside;
 pub mod settings;
 mod stripe;
 
