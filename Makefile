@@ -12,7 +12,10 @@ TEST_THREADS := $(if $(SUPABASE_URL),-- --test-threads=1)
 
 # Always the whole workspace: Cargo picks features by what is built together, and the PostgREST stand-in takes minutes.
 BUILD := cargo build --workspace
-DEVSTACK := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/devstack
+BUILT := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug
+DEVSTACK := $(BUILT)/devstack
+# Built alone: whoever looks after a deployment need not wait for a local stack.
+DOCTOR := $(BUILT)/doctor
 
 .PHONY: help
 help: ## What there is
@@ -71,8 +74,13 @@ package: ## What Vercel would deploy, built and held against what it should be
 
 .PHONY: doctor
 doctor: ## What is right and wrong with a deployment's settings (ENV=FILE: those in the file), database and Stripe key
-	@$(BUILD) --quiet
-	@$(DEVSTACK) doctor $(if $(ENV),--env $(ENV))
+	@cargo build --quiet -p doctor
+	@$(DOCTOR) $(if $(ENV),--env "$$ENV")
+
+.PHONY: smoke
+smoke: ## Checks the deployment at URL=… from outside (ENV=FILE: with the secrets in the file)
+	@cargo build --quiet -p doctor
+	@$(DOCTOR) --deployment "$$URL" $(if $(ENV),--env "$$ENV")
 
 .PHONY: openapi
 openapi: ## Writes public/openapi.json anew from the code

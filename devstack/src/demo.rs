@@ -2,30 +2,30 @@
 //! database; the crons find it, repair what may be repaired and raise alerts; a person settles the rest; the next run
 //! finds nothing and the alerts clear.
 //!
-//! Everything goes through the deployment's own endpoints, as a scheduler and an admin would call them.
+//! Everything goes through the deployment's own endpoints, as a scheduler and an admin would call them. The verifications
+//! are the checks that `doctor` makes of any deployment.
 
 mod drift;
 mod screen;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
-use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
+use anyhow::{Context, Error, Result, bail};
+use doctor::outside::checks::{self, ALERTS, Door, MONITOR, RECONCILE, RECONCILE_NOW};
+use doctor::outside::deployment::{Answer, Deployment, Key};
+use reqwest::Method;
 use tokio_postgres::Client;
 
-use crate::stack::{Options, Stack, Stripe};
+use crate::stack::{Description, Options, Stack, Stripe};
 use drift::World;
 use screen::Screen;
 
 /// How many subscriptions the demonstration's simulator has, before some are added.
 pub const SUBSCRIPTIONS: u32 = 1_200;
 
-const RECONCILE: &str = "/api/subscriptions/reconcile";
-const MONITOR: &str = "/api/admin/billing-alerts/monitor";
-const RECONCILE_NOW: &str = "/api/admin/billing-alerts/reconcile";
-const ALERTS: &str = "/api/admin/billing-alerts";
+/// The condition that holds until there was a run.
+const STALE: &str = "reconcile_stale";
 
 /// Plays the demonstration; the stack stays up in what is returned, with whether every step succeeded.
 ///
@@ -58,7 +58,9 @@ pub async fn play(mut options: Options) -> Result<(Stack, bool)> {
         "billing-ops: {functions} functions, Postgres, PostgREST, {stripe} ({} ms)",
         started.elapsed().as_millis()
     ));
-    let scene = Scene { http: crate::http_client()?, stack: &stack, database };
+    let deployment = Deployment::new(stack.url())?;
+    let keys = Keys::of(stack.description())?;
+    let scene = Scene { stack: &stack, deployment, keys, database };
     scene.play(world.as_ref(), &mut screen).await?;
     let succeeded = screen.finish();
     screen.address(stack.description());
@@ -66,9 +68,31 @@ pub async fn play(mut options: Options) -> Result<(Stack, bool)> {
 }
 
 struct Scene<'a> {
-    http: reqwest::Client,
     stack: &'a Stack,
+    deployment: Deployment,
+    keys: Keys,
     database: Client,
+}
+
+/// Who calls.
+struct Keys {
+    reconcile: Key,
+    monitor: Key,
+    cron: Key,
+    admin: Key,
+    member: Key,
+}
+
+impl Keys {
+    fn of(description: &Description) -> Result<Keys> {
+        Ok(Keys {
+            reconcile: Key::new("RECONCILE_SECRET", &description.reconcile_secret)?,
+            monitor: Key::new("MONITOR_SECRET", &description.monitor_secret)?,
+            cron: Key::new("CRON_SECRET", &description.cron_secret)?,
+            admin: Key::new("the admin's token", &description.admin_token)?,
+            member: Key::new("the member's token", &description.member_token)?,
+        })
+    }
 }
 
 /// What was found of one class in one run.
@@ -80,71 +104,44 @@ struct Found {
 
 impl Scene<'_> {
     async fn play(&self, world: Option<&World>, screen: &mut Screen) -> Result<()> {
-        let description = self.stack.description();
-        let (cron, admin) = (description.cron_secret.as_str(), description.admin_token.as_str());
-
         screen.step("The monitor's cron, before any run", &format!("GET {MONITOR}"));
-        let (status, body) = self.call(Method::GET, MONITOR, Some(cron)).await?;
-        screen.check(
-            status == 200 && names(&body, "raised").contains(&"reconcile_stale".to_owned()),
-            &format!("raised {}", listed(&names(&body, "raised"))),
-        );
+        match checks::monitor(&self.deployment, Method::GET, &self.keys.cron).await {
+            Ok(pass) => screen.check(is_among(&pass.raised), &format!("raised {}", listed(&pass.raised))),
+            Err(why) => screen.check(false, &why),
+        }
 
         screen.step("Verification 1: the monitor three times in a row", "MONITOR_SECRET");
-        for _ in 0..3 {
-            let (status, _) = self.call(Method::POST, MONITOR, Some(&description.monitor_secret)).await?;
-            if status != 200 {
-                screen.check(false, &format!("the monitor answered {status}"));
-            }
-        }
-        let (_, alerts) = self.call(Method::GET, ALERTS, Some(admin)).await?;
-        let open = alerts["alerts"].as_array().cloned().unwrap_or_default();
-        let mut keys: Vec<&str> = open.iter().filter_map(|alert| alert["alert_key"].as_str()).collect();
-        keys.sort_unstable();
-        let count = keys.len();
-        keys.dedup();
-        let seen = open.first().map(|alert| alert["occurrences"].clone()).unwrap_or_default();
-        screen.check(
-            count == 1 && keys.len() == 1 && seen == 4,
-            &format!("{count} open alert for {} condition, seen {seen} times", keys.len()),
-        );
+        self.one_alarm(screen).await;
 
         screen.step("The reconcile cron", &format!("GET {RECONCILE}"));
-        let (status, run) = self.call(Method::GET, RECONCILE, Some(cron)).await?;
-        screen.check(
-            status == 200 && run["status"] == "success" && run["outcome"] == "created",
-            &summary(status, &run),
-        );
+        let run = self.call(Method::GET, RECONCILE, &self.keys.cron).await?;
+        screen.check(is_success(&run) && run.text("outcome") == "created", &summary(&run));
         if let Some(world) = world {
             self.compare(world, &run, screen).await?;
         }
 
         screen.step("The monitor's cron, after it", &format!("GET {MONITOR}"));
-        let (status, body) = self.call(Method::GET, MONITOR, Some(cron)).await?;
-        screen.check(
-            status == 200 && names(&body, "resolved").contains(&"reconcile_stale".to_owned()),
-            &format!("resolved {}", listed(&names(&body, "resolved"))),
-        );
+        match checks::monitor(&self.deployment, Method::GET, &self.keys.cron).await {
+            Ok(pass) => {
+                screen.check(is_among(&pass.resolved), &format!("resolved {}", listed(&pass.resolved)));
+            }
+            Err(why) => screen.check(false, &why),
+        }
+
         screen.step(
             "Verification 2: \u{201c}Reconcile Now\u{201d}, clicked twice at once",
             &format!("POST {RECONCILE_NOW}"),
         );
-        let (first, second) = tokio::join!(
-            self.call(Method::POST, RECONCILE_NOW, Some(admin)),
-            self.call(Method::POST, RECONCILE_NOW, Some(admin)),
-        );
-        let answers = [first?.1, second?.1];
-        let ids = answers
-            .each_ref()
-            .map(|answer| answer["reconciliation_log_id"].as_str().unwrap_or("none").to_owned());
-        let duplicates = answers.iter().filter(|answer| answer["duplicate"] == true).count();
-        screen.check(
-            ids[0] == ids[1] && ids[0] != "none" && duplicates == 1,
-            &format!("both clicks got run {}, {duplicates} of them as a duplicate", short(&ids[0])),
-        );
+        match checks::one_run(&self.deployment, RECONCILE_NOW, &self.keys.admin).await {
+            Ok(run) => screen.check(
+                run.duplicates == 1,
+                &format!("both clicks got run {}, {} of them as a duplicate", short(&run.id), run.duplicates),
+            ),
+            Err(why) => screen.check(false, &why),
+        }
 
         screen.step("Verification 3: who gets in", &format!("POST {MONITOR}"));
-        self.who_gets_in(screen).await?;
+        self.who_gets_in(screen).await;
 
         if let Some(world) = world {
             screen.step("A person settles what no program may decide", "");
@@ -153,12 +150,10 @@ impl Scene<'_> {
             }
             screen.step("A second run", &format!("POST {RECONCILE}?type=request"));
             let path = format!("{RECONCILE}?type=request");
-            let (status, run) = self.call(Method::POST, &path, Some(&description.reconcile_secret)).await?;
-            screen.check(
-                status == 200 && run["status"] == "success" && run["total_issues"] == 0,
-                &summary(status, &run),
-            );
-            if run["total_issues"] != 0 {
+            let run = self.call(Method::POST, &path, &self.keys.reconcile).await?;
+            let clean = run.body["total_issues"] == 0;
+            screen.check(is_success(&run) && clean, &summary(&run));
+            if !clean {
                 for (kind, found) in self.found(&run).await? {
                     screen.note(&format!("{kind}: {}", found.all));
                 }
@@ -166,19 +161,42 @@ impl Scene<'_> {
         }
 
         screen.step("What is open now", &format!("GET {ALERTS}"));
-        let (_, alerts) = self.call(Method::GET, ALERTS, Some(admin)).await?;
+        let open = checks::open_alerts(&self.deployment, &self.keys.admin).await.map_err(Error::msg)?.len();
         let resolved = self
             .database
             .query_one("select count(*) from public.billing_alerts where resolved", &[])
             .await?
             .try_get::<_, i64>(0)?;
-        let open = alerts["count"].as_i64().unwrap_or(-1);
         screen.check(world.is_none() || open == 0, &format!("{open} open alerts, {resolved} resolved"));
         Ok(())
     }
 
+    /// Four looks at one condition, the cron's and three more, are one alert.
+    async fn one_alarm(&self, screen: &mut Screen) {
+        for pass in checks::one_alarm(&self.deployment, &self.keys.monitor).await {
+            if let Err(why) = pass {
+                screen.check(false, &format!("the monitor: {why}"));
+            }
+        }
+        match checks::open_alerts(&self.deployment, &self.keys.admin).await {
+            Ok(open) => {
+                let conditions: BTreeSet<&str> = open.iter().map(|alert| alert.key.as_str()).collect();
+                let seen = open.first().map_or(0, |alert| alert.occurrences);
+                screen.check(
+                    open.len() == 1 && seen == 4,
+                    &format!(
+                        "{} open alert for {} condition, seen {seen} times",
+                        open.len(),
+                        conditions.len()
+                    ),
+                );
+            }
+            Err(why) => screen.check(false, &why),
+        }
+    }
+
     /// What was seeded beside what the run found and did.
-    async fn compare(&self, world: &World, run: &Value, screen: &mut Screen) -> Result<()> {
+    async fn compare(&self, world: &World, run: &Answer, screen: &mut Screen) -> Result<()> {
         let mut found = self.found(run).await?;
         screen.table_head();
         let mut total = (0, Found::default());
@@ -199,9 +217,9 @@ impl Scene<'_> {
     }
 
     /// The findings of a run by class, from the database.
-    async fn found(&self, run: &Value) -> Result<BTreeMap<String, Found>> {
-        let id: uuid::Uuid =
-            run["reconciliation_log_id"].as_str().context("the answer names no run")?.parse()?;
+    async fn found(&self, run: &Answer) -> Result<BTreeMap<String, Found>> {
+        let id = run.text("reconciliation_log_id");
+        let id: uuid::Uuid = id.parse().with_context(|| format!("the answer names no run: {}", run.why()))?;
         let rows = self
             .database
             .query(
@@ -215,62 +233,62 @@ impl Scene<'_> {
             .collect()
     }
 
-    async fn who_gets_in(&self, screen: &mut Screen) -> Result<()> {
-        let description = self.stack.description();
+    async fn who_gets_in(&self, screen: &mut Screen) {
+        let Keys { reconcile, monitor, cron, admin, member } = &self.keys;
         let callers = [
-            ("MONITOR_SECRET", Some(description.monitor_secret.as_str()), 200),
-            ("CRON_SECRET", Some(description.cron_secret.as_str()), 200),
-            ("an admin", Some(description.admin_token.as_str()), 200),
-            ("a member", Some(description.member_token.as_str()), 403),
-            ("RECONCILE_SECRET", Some(description.reconcile_secret.as_str()), 401),
+            ("MONITOR_SECRET", Some(monitor), 200),
+            ("CRON_SECRET", Some(cron), 200),
+            ("an admin", Some(admin), 200),
+            ("a member", Some(member), 403),
+            ("RECONCILE_SECRET", Some(reconcile), 401),
             ("nobody", None, 401),
         ];
-        let mut said = Vec::new();
-        let mut right = true;
-        for (who, token, expected) in callers {
-            let (status, _) = self.call(Method::POST, MONITOR, token).await?;
-            right &= status == expected;
-            said.push(format!("{who} {}", status.as_u16()));
+        let mut right = Vec::new();
+        for (who, key, status) in callers {
+            let door = Door { method: Method::POST, path: MONITOR, key, status, code: None };
+            match checks::knock(&self.deployment, &door).await {
+                Ok(_) => right.push(format!("{who} {status}")),
+                Err(why) => screen.check(false, &format!("{who}: {why}")),
+            }
         }
-        screen.check(right, &said.join(" · "));
-        Ok(())
+        if !right.is_empty() {
+            screen.check(true, &right.join(" · "));
+        }
     }
 
-    async fn call(&self, method: Method, path: &str, token: Option<&str>) -> Result<(StatusCode, Value)> {
-        let mut request = self.http.request(method, format!("{}{path}", self.stack.url()));
-        if let Some(token) = token {
-            request = request.bearer_auth(token);
-        }
-        let answer = request.send().await.with_context(|| format!("{path} gave no answer"))?;
-        let status = answer.status();
-        if status == StatusCode::NOT_FOUND {
+    async fn call(&self, method: Method, path: &str, key: &Key) -> Result<Answer> {
+        let answer = self.deployment.call(method, path, Some(key)).await;
+        let answer = answer.map_err(Error::msg).with_context(|| path.to_owned())?;
+        if answer.status == 404 {
             bail!("{path} is not there");
         }
-        let text = answer.text().await?;
-        Ok((status, serde_json::from_str(&text).unwrap_or_else(|_| json!({"error": text}))))
+        Ok(answer)
     }
 }
 
-/// The names in the monitor's `alerts.<what>`.
-fn names(body: &Value, what: &str) -> Vec<String> {
-    let list = body["alerts"][what].as_array().cloned().unwrap_or_default();
-    list.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+fn is_among(keys: &[String]) -> bool {
+    keys.iter().any(|key| key == STALE)
+}
+
+fn is_success(run: &Answer) -> bool {
+    run.status == 200 && run.text("status") == "success"
 }
 
 fn listed(names: &[String]) -> String {
     if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }
 
-fn summary(status: StatusCode, run: &Value) -> String {
-    match run["message"].as_str() {
-        Some(message) => format!(
-            "{}: {} subscriptions in {} ms. {message}",
-            run["status"].as_str().unwrap_or("?"),
-            screen::number(run["scanned_count"].as_u64().unwrap_or_default()),
-            run["duration_ms"],
-        ),
-        None => format!("{}: {}", status.as_u16(), run["error"].as_str().unwrap_or("no reason was given")),
+fn summary(run: &Answer) -> String {
+    if run.text("message").is_empty() {
+        return run.why();
     }
+    format!(
+        "{}: {} subscriptions in {} ms. {}",
+        run.text("status"),
+        screen::number(run.body["scanned_count"].as_u64().unwrap_or_default()),
+        run.body["duration_ms"],
+        run.text("message"),
+    )
 }
 
 fn short(id: &str) -> &str {

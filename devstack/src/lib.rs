@@ -16,11 +16,9 @@
 //! | [`stack`] | all of it together, as `devstack up` and the tests start it |
 //! | [`demo`] | the main job, for somebody to look at |
 //! | [`bench`] | what runs, calls and cold starts cost, as tables |
-//! | [`doctor`] | what is right and wrong with the settings of a deployment |
 
 pub mod bench;
 pub mod demo;
-pub mod doctor;
 pub mod functions;
 pub mod gateway;
 pub mod keys;

@@ -30,12 +30,6 @@ enum Command {
     Up(Up),
     /// Plays the main job on a stack: drift is found and repaired, alerts come and go. Stays up for a look.
     Demo(Demo),
-    /// Examines the settings of a deployment, its database and its Stripe key; ends with 1 if something is wrong.
-    Doctor {
-        /// A file of NAME=value lines, as `vercel env pull` writes it; without one, this process's environment.
-        #[arg(long, value_name = "FILE")]
-        env: Option<PathBuf>,
-    },
 }
 
 #[derive(Args)]
@@ -94,10 +88,6 @@ async fn main() -> ExitCode {
         Command::Bench { what } => devstack::bench::run(what).await,
         Command::Up(up) => run_up(up).await,
         Command::Demo(demo) => run_demo(demo).await,
-        Command::Doctor { env } => match devstack::doctor::run(env.as_deref()).await {
-            Ok(false) => return ExitCode::FAILURE,
-            examined => examined.map(|_| ()),
-        },
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

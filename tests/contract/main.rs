@@ -53,8 +53,9 @@ fn every_test_that_the_security_document_names_exists() {
 /// The text of every Rust file of the functions and their tests.
 fn sources() -> String {
     let mut text = String::new();
-    let mut folders =
-        ["src", "tests", "devstack"].map(|name| format!("{}/{name}", env!("CARGO_MANIFEST_DIR"))).to_vec();
+    let mut folders = ["src", "tests", "devstack", "tools/doctor"]
+        .map(|name| format!("{}/{name}", env!("CARGO_MANIFEST_DIR")))
+        .to_vec();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).expect("a folder").flatten() {
             let path = entry.path();
