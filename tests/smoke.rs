@@ -1,10 +1,5 @@
 //! `scripts/smoke.sh` against a local stack: it passes where all is well, and fails, visibly, where something is not.
 
-#![allow(unreachable_pub, reason = "modules are shared between test binaries by path")]
-
-#[path = "support/mod.rs"]
-mod support;
-
 use std::process::{Command, Output};
 
 use support::Stack;
