@@ -1,11 +1,6 @@
 //! `doctor --deployment` against a local stack: it passes where all is well, and fails, visibly, where something is not.
 //! And `doctor` with the settings of that stack.
 
-#![allow(unreachable_pub, reason = "modules are shared between test binaries by path")]
-
-#[path = "support/mod.rs"]
-mod support;
-
 use std::path::PathBuf;
 use std::process::{Command, Output};
 

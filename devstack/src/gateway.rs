@@ -10,6 +10,7 @@ pub mod auth;
 mod catalog;
 pub mod control;
 mod listener;
+mod refusal;
 mod rest;
 mod rpc;
 mod sessions;

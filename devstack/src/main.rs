@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use devstack::postgres::Migrations;
 use devstack::settings::{self, External, Settings};
 use devstack::stack::{Options, Stack, Stripe};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Everything that billing-ops needs from a platform, on this machine.
 #[derive(Parser)]
@@ -112,10 +112,11 @@ async fn run_up(up: Up) -> Result<()> {
         build: !up.no_build,
         verbose: up.verbose,
     };
-    let Some(stack) = until_told(Stack::start(options)).await? else { return Ok(()) };
+    let mut signals = Signals::listen()?;
+    let Some(stack) = signals.until_told(Stack::start(options)).await? else { return Ok(()) };
     let line = serde_json::to_string(stack.description())?;
     writeln!(std::io::stdout(), "{line}").context("nobody reads the standard output")?;
-    until_told(std::future::pending::<Result<()>>()).await?;
+    signals.until_told(std::future::pending::<Result<()>>()).await?;
     stack.stop().await;
     Ok(())
 }
@@ -134,10 +135,13 @@ async fn run_demo(demo: Demo) -> Result<()> {
         build: !demo.no_build,
         verbose: demo.verbose,
     };
-    let Some((stack, succeeded)) = until_told(devstack::demo::play(options)).await? else { return Ok(()) };
+    let mut signals = Signals::listen()?;
+    let Some((stack, succeeded)) = signals.until_told(devstack::demo::play(options)).await? else {
+        return Ok(());
+    };
     if !demo.once {
         println!("    It stays up until Ctrl-C.");
-        until_told(std::future::pending::<Result<()>>()).await?;
+        signals.until_told(std::future::pending::<Result<()>>()).await?;
     }
     stack.stop().await;
     if demo.once && !succeeded {
@@ -146,14 +150,27 @@ async fn run_demo(demo: Demo) -> Result<()> {
     Ok(())
 }
 
-/// Runs `work` to its end, or until SIGTERM or Ctrl-C: then there is no outcome.
-async fn until_told<T>(work: impl Future<Output = Result<T>>) -> Result<Option<T>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        outcome = work => outcome.map(Some),
-        _ = terminate.recv() => Ok(None),
-        _ = interrupt.recv() => Ok(None),
+/// What asks this program to end. Listened to from the start: a signal between two waits must not be lost.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Runs `work` to its end, or until SIGTERM or Ctrl-C: then there is no outcome.
+    async fn until_told<T>(&mut self, work: impl Future<Output = Result<T>>) -> Result<Option<T>> {
+        tokio::select! {
+            outcome = work => outcome.map(Some),
+            _ = self.terminate.recv() => Ok(None),
+            _ = self.interrupt.recv() => Ok(None),
+        }
     }
 }
 

@@ -4,8 +4,10 @@
 //! the query; the caller's address comes in `x-vercel-forwarded-for`, and nobody else's headers can claim one.
 //! Tests that want to be many callers send `x-devstack-client-ip`.
 
+mod connection;
 mod files;
 
+use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -16,8 +18,10 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt;
+use bytes::{Bytes, BytesMut};
+use connection::Connector;
+use futures::{StreamExt, future, stream};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -27,7 +31,7 @@ use crate::functions::Functions;
 use crate::vercel::Configuration;
 
 /// The platform's limit for a request's body: 4.5 MB.
-const MAX_BODY_BYTES: u64 = 4_500_000;
+const MAX_BODY_BYTES: usize = 4_500_000;
 
 /// Headers that concern one connection only (RFC 9110, section 7.6.1).
 const HOP_BY_HOP: &[HeaderName] = &[
@@ -50,7 +54,24 @@ pub struct Router {
 struct Edge {
     functions: Arc<Functions>,
     configuration: Configuration,
-    client: Client<HttpConnector, Body>,
+    clients: Clients,
+}
+
+/// How functions are called.
+struct Clients {
+    /// On connections that are used again.
+    lasting: Client<Connector, Body>,
+    /// For requests with a body, each on a connection of its own: a function that answers without reading the body closes the
+    /// connection, which must not hit the next request.
+    single: Client<Connector, Body>,
+}
+
+impl Clients {
+    fn new() -> Clients {
+        let mut builder = Client::builder(TokioExecutor::new());
+        let lasting = builder.build(Connector);
+        Clients { lasting, single: builder.pool_max_idle_per_host(0).build(Connector) }
+    }
 }
 
 impl Router {
@@ -64,10 +85,7 @@ impl Router {
             Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?,
         };
         let url = format!("http://{}", listener.local_addr()?);
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        let client = Client::builder(TokioExecutor::new()).build(connector);
-        let edge = Arc::new(Edge { functions, configuration, client });
+        let edge = Arc::new(Edge { functions, configuration, clients: Clients::new() });
         let app = axum::Router::new()
             .route("/_devstack/functions", axum::routing::get(list))
             .fallback(serve)
@@ -132,18 +150,18 @@ impl Edge {
             return files::serve(request.method(), &file).await;
         }
         if let Some(function) = self.functions.find(path) {
-            return forward(&self.client, function, prepare(request, peer, &[])).await;
+            return forward(&self.clients, function, prepare(request, peer, &[])).await;
         }
         for (destination, parameters) in self.configuration.rewritten(path) {
             if let Some(file) = files::find(output, destination).await {
                 return files::serve(request.method(), &file).await;
             }
             if let Some(function) = self.functions.find(destination) {
-                return forward(&self.client, function, prepare(request, peer, &parameters)).await;
+                return forward(&self.clients, function, prepare(request, peer, &parameters)).await;
             }
         }
         if let Some((function, parameters)) = self.functions.find_by_parameters(path) {
-            return forward(&self.client, function, prepare(request, peer, &parameters)).await;
+            return forward(&self.clients, function, prepare(request, peer, &parameters)).await;
         }
         platform_error(StatusCode::NOT_FOUND, "NOT_FOUND", "The page could not be found")
     }
@@ -198,16 +216,18 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-async fn forward(
-    client: &Client<HttpConnector, Body>,
-    function: &crate::functions::Function,
-    mut request: Request,
-) -> Response {
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if length.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > MAX_BODY_BYTES) {
-        let message = "Request Entity Too Large";
-        return platform_error(StatusCode::PAYLOAD_TOO_LARGE, "FUNCTION_PAYLOAD_TOO_LARGE", message);
-    }
+async fn forward(clients: &Clients, function: &crate::functions::Function, request: Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let length_is_told = parts.headers.contains_key(header::CONTENT_LENGTH);
+    let body = match read(body).await {
+        Ok(Some(body)) => body,
+        Ok(None) => {
+            let message = "Request Entity Too Large";
+            return platform_error(StatusCode::PAYLOAD_TOO_LARGE, "FUNCTION_PAYLOAD_TOO_LARGE", message);
+        }
+        // The client is gone, so nobody reads this.
+        Err(_) => return platform_error(StatusCode::BAD_REQUEST, "INVALID_REQUEST", "Bad request"),
+    };
     let failed = "A server error has occurred";
     let address = match function.address().await {
         Ok(address) => address,
@@ -216,22 +236,45 @@ async fn forward(
             return platform_error(StatusCode::INTERNAL_SERVER_ERROR, "FUNCTION_INVOCATION_FAILED", failed);
         }
     };
-    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let Ok(uri) = format!("http://{address}{target}").parse() else {
         return platform_error(StatusCode::BAD_REQUEST, "INVALID_REQUEST", "Bad request");
     };
-    *request.uri_mut() = uri;
-    let head = request.method() == Method::HEAD;
+    parts.uri = uri;
+    let head = parts.method == Method::HEAD;
+    let client = if body.is_empty() { &clients.lasting } else { &clients.single };
+    let body = if body.is_empty() || length_is_told {
+        Body::from(body)
+    } else {
+        // In chunks, as it came.
+        Body::from_stream(stream::once(future::ready(Ok::<_, Infallible>(body))))
+    };
     // Never sent twice: whether the function did its work before it died is not known here.
-    match client.request(request).await {
+    match client.request(Request::from_parts(parts, body)).await {
         Ok(response) => {
             let mut response = response.map(Body::new);
             remove_hop_by_hop(response.headers_mut());
             if head { response.map(|_| Body::empty()) } else { response }
         }
         Err(error) => {
-            eprintln!("devstack: {} gave no answer: {error}", function.source.path);
+            eprintln!("devstack: {} gave no answer: {:#}", function.source.path, anyhow::Error::from(error));
             platform_error(StatusCode::INTERNAL_SERVER_ERROR, "FUNCTION_INVOCATION_FAILED", failed)
         }
     }
+}
+
+/// The body, or `None` if it is beyond the platform's limit. As on the platform, it is read to its end before anyone answers:
+/// a client that is still sending might miss the answer.
+async fn read(body: Body) -> Result<Option<Bytes>, axum::Error> {
+    let mut kept = BytesMut::new();
+    let mut length = 0;
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk?;
+        length += chunk.len();
+        if length <= MAX_BODY_BYTES {
+            kept.extend_from_slice(&chunk);
+        }
+    }
+    Ok((length <= MAX_BODY_BYTES).then(|| kept.freeze()))
 }

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::function::Function;
-use crate::logs::{lines, lines_of, request_line};
-use crate::matrix::Principal;
 use crate::people::{CRON_PREVIOUS, MONITOR_PREVIOUS, People, RECONCILE_PREVIOUS, with_previous_secrets};
-use crate::support::{Answer, Request, Stack};
+use crate::request_log::{lines, lines_of, request_line};
+use support::matrix::Principal;
+use support::paths::{ALERTS, CONFIG, HEALTH, MONITOR, RECONCILE, RECONCILE_NOW, RUNS};
+use support::{Answer, Request, Stack};
 
 const CUSTOMER: &str = "customer.canary@example.test";
 const NAME: &str = "Canary Customer Name";
@@ -21,12 +22,6 @@ const SUPABASE_KEY: &str = "sb_secret_canary0supabase0key_0123";
 const HEARTBEAT: &str = "heartbeat-canary-0123456789";
 const PASSWORD: &str = "password-canary-0123456789";
 const PAYLOAD: &str = "payload-canary-0123456789";
-
-const RECONCILE: &str = "/api/subscriptions/reconcile";
-const MONITOR: &str = "/api/admin/billing-alerts/monitor";
-const ALERTS: &str = "/api/admin/billing-alerts";
-const RECONCILE_NOW: &str = "/api/admin/billing-alerts/reconcile";
-const RUNS: &str = "/api/admin/reconciliation-logs";
 
 /// Every call that was made, by its request id, with its answer.
 #[derive(Default)]
@@ -75,7 +70,7 @@ async fn customers(stack: &Stack) {
 
 /// Everyone, everywhere, as it should be and as it should not.
 async fn callers(stack: &Stack, people: &People, journal: &mut Journal) {
-    for (who, ..) in crate::matrix::TABLE {
+    for (who, ..) in support::matrix::TABLE {
         for (method, path) in [
             (Method::POST, RECONCILE),
             (Method::GET, MONITOR),
@@ -94,7 +89,7 @@ async fn callers(stack: &Stack, people: &People, journal: &mut Journal) {
     for (method, path) in [
         (Method::GET, run.as_str()),
         (Method::GET, "/api/health?deep=1"),
-        (Method::GET, "/api/config"),
+        (Method::GET, CONFIG),
         (Method::OPTIONS, ALERTS),
         (Method::DELETE, ALERTS),
         (Method::GET, "/api/nowhere"),
@@ -216,11 +211,11 @@ async fn settings(stack: &Stack, journal: &mut Journal) -> String {
         ),
         (
             "config",
-            "/api/config",
+            CONFIG,
             &at.admin_token,
             [("SUPABASE_PUBLISHABLE_KEY", SUPABASE_KEY), ("LOG_LEVEL", "debug")],
         ),
-        ("health", "/api/health", &at.admin_token, [("CRON_SECRET", &unfit), ("STRIPE_SECRET_KEY", WRONG)]),
+        ("health", HEALTH, &at.admin_token, [("CRON_SECRET", &unfit), ("STRIPE_SECRET_KEY", WRONG)]),
     ] {
         let changes = changes.map(|(name, value)| (name, Some(value)));
         let function = Function::start(stack, binary, &changes);
@@ -281,7 +276,7 @@ async fn no_secret_token_key_or_customers_address_is_ever_written_or_answered() 
     ]
     .map(|(what, text)| (what.to_owned(), text.to_owned()))
     .to_vec();
-    for (who, description, _) in crate::matrix::TABLE {
+    for (who, description, _) in support::matrix::TABLE {
         let Some(sent) = people.authorization(&stack, *who) else { continue };
         let token = sent.split(' ').nth(1).unwrap_or_default();
         // Of a JWT no part: its claims hold an address, and its signature makes it work.

@@ -9,18 +9,18 @@ use std::sync::{Arc, Mutex};
 
 use reqwest::Method;
 
-use crate::support::{Request, Stack};
+use support::{Request, Stack};
 
 /// A running function. Dropping it ends it.
-pub struct Function {
-    pub address: SocketAddr,
+pub(crate) struct Function {
+    pub(crate) address: SocketAddr,
     http: reqwest::Client,
     process: Child,
     output: Arc<Mutex<String>>,
 }
 
 /// The settings that a function of this stack has.
-pub fn settings(stack: &Stack) -> BTreeMap<String, String> {
+pub(crate) fn settings(stack: &Stack) -> BTreeMap<String, String> {
     let at = &stack.at;
     [
         ("SUPABASE_URL", at.supabase_url.as_str()),
@@ -39,7 +39,7 @@ pub fn settings(stack: &Stack) -> BTreeMap<String, String> {
 
 impl Function {
     /// Starts a function with the stack's settings, some of them changed or (with `None`) unset.
-    pub fn start(stack: &Stack, binary: &str, changes: &[(&str, Option<&str>)]) -> Self {
+    pub(crate) fn start(stack: &Stack, binary: &str, changes: &[(&str, Option<&str>)]) -> Self {
         let mut settings = settings(stack);
         for (name, value) in changes {
             match value {
@@ -59,7 +59,7 @@ impl Function {
     }
 
     /// Runs a command that serves as a function does. `None`: it ended before it listened.
-    pub fn run(http: &reqwest::Client, mut command: Command) -> Option<Self> {
+    pub(crate) fn run(http: &reqwest::Client, mut command: Command) -> Option<Self> {
         let address =
             TcpListener::bind(("127.0.0.1", 0)).expect("a free port").local_addr().expect("an address");
         let mut process = command
@@ -96,12 +96,12 @@ impl Function {
     }
 
     /// A call, past the router: what the platform adds is not there.
-    pub fn request(&self, method: Method, path: &str) -> Request {
+    pub(crate) fn request(&self, method: Method, path: &str) -> Request {
         Request::new(self.http.request(method, format!("http://{}{path}", self.address)))
     }
 
     /// What it has written so far.
-    pub fn output(&self) -> String {
+    pub(crate) fn output(&self) -> String {
         self.output.lock().expect("no writer panicked").clone()
     }
 }

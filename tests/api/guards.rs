@@ -7,16 +7,12 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::function::Function;
-use crate::matrix::Principal;
 use crate::people::People;
-use crate::raw;
-use crate::support::{Request, Stack};
+use crate::raw_http;
+use support::matrix::Principal;
+use support::paths::{ALERTS, CONFIG, HEALTH, MONITOR, RECONCILE, RECONCILE_NOW, RUNS};
+use support::{Request, Stack};
 
-const RECONCILE: &str = "/api/subscriptions/reconcile";
-const MONITOR: &str = "/api/admin/billing-alerts/monitor";
-const ALERTS: &str = "/api/admin/billing-alerts";
-const RECONCILE_NOW: &str = "/api/admin/billing-alerts/reconcile";
-const RUNS: &str = "/api/admin/reconciliation-logs";
 const BODY_LIMIT: usize = 64 * 1024;
 
 /// A client that nobody was before: rate limits have their own tests.
@@ -125,8 +121,8 @@ async fn parameters_that_are_unknown_doubled_or_out_of_range_are_refused_by_name
             [limits, types, &["cursor=-1", "cursor=x", "cursor=99999999999999999999"]].concat(),
         ),
         (Method::POST, &resolve, vec!["hours=24", "id=1&id=2"]),
-        (Method::GET, "/api/health", vec!["deep=2", "deep=", "deep=true", "deep=1&deep=1"]),
-        (Method::GET, "/api/config", vec!["deep=1"]),
+        (Method::GET, HEALTH, vec!["deep=2", "deep=", "deep=true", "deep=1&deep=1"]),
+        (Method::GET, CONFIG, vec!["deep=1"]),
     ];
     for (method, path, queries) in cases {
         for query in queries.into_iter().chain(["typo=1", "%ff=1", "Hours=1"]) {
@@ -222,7 +218,8 @@ async fn endpoints_that_take_no_body_accept_none_an_empty_one_or_an_empty_object
         );
         let chunk = " ".repeat(0x8000);
         let body = format!("8000\r\n{chunk}\r\n8000\r\n{chunk}\r\n1\r\n \r\n0\r\n\r\n");
-        let over = raw::send(raw::authority(&stack.at.base_url), head.as_bytes(), body.as_bytes()).await;
+        let over =
+            raw_http::send(raw_http::authority(&stack.at.base_url), head.as_bytes(), body.as_bytes()).await;
         assert_eq!((over.status, &over.body["code"]), (413, &json!("payload_too_large")), "{path}: {over:?}");
     }
     for path in [ALERTS, RUNS] {
@@ -317,7 +314,7 @@ async fn odd_headers_get_a_clean_refusal() {
     let admin = people.authorization(&stack, Principal::AdminByMembership).expect("a token");
     let long = "a".repeat(64 * 1024);
     let own = function.address.to_string();
-    for address in [raw::authority(&stack.at.base_url), &own] {
+    for address in [raw_http::authority(&stack.at.base_url), &own] {
         let refused: &[Vec<u8>] = &[
             b"authorization: Bearer \xff\xfe\xfd".to_vec(),
             "authorization: Bearer sécret-sécret-sécret".as_bytes().to_vec(),
@@ -330,7 +327,7 @@ async fn odd_headers_get_a_clean_refusal() {
         ];
         for header in refused {
             let head = [format!("GET {ALERTS} HTTP/1.1\r\n").as_bytes(), header].concat();
-            let answer = raw::send(address, &head, b"").await;
+            let answer = raw_http::send(address, &head, b"").await;
             let shown = String::from_utf8_lossy(&header[..header.len().min(60)]).into_owned();
             // Three times 64 KiB is more than the server reads of headers at all.
             let code = if answer.status == 431 { "" } else { "unauthorized" };
@@ -352,12 +349,12 @@ async fn odd_headers_get_a_clean_refusal() {
             ),
         ] {
             let head = [format!("GET {ALERTS} HTTP/1.1\r\n").as_bytes(), &header].concat();
-            let answer = raw::send(address, &head, b"").await;
+            let answer = raw_http::send(address, &head, b"").await;
             let shown = String::from_utf8_lossy(&header[..header.len().min(60)]).into_owned();
             assert!(status.contains(&answer.status), "{shown}: {answer:?}");
         }
     }
-    let answer = stack.get("/api/health").send().await;
+    let answer = stack.get(HEALTH).send().await;
     assert_eq!(answer.status, 200, "it lives: {answer:?}");
 }
 
@@ -365,7 +362,7 @@ async fn odd_headers_get_a_clean_refusal() {
 async fn a_request_id_that_is_a_uuid_comes_back_and_any_other_is_replaced() {
     let stack = Stack::start();
     let id = "6c58064d-12d5-42a3-86d5-d3affb929621";
-    for path in ["/api/health", ALERTS, "/api/nowhere"] {
+    for path in [HEALTH, ALERTS, "/api/nowhere"] {
         let answer = stack.get(path).header("x-request-id", id).send().await;
         assert_eq!(
             (answer.header("x-request-id"), &answer.body["request_id"]),
@@ -437,7 +434,7 @@ async fn pages_of_other_origins_are_refused_unless_one_is_named() {
             for (method, path, token) in [
                 (Method::GET, ALERTS, Some(&stack.at.admin_token)),
                 (Method::POST, RECONCILE_NOW, Some(&stack.at.admin_token)),
-                (Method::GET, "/api/config", None),
+                (Method::GET, CONFIG, None),
                 (Method::GET, ALERTS, None),
             ] {
                 let call = fresh(stack.request(method.clone(), path)).header("origin", origin);

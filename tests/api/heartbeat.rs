@@ -8,9 +8,8 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::function::Function;
-use crate::support::Stack;
-
-const MONITOR: &str = "/api/admin/billing-alerts/monitor";
+use support::Stack;
+use support::paths::MONITOR;
 
 /// A server that answers every request alike, and keeps the request lines and headers that came.
 struct Watcher {

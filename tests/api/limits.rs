@@ -8,12 +8,10 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::function::Function;
-use crate::matrix::Principal;
 use crate::people::People;
-use crate::support::{Answer, Stack};
-
-const RECONCILE: &str = "/api/subscriptions/reconcile";
-const MONITOR: &str = "/api/admin/billing-alerts/monitor";
+use support::matrix::Principal;
+use support::paths::{ALERTS, MONITOR, RECONCILE, RECONCILE_NOW, RUNS};
+use support::{Answer, Stack};
 
 async fn count(stack: &Stack, what: &str) -> i64 {
     let sql = format!("select count(*) from public.{what}");
@@ -98,15 +96,14 @@ async fn each_route_admits_as_many_calls_a_minute_as_promised_however_many_come_
     let run = stack.reconcile("").await.body["reconciliation_log_id"].as_str().expect("a run").to_owned();
     let nothing = Uuid::from_u128(1);
     let at = &stack.at;
-    let alerts = "/api/admin/billing-alerts";
     for (method, path, token, limit, done) in [
         (Method::POST, RECONCILE.to_owned(), &at.reconcile_secret, 5, 200),
-        (Method::POST, format!("{alerts}/reconcile"), &at.admin_token, 10, 200),
-        (Method::POST, format!("{alerts}/{nothing}/resolve"), &at.admin_token, 10, 404),
+        (Method::POST, RECONCILE_NOW.to_owned(), &at.admin_token, 10, 200),
+        (Method::POST, format!("{ALERTS}/{nothing}/resolve"), &at.admin_token, 10, 404),
         (Method::POST, MONITOR.to_owned(), &at.monitor_secret, 30, 200),
-        (Method::GET, alerts.to_owned(), &at.admin_token, 60, 200),
-        (Method::GET, "/api/admin/reconciliation-logs".to_owned(), &at.admin_token, 60, 200),
-        (Method::GET, format!("/api/admin/reconciliation-logs/{run}"), &at.admin_token, 60, 200),
+        (Method::GET, ALERTS.to_owned(), &at.admin_token, 60, 200),
+        (Method::GET, RUNS.to_owned(), &at.admin_token, 60, 200),
+        (Method::GET, format!("{RUNS}/{run}"), &at.admin_token, 60, 200),
         (Method::GET, "/api/health?deep=1".to_owned(), &at.admin_token, 60, 200),
     ] {
         let calls = (0..limit + 7)
@@ -141,9 +138,9 @@ async fn wrong_machine_credentials_cost_no_call_of_the_database_or_of_stripe() {
             (Method::POST, RECONCILE),
             (Method::GET, MONITOR),
             (Method::POST, MONITOR),
-            (Method::GET, "/api/admin/billing-alerts"),
-            (Method::POST, "/api/admin/billing-alerts/reconcile"),
-            (Method::GET, "/api/admin/reconciliation-logs"),
+            (Method::GET, ALERTS),
+            (Method::POST, RECONCILE_NOW),
+            (Method::GET, RUNS),
         ] {
             let answer = people.call(&stack, who, method, path).send().await;
             assert_eq!(answer.status, 401, "{who:?} {path}: {answer:?}");
@@ -155,8 +152,7 @@ async fn wrong_machine_credentials_cost_no_call_of_the_database_or_of_stripe() {
     assert_eq!((gateway_requests(&stack).await, stripe_requests(&stack).await), before);
     // Who is no admin is told so by the database, and writes nothing into it.
     for _ in 0..3 {
-        let answer =
-            people.call(&stack, P::Member, Method::POST, "/api/admin/billing-alerts/reconcile").send().await;
+        let answer = people.call(&stack, P::Member, Method::POST, RECONCILE_NOW).send().await;
         assert_eq!(answer.status, 403, "{answer:?}");
     }
     assert_eq!(count(&stack, "rate_limit_windows").await, 0);

@@ -8,15 +8,15 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::matrix::Principal;
-use crate::support::{Request, Setup, Stack};
+use support::matrix::Principal;
+use support::{Request, Setup, Stack};
 
-pub const RECONCILE_PREVIOUS: &str = "the-reconcile-secret-before-this-one";
-pub const MONITOR_PREVIOUS: &str = "the-monitor-secret-before-this-one-1";
-pub const CRON_PREVIOUS: &str = "the-cron-secret-before-this-one-1234";
+pub(crate) const RECONCILE_PREVIOUS: &str = "the-reconcile-secret-before-this-one";
+pub(crate) const MONITOR_PREVIOUS: &str = "the-monitor-secret-before-this-one-1";
+pub(crate) const CRON_PREVIOUS: &str = "the-cron-secret-before-this-one-1234";
 
 /// A stack whose machine secrets have their `_PREVIOUS` twins.
-pub fn with_previous_secrets() -> Setup {
+pub(crate) fn with_previous_secrets() -> Setup {
     Stack::setup()
         .setting("RECONCILE_SECRET_PREVIOUS", RECONCILE_PREVIOUS)
         .setting("MONITOR_SECRET_PREVIOUS", MONITOR_PREVIOUS)
@@ -24,7 +24,7 @@ pub fn with_previous_secrets() -> Setup {
 }
 
 /// Signs claims as a project with a shared secret does, or with whatever secret is given.
-pub fn hs256(secret: &[u8], claims: &Value) -> String {
+pub(crate) fn hs256(secret: &[u8], claims: &Value) -> String {
     let message = format!(
         "{}.{}",
         BASE64.encode(json!({"alg": "HS256", "typ": "JWT"}).to_string()),
@@ -39,12 +39,12 @@ fn now() -> u64 {
 }
 
 /// The people of a stack.
-pub struct People {
+pub(crate) struct People {
     jwt_secret: Vec<u8>,
     issuer: String,
     public_key: String,
-    pub admin: Uuid,
-    pub member: Uuid,
+    pub(crate) admin: Uuid,
+    pub(crate) member: Uuid,
     no_organization: Uuid,
     owner_by_membership: Uuid,
     admin_by_role: Uuid,
@@ -54,7 +54,7 @@ pub struct People {
 
 impl People {
     /// Adds to the stack's admin and member everyone else whom the matrix needs.
-    pub async fn settle(stack: &Stack) -> Self {
+    pub(crate) async fn settle(stack: &Stack) -> Self {
         let database = stack.database().await;
         let mut organizations = Vec::new();
         for name in ["Here", "There"] {
@@ -103,7 +103,7 @@ impl People {
     }
 
     /// The claims of a person's access token, as Supabase Auth writes them, with some of them changed.
-    pub fn claims(&self, person: Uuid, changes: Value) -> Value {
+    pub(crate) fn claims(&self, person: Uuid, changes: Value) -> Value {
         let mut claims = json!({
             "iss": self.issuer, "sub": person, "aud": "authenticated", "role": "authenticated",
             "iat": now() - 60, "exp": now() + 3600, "email": "person@example.test", "is_anonymous": false,
@@ -122,12 +122,12 @@ impl People {
     }
 
     /// A person's HS256 token.
-    pub fn token(&self, person: Uuid, changes: Value) -> String {
+    pub(crate) fn token(&self, person: Uuid, changes: Value) -> String {
         hs256(&self.jwt_secret, &self.claims(person, changes))
     }
 
     /// What someone sends as `Authorization`; `None`: no such header.
-    pub fn authorization(&self, stack: &Stack, who: Principal) -> Option<String> {
+    pub(crate) fn authorization(&self, stack: &Stack, who: Principal) -> Option<String> {
         use Principal as P;
         let at = &stack.at;
         let good = |person| self.token(person, json!({}));
@@ -194,7 +194,7 @@ impl People {
     }
 
     /// A call in someone's name.
-    pub fn call(&self, stack: &Stack, who: Principal, method: Method, path: &str) -> Request {
+    pub(crate) fn call(&self, stack: &Stack, who: Principal, method: Method, path: &str) -> Request {
         let request = stack.request(method, path);
         match self.authorization(stack, who) {
             Some(value) => request.header("authorization", &value),

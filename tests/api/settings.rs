@@ -3,10 +3,8 @@
 use reqwest::Method;
 
 use crate::function::Function;
-use crate::support::{Answer, Stack};
-
-const MONITOR: &str = "/api/admin/billing-alerts/monitor";
-const RECONCILE: &str = "/api/subscriptions/reconcile";
+use support::paths::{ALERTS, HEALTH, MONITOR, RECONCILE, RECONCILE_NOW, RUNS};
+use support::{Answer, Stack};
 
 /// Settings that are changed or unset, and the name that the refusal must have.
 type Case = (&'static [(&'static str, Option<&'static str>)], &'static str);
@@ -71,8 +69,8 @@ async fn a_function_with_a_setting_missing_or_unfit_is_closed_and_names_it() {
     for (binary, path, cases, right) in [
         ("reconcile", RECONCILE, RECONCILE_CASES, &at.cron_secret),
         ("monitor", MONITOR, MONITOR_CASES, &at.cron_secret),
-        ("billing_alerts", "/api/admin/billing-alerts", PEOPLE_CASES, &at.admin_token),
-        ("reconciliation_logs", "/api/admin/reconciliation-logs", PEOPLE_CASES, &at.admin_token),
+        ("billing_alerts", ALERTS, PEOPLE_CASES, &at.admin_token),
+        ("reconciliation_logs", RUNS, PEOPLE_CASES, &at.admin_token),
     ] {
         for (changes, name) in cases {
             let function = Function::start(&stack, binary, changes);
@@ -91,7 +89,7 @@ async fn a_function_with_a_setting_missing_or_unfit_is_closed_and_names_it() {
     }
     for (binary, path) in [
         ("billing_alert_resolve", "/api/admin/billing-alerts/0b0e3b0e-8c3e-4d53-9d35-0c5a4c7c4f5e/resolve"),
-        ("reconcile_now", "/api/admin/billing-alerts/reconcile"),
+        ("reconcile_now", RECONCILE_NOW),
     ] {
         let function = Function::start(&stack, binary, &[("SUPABASE_PUBLISHABLE_KEY", None)]);
         let answer = function.request(Method::POST, path).bearer(&at.admin_token).send().await;
@@ -144,7 +142,7 @@ async fn health_tells_which_settings_are_there_and_what_is_wrong_with_them_witho
         "health",
         &[("MONITOR_SECRET", Some(canary)), ("PRICE_TIERS", Some(canary)), ("STRIPE_SECRET_KEY", None)],
     );
-    let answer = function.request(Method::GET, "/api/health").send().await;
+    let answer = function.request(Method::GET, HEALTH).send().await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.body["settings"]["RECONCILE_SECRET"], true);
     assert_eq!(answer.body["settings"]["STRIPE_SECRET_KEY"], false);
@@ -153,7 +151,7 @@ async fn health_tells_which_settings_are_there_and_what_is_wrong_with_them_witho
     let deep = function.request(Method::GET, "/api/health?deep=1").send().await;
     assert_eq!((deep.status, &deep.body["schema_version"]), (200, &serde_json::json!(1)), "{deep:?}");
     let alone = Function::start(&stack, "health", &[("SUPABASE_URL", None)]);
-    assert_eq!(alone.request(Method::GET, "/api/health").send().await.status, 200);
+    assert_eq!(alone.request(Method::GET, HEALTH).send().await.status, 200);
     assert_closed(
         &alone.request(Method::GET, "/api/health?deep=1").send().await,
         "SUPABASE_URL",

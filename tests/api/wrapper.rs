@@ -9,7 +9,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::function::Function;
-use crate::logs::{lines_of, request_line};
+use crate::request_log::{lines_of, request_line};
 
 /// Set in the copy of this program that serves.
 const SERVES: &str = "BILLING_OPS_SERVES_A_PANIC";
@@ -29,7 +29,7 @@ fn a_panic_is_a_clean_500_with_a_log_line_and_the_function_lives_on() {
         return;
     }
     runtime.block_on(async {
-        let http = crate::support::client();
+        let http = support::client();
         let start = || {
             let mut command = Command::new(std::env::current_exe().expect("a test has a path"));
             command.args(["--exact", "--nocapture", "--test-threads=1"]);

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::disturb::{count, text};
-use crate::support::Stack;
+use support::Stack;
+use support::disturb::{count, text};
 
 fn holds(key: &str, severity: &str) -> Value {
     json!({"alert_key": key, "alert_type": "drift", "state": "holds", "severity": severity, "message": "It holds."})

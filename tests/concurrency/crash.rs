@@ -4,11 +4,12 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::disturb::{
+use support::Stack;
+use support::disturb::{
     DELETED, DRIFTED, LOWERING, count, drift, eventually, everything, expire_lease, number, rows, signal,
     text,
 };
-use crate::support::Stack;
+use support::paths::RECONCILE_NOW;
 
 /// Where a run is when its process is killed.
 #[derive(Debug, Clone, Copy)]
@@ -181,8 +182,7 @@ async fn promise_3_a_process_that_wakes_up_too_late_changes_nothing() {
         signal("STOP", process_id);
         stack.heal_stripe().await;
         expire_lease(&database).await;
-        let run =
-            stack.post("/api/admin/billing-alerts/reconcile").bearer(&stack.at.admin_token).send().await;
+        let run = stack.post(RECONCILE_NOW).bearer(&stack.at.admin_token).send().await;
         assert_eq!((run.status, &run.body["outcome"]), (200, &json!("created")), "{run:?}");
         assert_eq!(run.body["status"], "success", "{run:?}");
         assert_eq!(rows(&database).await, truth);

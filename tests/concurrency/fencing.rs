@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::disturb::{count, eventually, everything, expire_lease, number, rows, text};
-use crate::support::Stack;
+use support::Stack;
+use support::disturb::{count, eventually, everything, expire_lease, number, rows, text};
 
 const KEY: &str = "request_fenced";
 

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::disturb::expire_lease;
-use crate::support::Stack;
 use reference::{CONDITIONS, KEYS, Reference, SEVERITIES, STATUSES, State};
+use support::Stack;
+use support::disturb::expire_lease;
 
 /// One thing that a caller can do. Runs and alerts are named by their place in the order of creation, counted round.
 #[derive(Debug, Clone)]

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::disturb::{count, expire_lease, text, within_patience};
-use crate::support::{Answer, Stack};
+use support::disturb::{count, expire_lease, text, within_patience};
+use support::{Answer, Stack};
 
 /// What a caller was told who asked for a run under `asked`.
 #[derive(Debug)]

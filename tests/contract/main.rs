@@ -1,13 +1,10 @@
 //! What the surface promises, held against what is written down, and against what a measurement shows. Without a stack.
 
-#![allow(unreachable_pub, reason = "modules are shared between test binaries by path")]
-
 mod constant_time;
-mod matrix;
 
 use std::path::Path;
 
-use matrix::{ENDPOINTS, METHODS, TABLE, expected};
+use support::matrix::{self, ENDPOINTS, METHODS, TABLE, expected};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/SECURITY.md");
 const BEGIN: &str = "<!-- matrix: begin -->\n";

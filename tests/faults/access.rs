@@ -7,8 +7,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
-use crate::disturb::{LOWERING, change_long_ago, drift, number, rows, text};
-use crate::support::{Setup, Stack};
+use support::disturb::{LOWERING, change_long_ago, drift, number, rows, text};
+use support::{Setup, Stack};
 
 fn stack() -> Setup {
     Stack::setup().argument("--subscriptions").argument("120")

@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::disturb::{DELETED, DRIFTED, count, drift, number, rows};
-use crate::support::Stack;
+use support::Stack;
+use support::disturb::{DELETED, DRIFTED, count, drift, number, rows};
 
 /// Promise 6: a run says `success` only if it looked at everything. An object that cannot be read, a session that cannot be
 /// read, a repair that the table refuses to take in, time that is up: each time all the rest is done, and the run is partial.
@@ -28,7 +28,7 @@ async fn promise_6_success_means_that_everything_was_looked_at() {
         (
             "a fresh look that makes no sense",
             json!({"kind": "garbage", "path": "/v1/subscriptions/", "count": null}),
-            i64::try_from(crate::disturb::LOWERING).expect("a few"),
+            i64::try_from(support::disturb::LOWERING).expect("a few"),
         ),
     ];
     for (case, fault, errors) in cases {

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::disturb::text;
-use crate::support::Stack;
+use support::Stack;
+use support::disturb::text;
 
 /// A failed run never counts as a recent success; three of them in a row are an alert of their own, and one that succeeds
 /// ends both.
@@ -71,7 +71,7 @@ async fn a_failed_run_never_counts_as_a_recent_success() {
     assert_eq!(text(&started.body, "outcome"), "created");
     let check = stack.check().await;
     assert_eq!(check.body["monitoring"]["reconcile_stale"], false, "one is under way: {check:?}");
-    crate::disturb::expire_lease(&database).await;
+    support::disturb::expire_lease(&database).await;
     let check = stack.check().await;
     assert_eq!(check.body["monitoring"]["reconcile_stale"], true, "its lease is over: {check:?}");
 }

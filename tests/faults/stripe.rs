@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::disturb::{count, drift, number, rows, text};
-use crate::support::{Answer, Setup, Stack};
+use support::disturb::{count, drift, number, rows, text};
+use support::{Answer, Setup, Stack};
 
 const SUBSCRIPTIONS: u64 = 120;
 

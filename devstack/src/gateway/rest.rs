@@ -12,9 +12,9 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::control::Outage;
+use super::refusal::{refuse, unavailable};
 use super::{MAX_BODY_BYTES, Shared, api_keys, rpc};
 
 const PREFIX: &str = "/rest/v1";
@@ -50,13 +50,6 @@ async fn fail(outage: Outage) -> Response {
             ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], "{\"ok\": tru").into_response()
         }
     }
-}
-
-/// How PostgREST says that it has no database.
-pub(super) fn unavailable(details: Option<&str>) -> Response {
-    let message = "Database client error. Retrying the connection.";
-    let body = json!({"code": "PGRST001", "message": message, "details": details, "hint": null});
-    (StatusCode::SERVICE_UNAVAILABLE, axum::Json(body)).into_response()
 }
 
 async fn serve(shared: &Shared, mut request: Request) -> Response {
@@ -151,6 +144,5 @@ async fn refused_table(shared: &Shared, role: &str, path: &str) -> Option<Respon
     exists?;
     let status = if role == "anon" { StatusCode::UNAUTHORIZED } else { StatusCode::FORBIDDEN };
     let message = format!("permission denied for table {table}");
-    let body: Value = json!({"code": "42501", "message": message, "details": null, "hint": null});
-    Some((status, axum::Json(body)).into_response())
+    Some(refuse(status, "42501", &message, None))
 }

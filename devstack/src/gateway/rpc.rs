@@ -15,7 +15,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use deadpool_postgres::PoolError;
 use postrust_auth::AuthResult;
@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use tokio_postgres::types::ToSql;
 
 use super::catalog::{Function, Returns};
-use super::rest::unavailable;
+use super::refusal::{refuse, unavailable};
 use super::{MAX_ROWS, Shared};
 
 /// The role's settings before the role, the role before what it says about the request: PostgREST's order.
@@ -306,9 +306,4 @@ fn not_found(name: &str, arguments: &BTreeMap<String, IgnoredAny>) -> Response {
     let details =
         format!("Searched for the function {signature}, but no matches were found in the schema cache.");
     refuse(StatusCode::NOT_FOUND, "PGRST202", &message, Some(&details))
-}
-
-fn refuse(status: StatusCode, code: &str, message: &str, details: Option<&str>) -> Response {
-    let body = json!({"code": code, "message": message, "details": details, "hint": null});
-    (status, axum::Json(body)).into_response()
 }

@@ -242,3 +242,21 @@ async fn a_body_beyond_the_platforms_limit_does_not_arrive() {
         edge.http.post(&url).body("hello").send().await.expect("an answer").json().await.expect("JSON");
     assert_eq!((&answer["method"], &answer["body"]), (&json!("POST"), &json!("hello")));
 }
+
+/// A function may refuse a body without reading it. Its answer must reach the caller although the rest of the body cannot
+/// be delivered any more, neither from here to the router nor from the router to the function.
+#[tokio::test]
+async fn a_refusal_arrives_although_the_body_was_never_read() {
+    let edge = Edge::new().await;
+    let url = format!("{}/api/things", edge.router.url());
+    for round in 0..25 {
+        let calls = [1_000_000, 70_000, 4_500_000, 4_500_000]
+            .map(|length| edge.http.post(&url).header("x-refuse", "1").body(vec![b' '; length]).send());
+        for answer in futures::future::join_all(calls).await {
+            let answer = answer.unwrap_or_else(|error| panic!("round {round}: {error:?}"));
+            assert_eq!(answer.status(), 413, "round {round}");
+            assert_eq!(answer.json::<Value>().await.expect("JSON"), json!({"refused": true}));
+        }
+    }
+    assert_eq!(edge.functions.find("/api/things").expect("a function").starts(), 1);
+}

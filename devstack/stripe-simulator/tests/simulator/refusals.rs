@@ -1,8 +1,6 @@
 //! What Stripe refuses, and how it says so.
 
-mod common;
-
-use common::{Stripe, text};
+use crate::common::{Stripe, text};
 use reqwest::Method;
 use serde_json::json;
 use stripe_simulator::{Config, RESTRICTED_KEY, SECRET_KEY, SubscriptionChange};
@@ -179,7 +177,7 @@ fn answers_carry_a_request_id_and_the_version() {
     }
     assert_ne!(one.header("request-id"), two.header("request-id"));
     let send = |version: &str| {
-        let client = common::client();
+        let client = crate::common::client();
         let url = format!("{}/v1/subscriptions", stripe.simulator.url());
         client.get(url).bearer_auth(SECRET_KEY).header("stripe-version", version).send().expect("an answer")
     };

@@ -6,15 +6,15 @@ use tokio::net::TcpStream;
 
 /// An answer, and its head as text.
 #[derive(Debug)]
-pub struct RawAnswer {
-    pub status: u16,
-    #[allow(dead_code, reason = "shown where a test fails")]
-    pub head: String,
-    pub body: Value,
+pub(crate) struct RawAnswer {
+    pub(crate) status: u16,
+    #[expect(dead_code, reason = "shown where a test fails")]
+    pub(crate) head: String,
+    pub(crate) body: Value,
 }
 
 /// Sends a head (without its end) and a body to `host:port`, and reads the answer to its end.
-pub async fn send(address: &str, head: &[u8], body: &[u8]) -> RawAnswer {
+pub(crate) async fn send(address: &str, head: &[u8], body: &[u8]) -> RawAnswer {
     let mut stream = TcpStream::connect(address).await.expect("it listens");
     let mut request = head.to_vec();
     request.extend_from_slice(format!("\r\nhost: {address}\r\nconnection: close\r\n\r\n").as_bytes());
@@ -32,6 +32,6 @@ pub async fn send(address: &str, head: &[u8], body: &[u8]) -> RawAnswer {
 }
 
 /// `host:port` of a URL.
-pub fn authority(url: &str) -> &str {
+pub(crate) fn authority(url: &str) -> &str {
     url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/')
 }

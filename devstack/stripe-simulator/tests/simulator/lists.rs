@@ -1,8 +1,6 @@
 //! Lists: order, pages, windows, filters, and what tests put among the generated objects.
 
-mod common;
-
-use common::{Stripe, text};
+use crate::common::{Stripe, text};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
 use stripe_simulator::{Config, PRICES, SessionChange, Spread, SubscriptionChange};

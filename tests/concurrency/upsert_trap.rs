@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::disturb::count;
-use crate::support::Stack;
+use support::Stack;
+use support::disturb::count;
 
 /// PostgREST's `on_conflict` names columns and can name no predicate, so Postgres finds no index that would decide (42P10)
 /// and every upsert on the dedup keys fails (<https://github.com/PostgREST/postgrest/issues/2123>).

@@ -5,9 +5,7 @@
 //! does not name fails, so that none which Stripe has removed comes back (`current_period_end` of a subscription,
 //! `plan` of an item).
 
-mod common;
-
-use common::{Stripe, text};
+use crate::common::{Stripe, text};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use stripe_simulator::{ItemChange, PRICES, SessionChange, SubscriptionChange};

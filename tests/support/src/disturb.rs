@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::support::{Answer, Request, Stack};
+use crate::paths::{MONITOR, RECONCILE};
+use crate::{Answer, Request, Stack};
 
 /// How long a condition may take to come true on a machine that is busy with other things. No test is about time: whoever
 /// waits this long waits for something that does not happen.
@@ -57,7 +58,7 @@ pub fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 impl Stack {
     /// The call that asks for a run under this key, from an address of its own.
     pub fn ask_for_run(&self, key: Uuid) -> Request {
-        self.post("/api/subscriptions/reconcile?type=request")
+        self.post(&format!("{RECONCILE}?type=request"))
             .bearer(&self.at.reconcile_secret)
             .header("idempotency-key", &key.to_string())
             .client(&new_address())
@@ -83,11 +84,7 @@ impl Stack {
 
     /// A monitor pass from an address of its own.
     pub async fn check(&self) -> Answer {
-        self.post("/api/admin/billing-alerts/monitor")
-            .bearer(&self.at.monitor_secret)
-            .client(&new_address())
-            .send()
-            .await
+        self.post(MONITOR).bearer(&self.at.monitor_secret).client(&new_address()).send().await
     }
 
     /// Calls a SQL function through PostgREST as the service role.
@@ -234,8 +231,9 @@ pub async fn everything(database: &Client) -> Value {
     .await
 }
 
-/// How many rows [`drift`] changes, and deletes.
+/// How many rows [`drift`] changes.
 pub const DRIFTED: u64 = 12;
+/// How many rows it deletes.
 pub const DELETED: u64 = 3;
 /// How many of the changed ones grant more than Stripe says: their repair lowers access.
 pub const LOWERING: u64 = 4;

@@ -4,8 +4,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::logs::request_line;
-use crate::support::{Answer, Request, Stack};
+use crate::request_log::request_line;
+use support::paths::{ALERTS, CONFIG, HEALTH, MONITOR, RECONCILE, RECONCILE_NOW, RUNS};
+use support::{Answer, Request, Stack};
 
 /// Makes a call, and answers it with the number of calls that arrived at the database's door meanwhile.
 async fn counted(stack: &Stack, call: Request) -> (Answer, u64) {
@@ -31,22 +32,20 @@ async fn no_endpoint_makes_more_round_trips_than_promised() {
                values ('test', 'test', 'info', 'A test.') returning id";
     let alert: Uuid = database.query_one(sql, &[]).await.expect("an alert").get(0);
 
-    let alerts = "/api/admin/billing-alerts";
-    let logs = "/api/admin/reconciliation-logs";
     for (method, path, token, trips) in [
-        (Method::POST, "/api/subscriptions/reconcile".to_owned(), &at.reconcile_secret, 1),
-        (Method::GET, "/api/subscriptions/reconcile".to_owned(), &at.cron_secret, 1),
-        (Method::POST, format!("{alerts}/monitor"), &at.monitor_secret, 2),
-        (Method::GET, format!("{alerts}/monitor"), &at.cron_secret, 2),
-        (Method::POST, format!("{alerts}/monitor"), &at.admin_token, 2),
-        (Method::GET, alerts.to_owned(), &at.admin_token, 1),
-        (Method::GET, format!("{alerts}?status=all&limit=200"), &at.admin_token, 1),
-        (Method::POST, format!("{alerts}/{alert}/resolve"), &at.admin_token, 2),
-        (Method::GET, logs.to_owned(), &at.admin_token, 1),
-        (Method::GET, format!("{logs}/{run}"), &at.admin_token, 1),
-        (Method::GET, "/api/health".to_owned(), &at.admin_token, 0),
+        (Method::POST, RECONCILE.to_owned(), &at.reconcile_secret, 1),
+        (Method::GET, RECONCILE.to_owned(), &at.cron_secret, 1),
+        (Method::POST, MONITOR.to_owned(), &at.monitor_secret, 2),
+        (Method::GET, MONITOR.to_owned(), &at.cron_secret, 2),
+        (Method::POST, MONITOR.to_owned(), &at.admin_token, 2),
+        (Method::GET, ALERTS.to_owned(), &at.admin_token, 1),
+        (Method::GET, format!("{ALERTS}?status=all&limit=200"), &at.admin_token, 1),
+        (Method::POST, format!("{ALERTS}/{alert}/resolve"), &at.admin_token, 2),
+        (Method::GET, RUNS.to_owned(), &at.admin_token, 1),
+        (Method::GET, format!("{RUNS}/{run}"), &at.admin_token, 1),
+        (Method::GET, HEALTH.to_owned(), &at.admin_token, 0),
         (Method::GET, "/api/health?deep=1".to_owned(), &at.admin_token, 1),
-        (Method::GET, "/api/config".to_owned(), &at.admin_token, 0),
+        (Method::GET, CONFIG.to_owned(), &at.admin_token, 0),
     ] {
         let (answer, arrived) = counted(&stack, stack.request(method, &path).bearer(token)).await;
         assert_eq!((answer.status, arrived), (200, trips), "{path}: {answer:?}");
@@ -56,19 +55,18 @@ async fn no_endpoint_makes_more_round_trips_than_promised() {
     }
     // Refusals cost at most the look at who calls.
     for (path, token, status, trips) in [
-        (alerts, &at.member_token, 403, 1),
-        ("/api/admin/reconciliation-logs?typo=1", &at.admin_token, 400, 0),
-        ("/api/subscriptions/reconcile", &at.admin_token, 401, 0),
+        (ALERTS, &at.member_token, 403, 1),
+        (&format!("{RUNS}?typo=1"), &at.admin_token, 400, 0),
+        (RECONCILE, &at.admin_token, 401, 0),
     ] {
         let (answer, arrived) = counted(&stack, stack.get(path).bearer(token)).await;
         assert_eq!((answer.status, arrived), (status, trips), "{path}: {answer:?}");
     }
     // Reconcile Now for a run that is there already: who calls, and which run. At most one minute ends among four calls, so
     // that at least one of the later three finds the run of the one before.
-    let path = format!("{alerts}/reconcile");
     let mut duplicates = 0;
     for _ in 0..4 {
-        let (answer, arrived) = counted(&stack, stack.post(&path).bearer(&at.admin_token)).await;
+        let (answer, arrived) = counted(&stack, stack.post(RECONCILE_NOW).bearer(&at.admin_token)).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         if answer.body["outcome"] == "existing_finished" {
             assert_eq!(arrived, 2, "{answer:?}");

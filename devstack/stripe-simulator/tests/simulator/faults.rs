@@ -1,8 +1,6 @@
 //! What goes wrong on request, and that it goes wrong for whom and as often as was asked.
 
-mod common;
-
-use common::{Stripe, text};
+use crate::common::{Stripe, text};
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

@@ -1,5 +1,4 @@
 //! A client of the simulator, as plain as can be.
-#![allow(dead_code, unreachable_pub, missing_docs)]
 
 use reqwest::Method;
 use reqwest::blocking::{Client, Response};
@@ -7,49 +6,49 @@ use serde_json::Value;
 use std::time::Duration;
 use stripe_simulator::{Config, RESTRICTED_KEY, SECRET_KEY, Simulator};
 
-pub struct Stripe {
-    pub simulator: Simulator,
+pub(crate) struct Stripe {
+    pub(crate) simulator: Simulator,
     http: Client,
 }
 
-pub struct Answer {
-    pub status: u16,
-    pub headers: reqwest::header::HeaderMap,
-    pub body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: Value,
 }
 
 impl Answer {
-    pub fn ids(&self) -> Vec<String> {
+    pub(crate) fn ids(&self) -> Vec<String> {
         self.data().iter().map(|object| text(&object["id"])).collect()
     }
 
-    pub fn data(&self) -> &[Value] {
+    pub(crate) fn data(&self) -> &[Value] {
         assert_eq!(self.status, 200, "{}", self.body);
         self.body["data"].as_array().expect("a list")
     }
 
-    pub fn has_more(&self) -> bool {
+    pub(crate) fn has_more(&self) -> bool {
         self.body["has_more"].as_bool().expect("a list")
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().expect("printable"))
     }
 
     /// Status, code, param and message of a refusal.
-    pub fn refusal(&self) -> (u16, Option<&str>, Option<&str>, &str) {
+    pub(crate) fn refusal(&self) -> (u16, Option<&str>, Option<&str>, &str) {
         let error = &self.body["error"];
         let message = error["message"].as_str().unwrap_or_default();
         (self.status, error["code"].as_str(), error["param"].as_str(), message)
     }
 }
 
-pub fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     value.as_str().expect("a string").to_owned()
 }
 
 /// A client. Its TLS is never used, but must have a provider where another member of the workspace asks for TLS at all.
-pub fn client() -> Client {
+pub(crate) fn client() -> Client {
     // A second test of the same process finds it installed, which is as good.
     rustls::crypto::ring::default_provider().install_default().ok();
     // Generous, so that only what never comes runs into it.
@@ -57,16 +56,16 @@ pub fn client() -> Client {
 }
 
 impl Stripe {
-    pub fn start(config: Config) -> Self {
+    pub(crate) fn start(config: Config) -> Self {
         let simulator = Simulator::start(config).expect("a free port");
         Self { simulator, http: client() }
     }
 
-    pub fn with(subscriptions: u32) -> Self {
+    pub(crate) fn with(subscriptions: u32) -> Self {
         Self::start(Config { subscriptions, ..Config::default() })
     }
 
-    pub fn send(&self, method: Method, target: &str, key: Option<&str>) -> reqwest::Result<Response> {
+    pub(crate) fn send(&self, method: Method, target: &str, key: Option<&str>) -> reqwest::Result<Response> {
         let request = self.http.request(method, format!("{}{target}", self.simulator.url()));
         match key {
             Some(key) => request.bearer_auth(key).send(),
@@ -74,25 +73,25 @@ impl Stripe {
         }
     }
 
-    pub fn with_key(&self, key: Option<&str>, target: &str) -> Answer {
+    pub(crate) fn with_key(&self, key: Option<&str>, target: &str) -> Answer {
         answer(self.send(Method::GET, target, key).expect("an answer"))
     }
 
-    pub fn get(&self, target: &str) -> Answer {
+    pub(crate) fn get(&self, target: &str) -> Answer {
         self.with_key(Some(SECRET_KEY), target)
     }
 
-    pub fn restricted(&self, target: &str) -> Answer {
+    pub(crate) fn restricted(&self, target: &str) -> Answer {
         self.with_key(Some(RESTRICTED_KEY), target)
     }
 
-    pub fn control(&self, method: Method, path: &str, body: &Value) -> Answer {
+    pub(crate) fn control(&self, method: Method, path: &str, body: &Value) -> Answer {
         let url = format!("{}/_control{path}", self.simulator.url());
         answer(self.http.request(method, url).json(body).send().expect("an answer"))
     }
 
     /// All pages of a list, as one: `target` has its parameters already.
-    pub fn scan(&self, target: &str) -> Vec<Value> {
+    pub(crate) fn scan(&self, target: &str) -> Vec<Value> {
         let mut objects: Vec<Value> = Vec::new();
         loop {
             let cursor = match objects.last() {

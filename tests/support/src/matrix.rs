@@ -1,4 +1,6 @@
-//! Who may call what: the one table. It is asserted over HTTP (`tests/api/matrix.rs`) and printed into docs/SECURITY.md.
+//! Who may call what: the one table. It is asserted over HTTP (`tests/api/access_matrix.rs`) and printed into docs/SECURITY.md.
+
+use crate::paths::{ALERTS, CONFIG, HEALTH, MONITOR, RECONCILE, RECONCILE_NOW, RUNS};
 
 /// A function as callers see it.
 pub struct Endpoint {
@@ -12,14 +14,14 @@ pub struct Endpoint {
 
 /// Every endpoint, in the order of the table's columns.
 pub const ENDPOINTS: [Endpoint; 9] = [
-    Endpoint { name: "health", path: "/api/health", methods: &["GET", "HEAD"] },
-    Endpoint { name: "config", path: "/api/config", methods: &["GET", "HEAD"] },
-    Endpoint { name: "reconcile", path: "/api/subscriptions/reconcile", methods: &["GET", "POST"] },
-    Endpoint { name: "monitor", path: "/api/admin/billing-alerts/monitor", methods: &["GET", "POST"] },
-    Endpoint { name: "alerts", path: "/api/admin/billing-alerts", methods: &["GET", "HEAD"] },
+    Endpoint { name: "health", path: HEALTH, methods: &["GET", "HEAD"] },
+    Endpoint { name: "config", path: CONFIG, methods: &["GET", "HEAD"] },
+    Endpoint { name: "reconcile", path: RECONCILE, methods: &["GET", "POST"] },
+    Endpoint { name: "monitor", path: MONITOR, methods: &["GET", "POST"] },
+    Endpoint { name: "alerts", path: ALERTS, methods: &["GET", "HEAD"] },
     Endpoint { name: "resolve", path: "/api/admin/billing-alerts/{alert}/resolve", methods: &["POST"] },
-    Endpoint { name: "reconcile now", path: "/api/admin/billing-alerts/reconcile", methods: &["POST"] },
-    Endpoint { name: "runs", path: "/api/admin/reconciliation-logs", methods: &["GET", "HEAD"] },
+    Endpoint { name: "reconcile now", path: RECONCILE_NOW, methods: &["POST"] },
+    Endpoint { name: "runs", path: RUNS, methods: &["GET", "HEAD"] },
     Endpoint { name: "run", path: "/api/admin/reconciliation-logs/{run}", methods: &["GET", "HEAD"] },
 ];
 
@@ -28,6 +30,7 @@ pub const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE",
 
 /// Who calls, or who pretends to be whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the table says in words who each is")]
 pub enum Principal {
     Nobody,
     EmptyHeader,
@@ -119,7 +122,6 @@ pub fn expected(row: &[u16; 9], column: usize, method: &str) -> u16 {
 
 /// The table as Markdown, with a second one for the methods.
 #[must_use]
-#[allow(dead_code, reason = "the other test binary asks over HTTP and prints nothing")]
 pub fn markdown() -> String {
     let mut text = String::from("| who |");
     for endpoint in &ENDPOINTS {

@@ -1,12 +1,13 @@
-//! Every endpoint, asked by everyone, with every method: the table of `tests/contract/matrix.rs` over HTTP.
+//! Every endpoint, asked by everyone, with every method: the table of `support::matrix` over HTTP.
 
 use futures::StreamExt as _;
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::matrix::{ENDPOINTS, METHODS, TABLE, expected};
 use crate::people::{People, with_previous_secrets};
-use crate::support::Answer;
+use support::Answer;
+use support::matrix::{ENDPOINTS, METHODS, TABLE, expected};
+use support::paths::ALERTS;
 
 /// How many calls are under way at once.
 const AT_ONCE: usize = 12;
@@ -24,7 +25,7 @@ async fn promise_7_everyone_gets_what_the_table_says_and_nothing_else() {
     let run = stack.reconcile("").await;
     assert_eq!(run.status, 200, "{run:?}");
     let run = run.body["reconciliation_log_id"].as_str().expect("a run").to_owned();
-    let alerts = stack.admin("/api/admin/billing-alerts").await;
+    let alerts = stack.admin(ALERTS).await;
     let alert = alerts.body["alerts"][0]["id"].as_str().expect("an alert").to_owned();
 
     let mut cells = Vec::new();

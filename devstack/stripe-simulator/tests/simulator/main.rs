@@ -1,0 +1,8 @@
+//! The simulator as its clients see it, in one program: linking it takes longer than running it.
+
+mod common;
+mod faults;
+mod generator;
+mod lists;
+mod refusals;
+mod shapes;

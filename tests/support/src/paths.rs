@@ -1,0 +1,16 @@
+//! The functions' paths, as callers write them.
+
+/// Whether the functions are alive; with `deep=1`, whether the database is, too.
+pub const HEALTH: &str = "/api/health";
+/// What a browser may know.
+pub const CONFIG: &str = "/api/config";
+/// A run, for machines.
+pub const RECONCILE: &str = "/api/subscriptions/reconcile";
+/// A run, for admins.
+pub const RECONCILE_NOW: &str = "/api/admin/billing-alerts/reconcile";
+/// A monitor pass.
+pub const MONITOR: &str = "/api/admin/billing-alerts/monitor";
+/// The alerts; each is below, by its id.
+pub const ALERTS: &str = "/api/admin/billing-alerts";
+/// The runs; each is below, by its id.
+pub const RUNS: &str = "/api/admin/reconciliation-logs";
