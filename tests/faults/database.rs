@@ -6,11 +6,11 @@ use uuid::Uuid;
 
 use support::Stack;
 use support::disturb::{DELETED, DRIFTED, count, drift, eventually, expire_lease, number, rows, text};
-use support::paths::RUNS;
 
 const FINDINGS: &str =
     "select count(*) from public.reconciliation_findings where action in ('repaired', 'created')";
 const RUNNING: &str = "select count(*) from public.reconciliation_logs where status = 'running'";
+const RUNS: &str = "select count(*) from public.reconciliation_logs";
 
 fn stack() -> Stack {
     Stack::setup()
