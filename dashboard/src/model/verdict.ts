@@ -1,8 +1,8 @@
 // The one sentence: what is wrong, or that nothing is. Pure: facts in, words out.
 
+import type { Alert, Run, Severity } from "../api/types.ts";
 import { plural, relative, span, utcClock } from "./format.ts";
 import { minutesOfDay, nextSlot, slots } from "./schedule.ts";
-import type { Alert, Run, Severity } from "../api/types.ts";
 
 export type Level = "ok" | "warning" | "critical" | "unknown";
 

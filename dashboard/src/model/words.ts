@@ -1,8 +1,8 @@
 // The words for what the API says in codes. A code the page doesn't know is shown as it is, never hidden.
 
 import type { ApiError } from "../api/client.ts";
-import { relative, span, utcClock } from "./format.ts";
 import type { FindingAction, Run, RunStatus, RunType, Severity } from "../api/types.ts";
+import { relative, span, utcClock } from "./format.ts";
 
 function unknown(code: string): string {
   const text = code.replaceAll("_", " ");

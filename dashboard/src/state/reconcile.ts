@@ -2,11 +2,11 @@
 
 import { signal } from "@preact/signals";
 import { api, ApiError } from "../api/client.ts";
+import type { Reconciled, Run } from "../api/types.ts";
 import { count, duration, plural, relative, span } from "../model/format.ts";
+import { failure, waitUntil } from "../model/words.ts";
 import { refreshAll } from "./live.ts";
 import { noteRefusal } from "./session.ts";
-import type { Reconciled, Run } from "../api/types.ts";
-import { failure, waitUntil } from "../model/words.ts";
 
 export interface Report {
   tone: "ok" | "warning" | "critical" | "info";

@@ -1,8 +1,8 @@
 // Who is using the page: configuration, sign-in, the access token, and what the API said about them.
 
 import { computed, signal } from "@preact/signals";
-import { api, ApiError, useTokens } from "../api/client.ts";
 import type { Auth, Session } from "../api/auth-client.ts";
+import { api, ApiError, useTokens } from "../api/client.ts";
 import type { Config } from "../api/types.ts";
 
 const STORAGE_KEY = "billing-ops-session";

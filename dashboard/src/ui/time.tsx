@@ -1,7 +1,7 @@
 // A moment: relative to now, or in full.
 
-import { now } from "../state/clock.ts";
 import { local, relative, utc } from "../model/format.ts";
+import { now } from "../state/clock.ts";
 
 /** A moment, relative to now; the absolute UTC and local times on hover. */
 export function Ago({ at, suffix = true }: { at: string | number; suffix?: boolean }) {

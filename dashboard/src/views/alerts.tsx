@@ -2,15 +2,13 @@
 
 import { api } from "../api/client.ts";
 import { plural } from "../model/format.ts";
-import { refreshAll } from "../state/live.ts";
+import { alertName, alertTypeWords, severityWords } from "../model/words.ts";
 import { usePaged } from "../state/paged.ts";
 import { href, route, setParams } from "../state/router.ts";
-import type { Alert } from "../api/types.ts";
 import { Empty, Loaded } from "../ui/loading.tsx";
 import { More } from "../ui/more.tsx";
 import { Select } from "../ui/select.tsx";
-import { alertName, alertTypeWords, severityWords } from "../model/words.ts";
-import { AlertItem } from "./alert-item.tsx";
+import { AlertList } from "./alert-list.tsx";
 import { Find, matches } from "./find.tsx";
 
 const POLL_MS = 15_000;
@@ -20,29 +18,6 @@ const STATUSES: [string, string][] = [
   ["resolved", "Resolved"],
   ["all", "All"],
 ];
-
-/** A list of alerts of which those named in the address are unfolded. */
-export function AlertList({ alerts, level }: { alerts: Alert[]; level: 2 | 3 }) {
-  const unfolded = (route.value.params["alert"] ?? "").split(",").filter((id) => id !== "");
-  const toggle = (id: string) => {
-    const rest = unfolded.filter((other) => other !== id);
-    setParams({ alert: (rest.length < unfolded.length ? rest : [...rest, id]).join(",") || null });
-  };
-  return (
-    <ul class="alerts">
-      {alerts.map((alert) => (
-        <AlertItem
-          key={alert.id}
-          alert={alert}
-          level={level}
-          open={unfolded.includes(alert.id)}
-          onToggle={() => toggle(alert.id)}
-          onResolved={refreshAll}
-        />
-      ))}
-    </ul>
-  );
-}
 
 export function Alerts() {
   const { params } = route.value;

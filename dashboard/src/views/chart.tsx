@@ -2,15 +2,15 @@
 // selected stands in words below, so nothing hides in a hover.
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { Run, RunStatus } from "../api/types.ts";
 import { AXIS_Y, axisDuration, drift, DRIFT, DURATION, HEIGHT, layout, LEFT, nearest, STATUS_Y, type Column, type Model } from "../model/chart.ts";
-import { now } from "../state/clock.ts";
 import { count, duration, plural, utcClock } from "../model/format.ts";
+import { schedules } from "../model/schedule.ts";
+import { statusWords } from "../model/words.ts";
+import { now } from "../state/clock.ts";
 import { WINDOW_MS } from "../state/pulse.ts";
 import { href, navigate } from "../state/router.ts";
-import { schedules } from "../model/schedule.ts";
-import type { Run, RunStatus } from "../api/types.ts";
 import { StatusBadge } from "../ui/badges.tsx";
-import { statusWords } from "../model/words.ts";
 
 /** What there is to say of a run beside its status: "10:17 UTC", "4 found", "3 repaired", "took 812 ms". */
 function parts(run: Run, at: number): string[] {

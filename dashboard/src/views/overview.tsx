@@ -1,21 +1,21 @@
 // One glance: the sentence, the numbers, the last 48 hours, what is open.
 
-import { drift } from "../model/chart.ts";
-import { now } from "../state/clock.ts";
-import { count, relative, utcClock } from "../model/format.ts";
-import { Glyph, type GlyphName } from "../ui/glyph.tsx";
-import { pulse, standing, WINDOW_MS, type Pulse } from "../state/pulse.ts";
-import { href } from "../state/router.ts";
-import { nextSlot, schedules } from "../model/schedule.ts";
 import type { Alert, Severity } from "../api/types.ts";
-import { Fact } from "../ui/fact.tsx";
-import { Empty, Loaded } from "../ui/loading.tsx";
-import { Ago } from "../ui/time.tsx";
+import { drift } from "../model/chart.ts";
+import { count, relative, utcClock } from "../model/format.ts";
+import { nextSlot, schedules } from "../model/schedule.ts";
 import { lastGood, liveRun, type Level } from "../model/verdict.ts";
 import { severityWords } from "../model/words.ts";
-import { AlertList } from "./alerts.tsx";
+import { now } from "../state/clock.ts";
+import { pulse, standing, WINDOW_MS, type Pulse } from "../state/pulse.ts";
+import { href } from "../state/router.ts";
+import { Fact } from "../ui/fact.tsx";
+import { Glyph, type GlyphName } from "../ui/glyph.tsx";
+import { Empty, Loaded } from "../ui/loading.tsx";
+import { Ago } from "../ui/time.tsx";
+import { AlertList } from "./alert-list.tsx";
 import { Chart } from "./chart.tsx";
-import { RunTable } from "./runs.tsx";
+import { RunTable } from "./run-table.tsx";
 
 export const levelGlyphs: Record<Level, GlyphName> = {
   ok: "check",

@@ -2,15 +2,15 @@
 
 import { useState } from "preact/hooks";
 import { api, ApiError } from "../api/client.ts";
-import { now } from "../state/clock.ts";
+import type { Alert } from "../api/types.ts";
 import { plural, utcClock } from "../model/format.ts";
 import { nextSlot, schedules } from "../model/schedule.ts";
+import { resolveConsequence } from "../model/words.ts";
+import { now } from "../state/clock.ts";
 import { noteRefusal } from "../state/session.ts";
-import type { Alert } from "../api/types.ts";
 import { SeverityBadge } from "../ui/badges.tsx";
 import { Dialog } from "../ui/dialog.tsx";
 import { Failure } from "../ui/loading.tsx";
-import { resolveConsequence } from "../model/words.ts";
 
 /** The API's limit, in characters. */
 const MAX_NOTE = 2000;

@@ -1,20 +1,20 @@
 // One run: how it went, how it goes, and its findings.
 
 import { api } from "../api/client.ts";
+import type { Run as RunData } from "../api/types.ts";
 import { drift } from "../model/chart.ts";
-import { now } from "../state/clock.ts";
 import { count, duration, plural, span } from "../model/format.ts";
-import { Glyph } from "../ui/glyph.tsx";
+import { runTypeWords, triggerWords } from "../model/words.ts";
+import { now } from "../state/clock.ts";
 import { usePaged } from "../state/paged.ts";
 import { href, route } from "../state/router.ts";
-import type { Run as RunData } from "../api/types.ts";
 import { StatusBadge } from "../ui/badges.tsx";
 import { Copy } from "../ui/copy.tsx";
 import { Fact } from "../ui/fact.tsx";
+import { Glyph } from "../ui/glyph.tsx";
 import { Loaded } from "../ui/loading.tsx";
 import { More } from "../ui/more.tsx";
 import { Ago, Moment } from "../ui/time.tsx";
-import { runTypeWords, triggerWords } from "../model/words.ts";
 import { Findings } from "./findings.tsx";
 
 const POLL_RUNNING_MS = 3000;

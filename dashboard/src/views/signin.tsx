@@ -2,8 +2,8 @@
 
 import { useState } from "preact/hooks";
 import type { ApiError } from "../api/client.ts";
-import { Glyph } from "../ui/glyph.tsx";
 import { authHost, retryAsAdmin, sendLink, signIn, signOut, startSession } from "../state/session.ts";
+import { Glyph } from "../ui/glyph.tsx";
 import { Failure } from "../ui/loading.tsx";
 
 export function SignIn({ notice }: { notice: string | null }) {
