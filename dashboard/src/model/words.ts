@@ -1,7 +1,7 @@
 // The words for what the API says in codes. A code the page doesn't know is shown as it is, never hidden.
 
 import type { ApiError } from "../api/client.ts";
-import type { FindingAction, Run, RunStatus, RunType, Severity } from "../api/types.ts";
+import type { DriftClass, FindingAction, Run, RunStatus, RunType, Severity } from "../api/types.ts";
 import { relative, span, utcClock } from "./format.ts";
 
 function unknown(code: string): string {
@@ -36,7 +36,7 @@ export const triggerWords: Record<NonNullable<Run["triggered_by"]>, string> = {
   admin: "an admin",
 };
 
-export const findingTypeWords: Record<string, string> = {
+const driftWords: Record<DriftClass, string> = {
   status_mismatch: "Status differs",
   period_mismatch: "Period differs",
   cancel_at_period_end_mismatch: "Cancel at period end differs",
@@ -67,7 +67,7 @@ export const alertTypeWords: Record<string, string> = {
 
 /** "status_mismatch" → "Status differs". */
 export function findingType(type: string): string {
-  return findingTypeWords[type] ?? unknown(type);
+  return (driftWords as Record<string, string>)[type] ?? unknown(type);
 }
 
 /** What an alert's key names: "drift_status_mismatch" → "Drift: status differs". */
