@@ -15,7 +15,7 @@ export const WINDOW_MS = 48 * 3_600_000;
 const POLL_MS = 15_000;
 const POLL_RUNNING_MS = 4000;
 const PAGE = 100;
-/** 48 h hold 48 scheduled runs; somebody who calls every minute is not shown in full. */
+/** 48 h hold 48 scheduled runs; if someone starts one every minute, not all of them are shown. */
 const MAX_PAGES = 5;
 
 export interface Pulse {
@@ -72,7 +72,7 @@ function setPulse(on: boolean): void {
 /** When the page first could not get its data, where no older time is known. */
 const openedAt = Date.now();
 
-/** How things stand, every second anew. */
+/** How things stand, decided again every second. */
 export const standing = computed(() => {
   const live = pulse.value;
   const data = live?.data.value ?? null;

@@ -51,19 +51,19 @@ export function Alerts() {
           options={[["", "Any"], ...Object.entries(types)]}
           onChange={(value) => setParams({ type: value })}
         />
-        <Find placeholder="Message, id, subscription" />
+        <Find placeholder="Message, ID, subscription" />
       </div>
       <Loaded live={live} rows={4} label="Loading alerts">
         {(data) => {
           const shown = data.items.filter((alert) => matches(find, [alert.id, alert.message, alert.alert_key, alertName(alert.alert_key), alert.metadata]));
           if (shown.length === 0) {
             return filtered ? (
-              <Empty glyph="empty" title={find !== "" && data.more ? "Nothing in what is loaded" : "Nothing matches"}>
+              <Empty glyph="empty" title={find !== "" && data.more ? "No match among those loaded" : "Nothing matches"}>
                 <a href={href("alerts")}>Show all open alerts</a>
               </Empty>
             ) : status === "" ? (
               <Empty glyph="check" title="No open alerts">
-                When something needs a person, it stands here. <a href={href("alerts", { status: "all" })}>See past ones</a>
+                Anything that needs a person appears here. <a href={href("alerts", { status: "all" })}>See past alerts</a>
               </Empty>
             ) : (
               <Empty glyph="empty" title="No alerts yet" />

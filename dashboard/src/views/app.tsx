@@ -32,7 +32,7 @@ function Lost() {
       <p>
         <strong>{failure(error).title}.</strong> Stale since {utcClock(at, now.value)}.{" "}
         <span aria-live="off" class="quiet">
-          {live.nextAt.value === null ? "Trying now…" : `Tries again in ${span(Math.max(0, live.nextAt.value - now.value))}.`}
+          {live.nextAt.value === null ? "Retrying now…" : `Retrying in ${span(Math.max(0, live.nextAt.value - now.value))}.`}
         </span>
       </p>
       <button type="button" class="button button-small" onClick={refreshAll}>

@@ -43,7 +43,7 @@ export function CsvDownload({ run, total, type }: { run: Run; total: number; typ
     <div class="csv">
       {state.kind === "busy" ? (
         <>
-          <progress max={Math.max(1, total)} value={state.done} aria-label="Download of findings" />
+          <progress max={Math.max(1, total)} value={state.done} aria-label="Downloading the findings" />
           <span class="quiet">
             {count(state.done)} of {count(total)}
           </span>
@@ -58,7 +58,7 @@ export function CsvDownload({ run, total, type }: { run: Run; total: number; typ
       )}
       {state.kind === "failed" && (
         <span class="problem" role="alert">
-          {failure(state.error).title}. The file was not written.
+          {failure(state.error).title}. No file was saved.
         </span>
       )}
     </div>

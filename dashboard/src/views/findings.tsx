@@ -131,7 +131,7 @@ export function Findings({ run, counts, findings, type }: { run: Run; counts: Re
       )}
       {shown.length === 0 ? (
         find !== "" && findings.length > 0 ? (
-          <Empty glyph="empty" title="Nothing in what is loaded" />
+          <Empty glyph="empty" title="No match among those loaded" />
         ) : run.status === "running" ? (
           <Empty glyph="running" title="Nothing found so far" />
         ) : run.status === "error" ? (

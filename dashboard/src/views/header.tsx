@@ -41,7 +41,7 @@ function Freshness() {
   const age = at === null ? null : Math.max(0, now.value - at);
   const text =
     error !== null
-      ? `${failure(error).title}${live?.nextAt.value ? `, tries again in ${span(Math.max(0, live.nextAt.value - now.value))}` : ""}`
+      ? `${failure(error).title}${live?.nextAt.value ? `, retrying in ${span(Math.max(0, live.nextAt.value - now.value))}` : ""}`
       : age === null
         ? "Loading…"
         : age < 5000
@@ -82,7 +82,7 @@ export function Header({ signedIn }: { signedIn: boolean }) {
   return (
     <header class="bar">
       <a class="skip" href="#main">
-        Skip to the content
+        Skip to content
       </a>
       <div class="bar-inner">
         <a class="brand" href="/">

@@ -63,7 +63,7 @@ export function Menu() {
               helpOpen.value = true;
             }}
           >
-            Keyboard <kbd>?</kbd>
+            Keyboard shortcuts <kbd>?</kbd>
           </button>
           <button type="button" class="menu-item" onClick={() => void signOut()}>
             Sign out

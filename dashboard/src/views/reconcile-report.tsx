@@ -1,4 +1,4 @@
-// What Reconcile Now brought, above whatever view is open.
+// The outcome of Reconcile Now, above whatever view is open.
 
 import { now } from "../state/clock.ts";
 import { limitText, reconcileState } from "../state/reconcile.ts";
@@ -16,7 +16,7 @@ export function ReconcileReport() {
         <div class="report tone-info">
           <Glyph name="running" />
           <p>
-            <strong>Reconciling…</strong> The result will stand here; you can go on meanwhile.
+            <strong>Reconciling…</strong> The result will appear here; you can carry on in the meantime.
           </p>
         </div>
       )}
@@ -24,7 +24,7 @@ export function ReconcileReport() {
         <div class="report tone-warning">
           <Glyph name="clock" />
           <p>
-            <strong>Not so fast.</strong> The server takes ten calls a minute from one address.{" "}
+            <strong>Not so fast.</strong> The server accepts ten calls a minute from one address.{" "}
             <span aria-live="off">{limitText(limited.until, now.value)}</span>
           </p>
         </div>

@@ -24,7 +24,7 @@ export function RunTable({ runs, caption, brief = false }: { runs: Run[]; captio
           <th scope="col">Status</th>
           <th scope="col">Run</th>
           <th scope="col" class="wide">Started</th>
-          <th scope="col" class="number wide">Looked at</th>
+          <th scope="col" class="number wide">Checked</th>
           <th scope="col" class="number">Found</th>
           <th scope="col" class="number">
             <span class="wide-inline">Repaired</span>

@@ -42,19 +42,19 @@ export function Runs() {
           options={[["", "Any"], ...Object.entries(runTypeWords)]}
           onChange={(value) => setParams({ type: value })}
         />
-        <Find placeholder="Run key, id, error" />
+        <Find placeholder="Run key, ID, error" />
       </div>
       <Loaded live={live} rows={8} label="Loading runs">
         {(data) => {
           const shown = data.items.filter((run) => matches(find, [run.id, run.run_key, run.message, run.error_message, run.error_code]));
           if (shown.length === 0) {
             return status !== "" || type !== "" || find !== "" ? (
-              <Empty glyph="empty" title={find !== "" && data.more ? "Nothing in what is loaded" : "Nothing matches"}>
+              <Empty glyph="empty" title={find !== "" && data.more ? "No match among those loaded" : "Nothing matches"}>
                 <a href={href("runs")}>Show all runs</a>
               </Empty>
             ) : (
               <Empty glyph="empty" title="No runs yet">
-                The schedule starts the first one, or “Reconcile now” does.
+                The first one starts on schedule, or when you press “Reconcile now”.
               </Empty>
             );
           }
