@@ -33,7 +33,7 @@ test("finds an alert by a subscription among its samples", async ({ page, admin 
 test("an alert tells its story: times, samples at Stripe, its run, earlier episodes", async ({ page, admin, context }) => {
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   await admin("/?view=alerts");
-  const alert = page.locator(".alert").filter({ hasText: "2 subscriptions are in the database" });
+  const alert = page.locator(".alert").filter({ hasText: "2 rows name subscriptions" });
   await alert.getByRole("button").first().click();
   await expect(page).toHaveURL(/alert=/);
   await expect(alert).toContainText("5 times");
@@ -44,12 +44,12 @@ test("an alert tells its story: times, samples at Stripe, its run, earlier episo
   await expect(alert.getByText("Leftovers of the load test, deleted by hand.")).toBeVisible();
   await expect(alert.locator(".episodes li")).toHaveCount(2);
 
-  await alert.getByRole("button", { name: "Copy id" }).click();
+  await alert.getByRole("button", { name: "Copy ID" }).click();
   await expect(alert.getByText("Copied")).toBeVisible();
   const id = sql("select id from public.billing_alerts where alert_key = 'drift_missing_in_stripe' and not resolved");
   expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(id);
 
-  await alert.getByRole("link", { name: "Open the run that saw it last" }).click();
+  await alert.getByRole("link", { name: "Open the run that last saw it" }).click();
   await expect(page.getByRole("heading", { level: 1 })).toHaveText(/^scheduled_/);
   await page.goBack();
   await expect(alert.getByText("Leftovers of the load test")).toBeVisible();
@@ -99,9 +99,9 @@ test("a condition of the monitor: says when a new alert would open", async ({ pa
   );
 });
 
-test("somebody else was quicker: the page says so and changes nothing", async ({ page, admin }) => {
+test("someone else was quicker: the page says so and changes nothing", async ({ page, admin }) => {
   await admin("/?view=alerts");
-  const alert = page.locator(".alert").filter({ hasText: "had another status" });
+  const alert = page.locator(".alert").filter({ hasText: "had a different status" });
   await alert.getByRole("button").first().click();
   await alert.getByRole("button", { name: "Resolve…" }).click();
   const id = sql("select id from public.billing_alerts where alert_key = 'drift_status_mismatch'");

@@ -40,29 +40,29 @@ select
 from public.reconciliation_logs as run
 cross join generate_series(1, run.total_issues) as n
 join (values
-  (0, 'status_mismatch', 'info', 'The database says active, Stripe says past_due.', '{"status": {"database": "active", "stripe": "past_due"}}', 'repaired', 'The status was set to past_due.'),
-  (1, 'missing_in_stripe', 'critical', 'The database has this subscription as active; Stripe answers 404.', '{}', 'none', 'Nothing: absence alone never lowers access.'),
-  (2, 'period_mismatch', 'info', 'The current period differs.', '{"current_period_start": {"database": "2026-10-23T00:00:00Z", "stripe": "2026-11-23T00:00:00Z"}, "current_period_end": {"database": "2026-11-23T00:00:00Z", "stripe": "2026-12-23T00:00:00Z"}}', 'repaired', 'The period was taken from Stripe.'),
-  (3, 'missing_in_database', 'info', 'Stripe has this subscription, the database has not.', '{}', 'created', 'The row was created.'),
-  (4, 'price_mismatch', 'info', 'Price and quantity differ.', '{"stripe_price_id": {"database": "price_basic_monthly", "stripe": "price_pro_monthly"}, "quantity": {"database": 1, "stripe": 5}}', 'repaired', 'Price and quantity were taken from Stripe.'),
+  (0, 'status_mismatch', 'info', 'The status is past_due at Stripe and active in the database.', '{"status": {"database": "active", "stripe": "past_due"}}', 'repaired', 'The status was set to past_due.'),
+  (1, 'missing_in_stripe', 'critical', 'The database says active, and Stripe does not know the subscription.', '{}', 'none', 'Nothing: absence alone never lowers access.'),
+  (2, 'period_mismatch', 'info', 'The billing period differs from Stripe''s.', '{"current_period_start": {"database": "2026-10-23T00:00:00Z", "stripe": "2026-11-23T00:00:00Z"}, "current_period_end": {"database": "2026-11-23T00:00:00Z", "stripe": "2026-12-23T00:00:00Z"}}', 'repaired', 'The period was taken from Stripe.'),
+  (3, 'missing_in_database', 'info', 'The subscription is active at Stripe and not in the database.', '{}', 'created', 'The row was created.'),
+  (4, 'price_mismatch', 'info', 'Price and quantity differ from Stripe''s.', '{"stripe_price_id": {"database": "price_basic_monthly", "stripe": "price_pro_monthly"}, "quantity": {"database": 1, "stripe": 5}}', 'repaired', 'Price and quantity were taken from Stripe.'),
   (5, 'organization_unknown', 'warning', 'Nothing says which organization this subscription belongs to.', '{}', 'none', 'Nothing: an organization is never guessed.')
 ) as kind (k, type, severity, issue, details, action, action_taken) on kind.k = n % 6;
 
 with newest as (select id from public.reconciliation_logs order by started_at desc limit 1),
 first as (
   insert into public.billing_alerts (alert_key, alert_type, severity, message, occurrences, first_seen_at, last_seen_at, created_at, resolved, resolved_at, resolution)
-  values ('drift_missing_in_stripe', 'drift', 'critical', '1 subscription is in the database but not in Stripe', 3,
+  values ('drift_missing_in_stripe', 'drift', 'critical', '1 row names a subscription that Stripe does not know.', 3,
     now() - interval '90 hours', now() - interval '88 hours', now() - interval '90 hours', true, now() - interval '87 hours', 'auto')
   returning id),
 second as (
   insert into public.billing_alerts (alert_key, alert_type, severity, message, occurrences, first_seen_at, last_seen_at, created_at, resolved, resolved_at, resolved_by, resolution, resolution_note, previous_alert_id)
-  select 'drift_missing_in_stripe', 'drift', 'critical', '2 subscriptions are in the database but not in Stripe', 6,
+  select 'drift_missing_in_stripe', 'drift', 'critical', '2 rows name subscriptions that Stripe does not know.', 6,
     now() - interval '50 hours', now() - interval '45 hours', now() - interval '50 hours', true, now() - interval '44 hours',
     gen_random_uuid(), 'manual', 'Leftovers of the load test, deleted by hand.', id
   from first
   returning id)
 insert into public.billing_alerts (alert_key, alert_type, severity, message, occurrences, first_seen_at, last_seen_at, created_at, metadata, previous_alert_id)
-select 'drift_missing_in_stripe', 'drift', 'critical', '2 subscriptions are in the database but not in Stripe', 5,
+select 'drift_missing_in_stripe', 'drift', 'critical', '2 rows name subscriptions that Stripe does not know.', 5,
   now() - interval '5 hours', now() - interval '20 minutes', now() - interval '5 hours',
   jsonb_build_object('reconciliation_log_id', newest.id, 'count', 2, 'livemode', false, 'samples', jsonb_build_array(
     jsonb_build_object('stripe_subscription_id', 'sub_1QxAbCdEfGhIjKlMn', 'organization_id', '6a0f6a0e-8f5b-4b83-9d63-2d5ae1f0c001'),
@@ -70,14 +70,14 @@ select 'drift_missing_in_stripe', 'drift', 'critical', '2 subscriptions are in t
   second.id
 from newest, second
 union all
-select 'drift_organization_unknown', 'drift', 'warning', '1 subscription in Stripe belongs to no known organization', 27,
+select 'drift_organization_unknown', 'drift', 'warning', '1 subscription belongs to no known organization.', 27,
   now() - interval '26 hours', now() - interval '20 minutes', now() - interval '26 hours',
   jsonb_build_object('reconciliation_log_id', newest.id, 'count', 1, 'livemode', false, 'samples', jsonb_build_array(
     jsonb_build_object('stripe_subscription_id', 'sub_1QxAbCdEfGhIjKlMp'))),
   null
 from newest
 union all
-select 'drift_status_mismatch', 'drift', 'info', '3 subscriptions had another status than at Stripe, and were repaired', 1,
+select 'drift_status_mismatch', 'drift', 'info', '3 subscriptions had a different status; repaired.', 1,
   now() - interval '20 minutes', now() - interval '20 minutes', now() - interval '20 minutes',
   jsonb_build_object('reconciliation_log_id', newest.id, 'count', 3, 'livemode', false), null
 from newest;

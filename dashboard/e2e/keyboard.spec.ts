@@ -11,7 +11,7 @@ test("find, walk the rows, open one, come back", async ({ page, admin }) => {
   await page.keyboard.press("/");
   await expect(page).toHaveURL(/view=alerts/);
   await expect(page.getByLabel("Find in this list")).toBeFocused();
-  await page.keyboard.type("database");
+  await page.keyboard.type("rows");
   await expect(page.locator(".alert")).toHaveCount(1);
   await page.keyboard.press("Escape");
   await page.keyboard.press("j");
@@ -50,9 +50,9 @@ test("the help lists the keys and can switch them off", async ({ page, admin }) 
   await admin();
   await expect(page.locator(".alert")).toHaveCount(3);
   await page.keyboard.press("?");
-  const help = page.getByRole("dialog", { name: "Keyboard" });
+  const help = page.getByRole("dialog", { name: "Keyboard shortcuts" });
   await expect(help).toContainText("Find in the list");
-  await help.getByLabel("Single keys are on").uncheck();
+  await help.getByLabel("Single-key shortcuts are on").uncheck();
   await page.keyboard.press("Escape");
   await expect(help).toHaveCount(0);
   await page.keyboard.press("3");
@@ -78,7 +78,7 @@ test("Tab reaches everything in a sensible order, beginning with a way past the 
       }),
     );
   }
-  expect(seen.slice(0, 5)).toEqual(["Skip to the content", "Billing operations", "Overview", "Alerts33 open", "Runs"]);
+  expect(seen.slice(0, 5)).toEqual(["Skip to content", "Billing operations", "Overview", "Alerts33 open", "Runs"]);
   expect(seen[6]).toBe("Reconcile now");
   expect(seen).toContain("Runs of the last 48 hour");
   expect(seen).not.toContain("invisible");

@@ -41,7 +41,7 @@ async function look(page: Page, name: string): Promise<void> {
 
 test("sign-in", async ({ page }) => {
   await page.goto("/");
-  await expect(page.getByText("Accounts are kept at")).toBeVisible();
+  await expect(page.getByText("Accounts are managed at")).toBeVisible();
   await look(page, "sign-in");
   await signIn(page, stack().admin_email, "wrong");
   await expect(page.getByText("Wrong email or password.")).toBeVisible();
@@ -80,7 +80,7 @@ test("overview, nothing yet", async ({ page, admin }) => {
 test("alerts, one unfolded; and the dialog", async ({ page, admin }) => {
   seedHistory();
   await admin("/?view=alerts");
-  await page.locator(".alert").filter({ hasText: "2 subscriptions are in the database" }).getByRole("button").first().click();
+  await page.locator(".alert").filter({ hasText: "2 rows name subscriptions" }).getByRole("button").first().click();
   await expect(page.locator(".episodes li")).toHaveCount(2);
   await look(page, "alerts");
   await page.getByRole("button", { name: "Resolve…" }).click();
@@ -110,7 +110,7 @@ test("menu and help", async ({ page, admin }) => {
   await page.getByRole("button", { name: "Account and settings" }).click();
   await look(page, "menu");
   await page.getByRole("button", { name: /Keyboard/ }).click();
-  await expect(page.getByRole("dialog", { name: "Keyboard" })).toBeVisible();
+  await expect(page.getByRole("dialog", { name: "Keyboard shortcuts" })).toBeVisible();
   await look(page, "help");
 });
 

@@ -35,13 +35,13 @@ test("finds the drift, repairs it, raises its alerts; a second click gets the sa
   await earlyInTheMinute();
   const report = page.locator(".report");
   await page.getByRole("button", { name: "Reconcile now" }).click();
-  await expect(report).toContainText(/Finished\. 120 subscriptions looked at, 5 issues found, 1 created, 3 repaired, in .+s\./);
+  await expect(report).toContainText(/Finished\. 120 subscriptions checked, 5 issues found, 1 created, 3 repaired, in .+s\./);
   await expect(page.getByRole("heading", { level: 1 })).toHaveText("1 critical alert open.");
   await expect(page.locator(".alert")).toHaveCount(3);
   expect(sql("select count(*) from public.subscriptions where status = 'unpaid' and updated_at < now() - interval '50 minutes'")).toBe("0");
 
   await page.getByRole("button", { name: "Reconcile now" }).click();
-  await expect(report).toContainText(/Finished (just now|\d+ s ago)\. One manual run a minute is enough/);
+  await expect(report).toContainText(/Finished (just now|\d+ s ago)\. At most one manual run starts each minute/);
   expect(sql("select count(*) from public.reconciliation_logs")).toBe("1");
 
   await report.getByRole("link", { name: "Open the run" }).click();
@@ -55,13 +55,13 @@ test("finds the drift, repairs it, raises its alerts; a second click gets the sa
   await expect(report).toHaveCount(0);
 });
 
-test("a run of somebody else is under way: says so, and leads to it", async ({ page, admin }) => {
+test("someone else's run is under way: says so, and leads to it", async ({ page, admin }) => {
   const id = sql(`insert into public.reconciliation_logs (run_key, run_type, started_at, heartbeat_at, lease_expires_at, triggered_by)
     values ('scheduled_other', 'scheduled', now() - interval '40 seconds', now(), now() + interval '300 seconds', 'cron') returning id`);
   await admin();
   await page.getByRole("button", { name: "Reconcile now" }).click();
   const report = page.locator(".report");
-  await expect(report).toContainText(/Another run is under way\. scheduled_other has been running for 4\d s\. Two scans never overlap/);
+  await expect(report).toContainText(/Another run is under way\. scheduled_other has been running for 4\d s\. Runs never overlap/);
   await report.getByRole("link", { name: "Open the run" }).click();
   await expect(page).toHaveURL(new RegExp(`id=${id}`));
   await expect(page.locator(".progress")).toContainText("Under way for");
@@ -85,9 +85,9 @@ test("a run that fails says why and where to read on", async ({ page, admin }) =
     await admin();
     await page.getByRole("button", { name: "Reconcile now" }).click();
     const report = page.locator(".report");
-    await expect(report).toContainText("The run failed. Stripe refused: ");
+    await expect(report).toContainText("The run failed. Stripe refused the request: ");
     await report.getByRole("link", { name: "Open the run" }).click();
-    await expect(page.getByText("Nothing after this point was looked at.")).toBeVisible();
+    await expect(page.getByText("Nothing after this point was checked.")).toBeVisible();
   } finally {
     await control(stack().stripe_url, "PUT", "/missing_permissions", []);
   }
@@ -104,7 +104,7 @@ test("beyond ten calls a minute it says when the next is possible", async ({ pag
     await expect(button).toHaveText("Reconcile now");
   }
   await button.click();
-  await expect(page.locator(".report")).toContainText(/Not so fast\..*Possible again in \d+ s \(.*UTC\)/);
+  await expect(page.locator(".report")).toContainText(/Not so fast\..*You can try again in \d+ s \(.*UTC\)/);
   await expect(button).toHaveText(/Wait \d+ s/);
   await expect(button).toHaveAttribute("aria-disabled", "true");
 });

@@ -18,7 +18,7 @@ test("the list filters by status and leads to the run", async ({ page, admin }) 
   await expect(page.locator(".runs tbody tr")).toContainText("Stripe did not answer within the deadline.");
   await page.locator(".runs tbody a").click();
   await expect(page.getByRole("heading", { level: 1 })).toHaveText(/^scheduled_/);
-  await expect(page.getByText("Nothing after this point was looked at.")).toBeVisible();
+  await expect(page.getByText("Nothing after this point was checked.")).toBeVisible();
   await page.goBack();
   await expect(page.getByLabel("Status")).toHaveValue("error");
 });
@@ -26,11 +26,11 @@ test("the list filters by status and leads to the run", async ({ page, admin }) 
 test("findings say what was wrong, what was done and what needs a person", async ({ page, admin }) => {
   await admin(`/?view=run&id=${runId("true")}`);
   await expect(page.locator(".finding")).toHaveCount(7);
-  const repaired = page.locator(".finding").filter({ hasText: "The database says active" }).first();
+  const repaired = page.locator(".finding").filter({ hasText: "The status is past_due at Stripe" }).first();
   await expect(repaired.getByRole("cell", { name: "past_due" })).toBeVisible();
   await expect(repaired).toContainText("Repaired");
   await expect(repaired).not.toContainText("Needs a person");
-  const missing = page.locator(".finding").filter({ hasText: "Stripe answers 404" }).first();
+  const missing = page.locator(".finding").filter({ hasText: "Stripe does not know the subscription" }).first();
   await expect(missing).toContainText("Not repaired");
   await expect(missing).toContainText("Needs a person");
 
@@ -64,10 +64,10 @@ test("a run under way is followed to its end", async ({ page, admin }) => {
   const id = sql(`insert into public.reconciliation_logs (run_key, run_type, started_at, heartbeat_at, lease_expires_at, scanned_count, triggered_by)
     values ('manual_test', 'manual', now() - interval '10 seconds', now(), now() + interval '330 seconds', 4200, 'admin') returning id`);
   await admin(`/?view=run&id=${id}`);
-  await expect(page.locator(".progress")).toContainText("4,200 subscriptions looked at so far");
+  await expect(page.locator(".progress")).toContainText("4,200 subscriptions checked so far");
   sql(`update public.reconciliation_logs set scanned_count = 9000, heartbeat_at = now() where id = '${id}'`);
   await page.clock.runFor(3100);
-  await expect(page.locator(".progress")).toContainText("9,000 subscriptions looked at so far");
+  await expect(page.locator(".progress")).toContainText("9,000 subscriptions checked so far");
   sql(`update public.reconciliation_logs set status = 'success', finished_at = now(), scanned_count = 12600 where id = '${id}'`);
   await page.clock.runFor(3100);
   await expect(page.locator(".progress")).toHaveCount(0);

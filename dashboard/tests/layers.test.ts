@@ -1,37 +1,86 @@
-// What may import what: each folder of src/ only itself and those before it, and no file one that imports it.
+// What may import what: each folder of src/ only itself and those before it, the model no package, and no file one that
+// imports it.
 
 import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join, normalize } from "node:path";
+import { posix } from "node:path";
 import { expect, test } from "vitest";
 
 /** From the ground up. main.tsx stands on all of them. */
 const FLOORS = ["api", "model", "state", "ui", "views"];
 
-const files = readdirSync("src", { recursive: true, encoding: "utf8" }).filter((file) => /\.tsx?$/.test(file));
+/** Each file with what it imports: files by their path in src/, packages by their name. */
+type Imports = Map<string, string[]>;
 
-function imports(file: string): string[] {
-  const text = readFileSync(join("src", file), "utf8");
-  const found = [...text.matchAll(/(?:from|import) ?\(?"(\.[^"]+)"/g)].map(([, path]) => normalize(join(dirname(file), path!)));
-  return found.filter((path) => /\.tsx?$/.test(path));
+const SRC = new URL("../src/", import.meta.url);
+
+function read(): Imports {
+  const files = readdirSync(SRC, { recursive: true, encoding: "utf8" }).filter((file) => /\.tsx?$/.test(file));
+  return new Map(
+    files.map((file) => {
+      const text = readFileSync(new URL(file, SRC), "utf8");
+      const used = [...text.matchAll(/\b(?:from|import)[ (]*"([^"]+)"/g)].map(([, path]) => path!);
+      return [file, used.map((path) => (path.startsWith(".") ? posix.join(posix.dirname(file), path) : path))];
+    }),
+  );
+}
+
+/** What stands in the wrong place, each with what to do about it. */
+function misplaced(imports: Imports): string[] {
+  const floor = (file: string) => (file === "main.tsx" ? FLOORS.length : FLOORS.indexOf(file.split("/")[0]!));
+  return [...imports].flatMap(([file, used]) => {
+    if (floor(file) === -1) return [`src/${file} is on no floor: move it into one of ${FLOORS.join(", ")}`];
+    return used.flatMap((path) => {
+      if (imports.has(path)) {
+        return floor(path) <= floor(file)
+          ? []
+          : [`src/${file} imports ${path}, which is above it: move what it needs from there down, or ${file} up (${FLOORS.join(" < ")})`];
+      }
+      return file.startsWith("model/")
+        ? [`src/${file} imports "${path}": model/ decides without packages; what needs one goes to state/ or above`]
+        : [];
+    });
+  });
+}
+
+/** The first circle of imports, or null. */
+function circle(imports: Imports): string | null {
+  const clear = new Set<string>();
+  const follow = (path: string[]): string | null => {
+    const file = path.at(-1)!;
+    const begin = path.indexOf(file);
+    if (begin < path.length - 1) return `${path.slice(begin).join(" → ")}: move what they share into a file that imports none of them`;
+    if (clear.has(file)) return null;
+    for (const used of imports.get(file) ?? []) {
+      const found = follow([...path, used]);
+      if (found !== null) return found;
+    }
+    clear.add(file);
+    return null;
+  };
+  for (const file of imports.keys()) {
+    const found = follow([file]);
+    if (found !== null) return found;
+  }
+  return null;
 }
 
 test("every folder imports only from itself and those before it", () => {
-  const floor = (file: string) => (file === "main.tsx" ? FLOORS.length : FLOORS.indexOf(file.split("/")[0]!));
-  for (const file of files) {
-    expect(floor(file), `src/${file} is in none of ${FLOORS.join(", ")}`).toBeGreaterThanOrEqual(0);
-    for (const used of imports(file)) {
-      expect(floor(used), `src/${file} imports ${used}, which stands on it`).toBeLessThanOrEqual(floor(file));
-    }
-  }
+  const imports = read();
+  expect(imports.get("ui/id.tsx"), "imports are not read as they stand").toContain("ui/copy.tsx");
+  expect(imports.get("state/session.ts"), "imports() are not read as they stand").toContain("api/auth-client.ts");
+  expect(misplaced(imports)).toEqual([]);
 });
 
 test("no file imports one that imports it", () => {
-  const graph = new Map(files.map((file) => [file, new Set(imports(file))]));
-  expect(graph.get("ui/id.tsx")?.has("ui/copy.tsx"), "imports are not read rightly").toBe(true);
-  // Files that import nothing that is left are taken away until there are none: what stays is a circle.
-  for (let leaf: string | undefined; (leaf = [...graph].find(([, uses]) => uses.size === 0)?.[0]) !== undefined; ) {
-    graph.delete(leaf);
-    for (const uses of graph.values()) uses.delete(leaf);
-  }
-  expect([...graph].map(([file, uses]) => `${file} → ${[...uses].join(", ")}`)).toEqual([]);
+  expect(circle(read())).toBeNull();
+});
+
+test("what stands in the wrong place is found, and so is a circle", () => {
+  expect(misplaced(new Map([["model/a.ts", ["ui/b.tsx", "preact"]], ["ui/b.tsx", []], ["c.ts", []]]))).toEqual([
+    expect.stringContaining("src/model/a.ts imports ui/b.tsx, which is above it"),
+    expect.stringContaining('src/model/a.ts imports "preact"'),
+    expect.stringContaining("src/c.ts is on no floor"),
+  ]);
+  const around: Imports = new Map([["main.tsx", ["ui/a.tsx"]], ["ui/a.tsx", ["ui/b.tsx"]], ["ui/b.tsx", ["ui/a.tsx"]]]);
+  expect(circle(around)).toMatch(/^ui\/a\.tsx → ui\/b\.tsx → ui\/a\.tsx: move/);
 });

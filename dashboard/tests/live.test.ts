@@ -75,7 +75,7 @@ describe("live data", () => {
     live.stop();
   });
 
-  test("a rate limit is no outage: it waits as long as it is told", async () => {
+  test("a rate limit is not an outage: it waits as long as it is told", async () => {
     let limited = false;
     const fetch = vi.fn(async () => {
       if (limited) throw new ApiError(429, "rate_limited", "slow down", 40);

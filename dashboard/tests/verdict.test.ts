@@ -54,18 +54,18 @@ describe("verdict", () => {
   test("two scheduled runs that did not come are stale, even if no alert says so", () => {
     const said = verdict(facts({ runs: [run({ started_at: "2026-11-23T08:17:00Z" })] }));
     expect(said).toMatchObject({ level: "warning", headline: "No good run for 2 h 14 min." });
-    expect(said.detail, "the monitor's next check is still to come").not.toContain("check that the monitor runs");
+    expect(said.detail, "the monitor's next check is still to come").not.toContain("check that the monitor is running");
   });
 
   test("a monitor that had its chance and said nothing is suspect itself", () => {
     const said = verdict(facts({ runs: [run({ started_at: "2026-11-23T06:17:00Z" })] }));
-    expect(said.detail).toContain("check that the monitor runs");
+    expect(said.detail).toContain("check that the monitor is running");
   });
 
   test("stale because runs fail says why they do", () => {
     const said = verdict(facts({ runs: [failed("10"), failed("09"), run({ started_at: "2026-11-23T08:17:00Z" })] }));
     expect(said).toMatchObject({ level: "warning", headline: "No good run for 2 h 14 min." });
-    expect(said.detail).toContain("2 runs failed since: Stripe refused the key.");
+    expect(said.detail).toContain("2 runs failed since then: Stripe refused the key.");
   });
 
   test("a daily schedule is not stale after three hours", () => {
@@ -76,7 +76,7 @@ describe("verdict", () => {
   test("a stale alert decides, and brings its severity", () => {
     const stale = alert({ id: "a", alert_type: "reconcile_stale", severity: "critical" });
     const runs = [run({ started_at: "2026-11-23T03:17:00Z" })];
-    expect(verdict(facts({ runs, alerts: [stale], open: { ...NONE, critical: 1 } }))).toMatchObject({ level: "critical", short: "Reconcile stale" });
+    expect(verdict(facts({ runs, alerts: [stale], open: { ...NONE, critical: 1 } }))).toMatchObject({ level: "critical", short: "Reconciliation stale" });
   });
 
   test("the circuit breaker comes before everything else", () => {
@@ -90,7 +90,7 @@ describe("verdict", () => {
 
   test("a run under way with a live lease is what comes next; a dead one is not", () => {
     const live = run({ started_at: "2026-11-23T10:30:00Z", status: "running", lease_expires_at: "2026-11-23T10:36:00Z" });
-    expect(verdict(facts({ runs: [live, good] })).detail).toContain("A run is under way since 10:30 UTC.");
+    expect(verdict(facts({ runs: [live, good] })).detail).toContain("A run has been under way since 10:30 UTC.");
     const dead = run({ ...live, lease_expires_at: "2026-11-23T10:30:30Z" });
     expect(verdict(facts({ runs: [dead, good] })).detail).toContain("The next run is due at 11:17 UTC.");
   });
@@ -98,7 +98,7 @@ describe("verdict", () => {
   test("without news it never says all clear, but what it was and when", () => {
     const said = verdict(facts({ lost: { since: AT("2026-11-23T10:28:00Z"), title: "Can't reach the server" } }));
     expect(said.level).toBe("unknown");
-    expect(said.detail).toBe("What is shown was true at 10:28 UTC, 3 min ago. It was: all clear.");
+    expect(said.detail).toBe("What you see is from 10:28 UTC, 3 min ago. At that time: all clear.");
   });
 
   test("before the first answer it claims nothing", () => {

@@ -44,7 +44,7 @@ describe("codes", () => {
     expect(findingType("missing_in_stripe")).toBe("Missing in Stripe");
     expect(findingType("brand_new")).toBe("Brand new");
     expect(alertName("drift_status_mismatch")).toBe("Drift: status differs");
-    expect(alertName("reconcile_failing")).toBe("Reconcile keeps failing");
+    expect(alertName("reconcile_failing")).toBe("Reconciliation keeps failing");
   });
   test("what was refused, held or never tried needs a person", () => {
     expect((["repaired", "created", "superseded", "refused", "held", "none"] as const).filter((code) => action(code).person)).toEqual([
@@ -56,7 +56,7 @@ describe("codes", () => {
       "a new alert opens at the next check (10:47 UTC, in 16 min), linked to this one",
     );
     expect(resolveConsequence("drift_price_mismatch", null, NOW)).toContain("If the next run still finds this drift");
-    expect(resolveConsequence("reconcile_circuit_breaker", null, NOW)).toContain("does not let the held repairs through");
+    expect(resolveConsequence("reconcile_circuit_breaker", null, NOW)).toContain("does not release the held repairs");
   });
   test("every failure has a title", () => {
     for (const code of ["unreachable", "not_configured", "database_unavailable", "stripe_error", "rate_limited", "whatever"]) {
@@ -95,13 +95,13 @@ describe("reconcile outcomes", () => {
   test("each has its own words and its run", () => {
     expect(outcome(answer("created"), null, NOW)).toMatchObject({
       title: "Finished",
-      text: "1,200 subscriptions looked at, 4 issues found, 1 created, 2 repaired, in 812 ms.",
+      text: "1,200 subscriptions checked, 4 issues found, 1 created, 2 repaired, in 812 ms.",
       runId: "id",
     });
     expect(outcome(answer("existing_finished"), other, NOW).title).toBe("Finished 20 s ago");
     expect(outcome(answer("existing_running"), other, NOW).text).toContain("under way for 30 s.");
-    expect(outcome(answer("busy"), other, NOW).text).toContain("none was started");
-    expect(outcome(answer("reclaimed"), null, NOW).text).toContain("The run before had died");
+    expect(outcome(answer("busy"), other, NOW).text).toContain("no new one was started");
+    expect(outcome(answer("reclaimed"), null, NOW).text).toContain("The previous run had died");
     expect(outcome(answer("created", { attempt: 2 }), null, NOW).text).toContain("Attempt 2");
     expect(outcome(answer("created", { status: "partial" }), null, NOW).tone).toBe("warning");
   });

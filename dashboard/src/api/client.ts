@@ -7,7 +7,7 @@ const READ_TIMEOUT_MS = 20_000;
 /** A reconcile run answers when it has ended: its budget is 270 s, the platform's limit 300 s. */
 const RECONCILE_TIMEOUT_MS = 310_000;
 
-/** `status` 0 and code `unreachable`: no answer came at all, or none that this API would give. */
+/** `status` 0 and code `unreachable`: no answer came, or something other than the API answered. */
 export class ApiError extends Error {
   constructor(
     readonly status: number,
@@ -99,7 +99,7 @@ async function parse<T>(response: Response): Promise<T> {
   }
   if (response.ok && body !== null) return body as T;
   if (body === null || typeof body["error"] !== "string") {
-    throw new ApiError(0, "unreachable", `Something that is not the API answered (HTTP ${response.status}).`);
+    throw new ApiError(0, "unreachable", `The answer did not come from the API (HTTP ${response.status}).`);
   }
   throw new ApiError(
     response.status,

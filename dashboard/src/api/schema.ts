@@ -7,26 +7,18 @@ export interface components {
         Alert: {
             alert_key: string;
             alert_type: string;
-            /** Format: date-time */
             created_at: string;
-            /** Format: date-time */
             first_seen_at: string;
-            /** Format: uuid */
             id: string;
-            /** Format: date-time */
             last_seen_at: string;
             message: string;
             metadata: Record<string, unknown>;
-            /** Format: int64 */
             occurrences: number;
-            /** Format: uuid */
             previous_alert_id: string | null;
             resolution: string | null;
             resolution_note: string | null;
             resolved: boolean;
-            /** Format: date-time */
             resolved_at: string | null;
-            /** Format: uuid */
             resolved_by: string | null;
             severity: string;
         };
@@ -40,7 +32,6 @@ export interface components {
             next_cursor: string | null;
         };
         Answered: {
-            /** Format: uuid */
             request_id: string;
         };
         AutoResolve: {
@@ -52,21 +43,13 @@ export interface components {
             reconcile_stale: boolean | null;
         };
         Counts: {
-            /** Format: int64 */
             created_count: number;
-            /** Format: int64 */
             error_count: number;
-            /** Format: int64 */
             mismatch_count: number;
-            /** Format: int64 */
             scanned_count: number;
-            /** Format: int64 */
             skipped_count: number;
-            /** Format: int64 */
             superseded_count: number;
-            /** Format: int64 */
             total_issues: number;
-            /** Format: int64 */
             updated_count: number;
         };
         /** @enum {string} */
@@ -74,21 +57,18 @@ export interface components {
         Error: {
             code: string;
             error: string;
-            /** Format: uuid */
             request_id: string;
             retry_after?: number;
         };
         Finding: {
             action: string;
             action_taken: string;
-            /** Format: date-time */
             created_at: string;
             details: Record<string, unknown>;
             fixed: boolean;
             id: string;
             issue: string;
             livemode: boolean | null;
-            /** Format: uuid */
             organization_id: string | null;
             severity: string;
             stripe_customer_id: string | null;
@@ -98,7 +78,6 @@ export interface components {
         Health: {
             commit: string | null;
             complaints: string[];
-            /** Format: int32 */
             schema_version: number | null;
             settings: {
                 [key: string]: boolean;
@@ -117,15 +96,10 @@ export interface components {
             success: boolean;
         };
         OpenCounts: {
-            /** Format: int64 */
             count: number;
-            /** Format: int64 */
             critical_count: number;
-            /** Format: int64 */
             high_count: number;
-            /** Format: int64 */
             info_count: number;
-            /** Format: int64 */
             warning_count: number;
         };
         PublicConfig: {
@@ -136,7 +110,6 @@ export interface components {
             action_taken: string;
             fixed: boolean;
             issue: string;
-            /** Format: uuid */
             organization_id: string | null;
             stripe_subscription_id: string | null;
             type: components["schemas"]["DriftClass"];
@@ -149,42 +122,30 @@ export interface components {
             already_resolved: boolean;
         };
         Run: components["schemas"]["Counts"] & {
-            /** Format: int32 */
             attempt: number;
-            /** Format: int64 */
             duration_ms: number | null;
             error_code: string | null;
             error_message: string | null;
-            /** Format: date-time */
             finished_at: string | null;
-            /** Format: date-time */
             heartbeat_at: string | null;
-            /** Format: uuid */
             id: string;
-            /** Format: date-time */
             lease_expires_at: string | null;
-            /** Format: int32 */
             lookback_hours: number;
             message: string | null;
             run_key: string;
             run_type: string;
-            /** Format: date-time */
             started_at: string;
             status: string;
             triggered_by: components["schemas"]["TriggeredBy"] | null;
         };
         RunAnswer: components["schemas"]["Counts"] & {
-            /** Format: int32 */
             attempt: number;
             duplicate: boolean;
-            /** Format: int64 */
             duration_ms: number | null;
             errors: components["schemas"]["ItemError"][];
-            /** Format: int32 */
             lookback_hours: number;
             message: string;
             outcome: components["schemas"]["StartOutcome"];
-            /** Format: uuid */
             reconciliation_log_id: string;
             reconciliations: components["schemas"]["Reported"][];
             run_key: string;

@@ -9,6 +9,7 @@ export type Severity = "critical" | "high" | "warning" | "info";
 export type RunStatus = "running" | "success" | "partial" | "error";
 export type RunType = "scheduled" | "manual" | "webhook_failure" | "request";
 export type FindingAction = "repaired" | "created" | "superseded" | "refused" | "held" | "none";
+export type DriftClass = Schemas["DriftClass"];
 export type Outcome = Schemas["StartOutcome"];
 
 /** A shape with the words of some of its fields. */

@@ -3,9 +3,9 @@
 // From top to bottom: a lane with each run's status (and a dash where a scheduled run is missing), bars of drift found
 // with the repaired part solid, and bars of duration hanging from a line of their own.
 
-import { slots } from "./schedule.ts";
 import type { Run } from "../api/types.ts";
 import { utcClock, day } from "./format.ts";
+import { slots } from "./schedule.ts";
 
 export const HEIGHT = 172;
 export const STATUS_Y = 10;

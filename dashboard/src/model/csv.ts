@@ -1,7 +1,7 @@
 // Findings as CSV (RFC 4180), safe to open in a spreadsheet.
 
-import { value } from "./format.ts";
 import type { Difference, Finding } from "../api/types.ts";
+import { value } from "./format.ts";
 
 const COLUMNS = [
   "created_at",

@@ -1,8 +1,8 @@
 // The one sentence: what is wrong, or that nothing is. Pure: facts in, words out.
 
+import type { Alert, Run, Severity } from "../api/types.ts";
 import { plural, relative, span, utcClock } from "./format.ts";
 import { minutesOfDay, nextSlot, slots } from "./schedule.ts";
-import type { Alert, Run, Severity } from "../api/types.ts";
 
 export type Level = "ok" | "warning" | "critical" | "unknown";
 
@@ -75,11 +75,11 @@ export function verdict(facts: Facts): Verdict {
   const { now, runs, alerts } = facts;
   if (runs === null || alerts === null) {
     return facts.lost === null
-      ? { level: "unknown", headline: "Looking…", detail: "Asking for the latest runs and alerts.", short: "Looking" }
+      ? { level: "unknown", headline: "Loading…", detail: "Fetching the latest runs and alerts.", short: "Loading" }
       : {
           level: "unknown",
           headline: `${facts.lost.title}.`,
-          detail: "Nothing is known yet. This page keeps trying.",
+          detail: "Nothing has been loaded yet. This page keeps trying.",
           short: facts.lost.title,
         };
   }
@@ -88,7 +88,7 @@ export function verdict(facts: Facts): Verdict {
   const live = liveRun(runs, now);
   const coming =
     live !== null
-      ? `A run is under way since ${utcClock(Date.parse(live.started_at), now)}.`
+      ? `A run has been under way since ${utcClock(Date.parse(live.started_at), now)}.`
       : next !== null
         ? `The next run is due at ${utcClock(next, now)}.`
         : "";
@@ -98,8 +98,8 @@ export function verdict(facts: Facts): Verdict {
     level: "unknown",
     headline: `${facts.lost.title}.`,
     detail:
-      `What is shown was true at ${utcClock(facts.lost.since, now)}, ${span(now - facts.lost.since)} ago. ` +
-      `It was: ${found.headline.charAt(0).toLowerCase()}${found.headline.slice(1)}`,
+      `What you see is from ${utcClock(facts.lost.since, now)}, ${span(now - facts.lost.since)} ago. ` +
+      `At that time: ${found.headline.charAt(0).toLowerCase()}${found.headline.slice(1)}`,
     short: facts.lost.title,
   };
 }
@@ -131,27 +131,27 @@ function judge(facts: Facts, runs: Run[], alerts: Alert[], coming: string): Verd
   if (good === null && runs.length > 0 && failed.length > 0) {
     return {
       level: "critical",
-      headline: "No run has been good so far.",
+      headline: "No good run so far.",
       detail: tail(failed[0]?.error_message ?? "", coming),
       short: "No good run",
     };
   }
   if (good !== null && (staleAlert !== undefined || missed(facts.schedule, good, now))) {
     const checked = slots(facts.monitor, good + STALE_AFTER_MS, now - SLACK_MS).length > 0;
-    const silent = staleAlert === undefined && checked ? "No alert was raised for it: check that the monitor runs." : "";
-    const why = failed.length === 0 ? "" : `${plural(failed.length, "run")} failed since: ${failed[0]?.error_message ?? "no reason given"}`;
+    const silent = staleAlert === undefined && checked ? "No alert was raised: check that the monitor is running." : "";
+    const why = failed.length === 0 ? "" : `${plural(failed.length, "run")} failed since then: ${failed[0]?.error_message ?? "no reason given."}`;
     return {
       level: staleAlert?.severity === "critical" || facts.open.critical > 0 ? "critical" : "warning",
       headline: `No good run for ${span(now - good)}.`,
       detail: tail(why, silent, coming),
-      short: "Reconcile stale",
+      short: "Reconciliation stale",
     };
   }
   if (good === null) {
     return {
       level: staleAlert?.severity === "critical" ? "critical" : "warning",
       headline: runs.length === 0 ? "No run yet." : "The first run is under way.",
-      detail: tail(coming, runs.length === 0 ? "Or start one now." : ""),
+      detail: tail(coming, runs.length === 0 ? "“Reconcile now” starts one right away." : ""),
       short: "No run yet",
     };
   }
@@ -186,7 +186,7 @@ function judge(facts: Facts, runs: Run[], alerts: Alert[], coming: string): Verd
     return {
       level: "ok",
       headline: "All clear.",
-      detail: tail(`Last good run ${relative(good, now)}; it was cut short, and the next goes on where it stopped.`, coming),
+      detail: tail(`Last good run ${relative(good, now)}; it was cut short, and the next run continues where it stopped.`, coming),
       short: "All clear",
     };
   }

@@ -1,8 +1,8 @@
 // The words for what the API says in codes. A code the page doesn't know is shown as it is, never hidden.
 
 import type { ApiError } from "../api/client.ts";
+import type { DriftClass, FindingAction, Run, RunStatus, RunType, Severity } from "../api/types.ts";
 import { relative, span, utcClock } from "./format.ts";
-import type { FindingAction, Run, RunStatus, RunType, Severity } from "../api/types.ts";
 
 function unknown(code: string): string {
   const text = code.replaceAll("_", " ");
@@ -36,7 +36,7 @@ export const triggerWords: Record<NonNullable<Run["triggered_by"]>, string> = {
   admin: "an admin",
 };
 
-export const findingTypeWords: Record<string, string> = {
+const driftWords: Record<DriftClass, string> = {
   status_mismatch: "Status differs",
   period_mismatch: "Period differs",
   cancel_at_period_end_mismatch: "Cancel at period end differs",
@@ -45,10 +45,10 @@ export const findingTypeWords: Record<string, string> = {
   price_mismatch: "Price differs",
   tier_mismatch: "Tier differs",
   missing_in_database: "Missing in the database",
-  organization_unknown: "Organization unknown",
+  organization_unknown: "Unknown organization",
   missing_in_stripe: "Missing in Stripe",
   customer_mismatch: "Customer differs",
-  duplicate_live_subscription: "Two live subscriptions",
+  duplicate_live_subscription: "Duplicate live subscription",
   unknown_price: "Unknown price",
   unknown_status: "Unknown status",
   mixed_item_periods: "Items with different periods",
@@ -59,15 +59,15 @@ export const findingTypeWords: Record<string, string> = {
 /** The alert types that the API filters by. */
 export const alertTypeWords: Record<string, string> = {
   drift: "Drift",
-  reconcile_stale: "Reconcile is stale",
-  high_severity_stale: "Serious alert unattended",
-  reconcile_failing: "Reconcile keeps failing",
+  reconcile_stale: "Reconciliation is stale",
+  high_severity_stale: "Serious alert left unattended",
+  reconcile_failing: "Reconciliation keeps failing",
   reconcile_circuit_breaker: "Circuit breaker stopped repairs",
 };
 
 /** "status_mismatch" → "Status differs". */
 export function findingType(type: string): string {
-  return findingTypeWords[type] ?? unknown(type);
+  return (driftWords as Record<string, string>)[type] ?? unknown(type);
 }
 
 /** What an alert's key names: "drift_status_mismatch" → "Drift: status differs". */
@@ -83,17 +83,17 @@ export function alertName(key: string): string {
 export function action(code: FindingAction): { word: string; person: boolean; why: string } {
   switch (code) {
     case "repaired":
-      return { word: "Repaired", person: false, why: "The database now says what Stripe says." };
+      return { word: "Repaired", person: false, why: "The database now matches Stripe." };
     case "created":
-      return { word: "Created", person: false, why: "The missing row was created from Stripe." };
+      return { word: "Created", person: false, why: "The missing row was created from Stripe's data." };
     case "superseded":
-      return { word: "Superseded", person: false, why: "The row was written by someone else meanwhile: the newer write stands." };
+      return { word: "Superseded", person: false, why: "Something else updated the row in the meantime; the newer values were kept." };
     case "refused":
       return { word: "Refused", person: true, why: "The database refused the repair." };
     case "held":
-      return { word: "Held back", person: true, why: "The circuit breaker stopped the repairs of this run." };
+      return { word: "Held back", person: true, why: "The circuit breaker stopped this run's repairs." };
     case "none":
-      return { word: "Not repaired", person: true, why: "This kind of drift is never repaired without a person." };
+      return { word: "Not repaired", person: true, why: "This kind of drift is never repaired automatically." };
     default:
       return { word: unknown(code), person: true, why: "" };
   }
@@ -103,20 +103,20 @@ export function action(code: FindingAction): { word: string; person: boolean; wh
 export function resolveConsequence(key: string, nextCheck: number | null, now: number): string {
   if (key === "reconcile_circuit_breaker") {
     return (
-      "Resolving does not let the held repairs through. The next run judges afresh, " +
-      "and if it would again lower so much access, it stops again and a new alert opens, linked to this one."
+      "Resolving does not release the held repairs. The next run decides again: " +
+      "if it would again lower access for too many customers, it stops again and a new alert opens, linked to this one."
     );
   }
   if (key.startsWith("drift_")) {
     return (
       "If the next run still finds this drift, a new alert opens, linked to this one. " +
-      "A complete run that finds none resolves the alert by itself."
+      "If you leave the alert open, the first complete run that finds no such drift resolves it automatically."
     );
   }
   const when = nextCheck === null ? "" : ` (${utcClock(nextCheck, now)}, ${relative(nextCheck, now)})`;
   return (
     `If the condition still holds, a new alert opens at the next check${when}, linked to this one. ` +
-    "If it no longer holds, that check resolves the alert by itself."
+    "If it no longer holds, that check resolves the alert automatically."
   );
 }
 
@@ -137,17 +137,17 @@ export function failure(error: ApiError): { title: string; text: string } {
     case "stripe_unavailable":
       return { title: "Stripe can't be reached", text: error.message };
     case "stripe_error":
-      return { title: "Stripe refused", text: error.message };
+      return { title: "Stripe refused the request", text: error.message };
     case "rate_limited":
       return { title: "Too many requests", text: error.message };
     case "not_found":
       return { title: "Not found", text: error.message };
     case "unauthorized":
-      return { title: "Your session has ended", text: "Sign in again to go on." };
+      return { title: "Your session has ended", text: "Sign in again to continue." };
     case "forbidden":
       return { title: "Admins only", text: error.message };
     case "internal":
-      return { title: "The server made a mistake", text: error.message };
+      return { title: "Something went wrong on the server", text: error.message };
     default:
       return { title: "That did not work", text: error.message };
   }

@@ -1,4 +1,4 @@
-// The page's one clock: a signal that ticks every second while somebody can see it.
+// The page's one clock: a signal that ticks every second while the page is visible.
 
 import { signal } from "@preact/signals";
 

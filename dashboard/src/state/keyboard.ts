@@ -9,13 +9,13 @@ export const helpOpen = signal(false);
 
 /** The keys and what they do, as the help shows them. */
 export const KEYS: [keys: string[], does: string][] = [
-  [["j", "k"], "Next and previous row"],
+  [["j", "k"], "Next or previous row"],
   [["Enter"], "Open the row"],
   [["/"], "Find in the list"],
   [["r"], "Refresh now"],
-  [["1", "2", "3"], "Overview, alerts, runs"],
-  [["?"], "This help"],
-  [["Esc"], "Close a dialog, leave a field"],
+  [["1", "2", "3"], "Overview, alerts or runs"],
+  [["?"], "Show this help"],
+  [["Esc"], "Close a dialog or leave a field"],
 ];
 
 function rows(): HTMLElement[] {

@@ -31,7 +31,7 @@ export async function fetchPages<P extends { next_cursor: string | null }, T>(
   return { first, items, more: cursor !== null };
 }
 
-/** A live list of 50 items, and 50 more each time `showMore` is called; begins anew when `key` changes. */
+/** A live list of 50 items, and 50 more each time `showMore` is called; starts over when `key` changes. */
 export function usePaged<P extends { next_cursor: string | null }, T>(
   key: string,
   page: (limit: number, cursor: string | null, signal: AbortSignal) => Promise<P>,

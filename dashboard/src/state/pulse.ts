@@ -1,20 +1,21 @@
 // What every view needs: the open alerts and the runs of the last 48 hours, and the verdict on them.
 
-import { computed, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { api } from "../api/client.ts";
-import { now } from "./clock.ts";
-import { Live } from "./live.ts";
-import { schedules } from "../model/schedule.ts";
 import type { Alert, Run, Severity } from "../api/types.ts";
+import { schedules } from "../model/schedule.ts";
 import { liveRun, verdict } from "../model/verdict.ts";
 import { failure } from "../model/words.ts";
+import { now } from "./clock.ts";
+import { Live } from "./live.ts";
+import { session } from "./session.ts";
 
 /** How much of the past the chart shows. */
 export const WINDOW_MS = 48 * 3_600_000;
 const POLL_MS = 15_000;
 const POLL_RUNNING_MS = 4000;
 const PAGE = 100;
-/** 48 h hold 48 scheduled runs; somebody who calls every minute is not shown in full. */
+/** 48 h hold 48 scheduled runs; if someone starts one every minute, not all of them are shown. */
 const MAX_PAGES = 5;
 
 export interface Pulse {
@@ -55,8 +56,12 @@ async function fetchPulse(signal: AbortSignal): Promise<Pulse> {
 /** Null while nobody is signed in. */
 export const pulse = signal<Live<Pulse> | null>(null);
 
-/** Starts and stops with the session. */
-export function setPulse(on: boolean): void {
+/** Lets the pulse start and stop with the session. */
+export function startPulse(): void {
+  effect(() => setPulse(session.value.kind === "signed_in"));
+}
+
+function setPulse(on: boolean): void {
   if (on === (pulse.value !== null)) return;
   pulse.value?.stop();
   pulse.value = on
@@ -67,7 +72,7 @@ export function setPulse(on: boolean): void {
 /** When the page first could not get its data, where no older time is known. */
 const openedAt = Date.now();
 
-/** How things stand, every second anew. */
+/** How things stand, decided again every second. */
 export const standing = computed(() => {
   const live = pulse.value;
   const data = live?.data.value ?? null;

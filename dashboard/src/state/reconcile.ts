@@ -2,11 +2,11 @@
 
 import { signal } from "@preact/signals";
 import { api, ApiError } from "../api/client.ts";
+import type { Reconciled, Run } from "../api/types.ts";
 import { count, duration, plural, relative, span } from "../model/format.ts";
+import { failure, waitUntil } from "../model/words.ts";
 import { refreshAll } from "./live.ts";
 import { noteRefusal } from "./session.ts";
-import type { Reconciled, Run } from "../api/types.ts";
-import { failure, waitUntil } from "../model/words.ts";
 
 export interface Report {
   tone: "ok" | "warning" | "critical" | "info";
@@ -24,9 +24,9 @@ export type ReconcileState =
 
 export const reconcileState = signal<ReconcileState>({ kind: "idle" });
 
-/** What a run brought, as its own sentence: "1,200 subscriptions looked at, 4 issues found, 1 created, 2 updated, in 812 ms." */
+/** What a run did, in a sentence: "1,200 subscriptions checked, 4 issues found, 1 created, 2 repaired, in 812 ms." */
 function result(answer: Pick<Reconciled, "scanned_count" | "total_issues" | "created_count" | "updated_count" | "error_count" | "duration_ms">): string {
-  const parts = [`${plural(answer.scanned_count, "subscription")} looked at`];
+  const parts = [`${plural(answer.scanned_count, "subscription")} checked`];
   parts.push(answer.total_issues === 0 ? "no drift" : `${plural(answer.total_issues, "issue")} found`);
   if (answer.created_count > 0) parts.push(`${count(answer.created_count)} created`);
   if (answer.updated_count > 0) parts.push(`${count(answer.updated_count)} repaired`);
@@ -37,34 +37,34 @@ function result(answer: Pick<Reconciled, "scanned_count" | "total_issues" | "cre
 /** Every outcome in words. `run` is the run that answered, where the page knows it, for its times. */
 export function describe(answer: Reconciled, run: Run | null, now: number): Report {
   const runId = answer.reconciliation_log_id;
-  const since = run === null ? "" : ` for ${span(now - Date.parse(run.started_at))}`;
+  const time = run === null ? null : span(now - Date.parse(run.started_at));
   const ended = run?.finished_at ? relative(Date.parse(run.finished_at), now) : "a moment ago";
   switch (answer.outcome) {
     case "existing_running":
-      return { tone: "info", title: "Already running", text: `This run is under way${since}. No second one was started.`, runId };
+      return { tone: "info", title: "Already running", text: `This run ${time === null ? "is under way" : `has been under way for ${time}`}. No second run was started.`, runId };
     case "busy":
       return {
         tone: "info",
         title: "Another run is under way",
-        text: `${answer.run_key} has been running${since}. Two scans never overlap, so none was started.`,
+        text: `${answer.run_key} ${time === null ? "is running" : `has been running for ${time}`}. Runs never overlap, so no new one was started.`,
         runId,
       };
     case "existing_finished":
       return {
         tone: "info",
         title: `Finished ${ended}`,
-        text: `One manual run a minute is enough; this is that run's result. ${result(answer)}`,
+        text: `At most one manual run starts each minute; this is its result. ${result(answer)}`,
         runId,
       };
     default: {
       const again =
         answer.outcome === "reclaimed"
-          ? "The run before had died and was closed. "
+          ? "The previous run had died and was closed. "
           : answer.attempt > 1
-            ? `Attempt ${answer.attempt}: the one before had failed. `
+            ? `Attempt ${answer.attempt}: the previous one had failed. `
             : "";
       return answer.status === "partial"
-        ? { tone: "warning", title: "Finished in part", text: `${again}${result(answer)} The next run goes on with the rest.`, runId }
+        ? { tone: "warning", title: "Partly finished", text: `${again}${result(answer)} The next run continues with the rest.`, runId }
         : { tone: "ok", title: "Finished", text: `${again}${result(answer)}`, runId };
     }
   }
@@ -76,7 +76,7 @@ function describeFailure(error: ApiError): Report {
   return {
     tone: "critical",
     title: error.unreachable ? "No answer" : "The run failed",
-    text: error.unreachable ? `${text} The run may still be going on: look at the runs.` : `${title}: ${text}`,
+    text: error.unreachable ? `${text} The run may still be under way: check the list of runs.` : `${title}: ${text}`,
     runId: typeof run === "string" ? run : null,
   };
 }
@@ -112,5 +112,5 @@ export async function reconcileNow(): Promise<void> {
 
 /** The words of the limit, for the button's place. */
 export function limitText(until: number, now: number): string {
-  return `Possible again ${waitUntil(until, now)}.`;
+  return `You can try again ${waitUntil(until, now)}.`;
 }

@@ -1,8 +1,8 @@
 // Who is using the page: configuration, sign-in, the access token, and what the API said about them.
 
 import { computed, signal } from "@preact/signals";
-import { api, ApiError, useTokens } from "../api/client.ts";
 import type { Auth, Session } from "../api/auth-client.ts";
+import { api, ApiError, useTokens } from "../api/client.ts";
 import type { Config } from "../api/types.ts";
 
 const STORAGE_KEY = "billing-ops-session";
@@ -13,7 +13,7 @@ export type SessionState =
   | { kind: "broken"; error: ApiError }
   | { kind: "signed_out"; notice: string | null }
   | { kind: "signed_in"; email: string }
-  /** Signed in, but no admin. */
+  /** Signed in, but not an admin. */
   | { kind: "forbidden"; email: string };
 
 /** A browser that has never signed in is shown the form at once, before anything is loaded. */
@@ -68,7 +68,7 @@ function client(): Promise<Auth> {
 function asApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   // A chunk that did not arrive rejects the import with a TypeError.
-  return new ApiError(0, "unreachable", "A part of the page did not arrive.");
+  return new ApiError(0, "unreachable", "Part of the page could not be loaded.");
 }
 
 /** Who the token belongs to decides the view; a refreshed token of the same person changes nothing. */
@@ -81,7 +81,7 @@ function adopt(current: Session | null): void {
     }
     return;
   }
-  const mail = current.user.email ?? "this account";
+  const mail = current.user.email ?? "an account without an email address";
   if ("email" in state && state.email === mail) return;
   session.value = { kind: "signed_in", email: mail };
 }
@@ -99,7 +99,7 @@ function forgetLinkParameters(): void {
   history.replaceState(null, "", url.pathname + url.search);
 }
 
-/** Finds out who is there. Called once at start, and again from the "Try again" of a broken start. */
+/** Finds out who is signed in. Called once at the start, and again by "Try again" after a start that failed. */
 export async function startSession(): Promise<void> {
   const problem = linkProblem();
   const fromLink = problem !== null || new URLSearchParams(location.search).has("code");
@@ -110,7 +110,7 @@ export async function startSession(): Promise<void> {
     const answer = await auth.getSession();
     if (tokenOf(answer) !== null) adopt(answer.data.session);
     else if (email.value === "") {
-      const failed = "That sign-in link did not work. Ask for a new one, and open it in this browser.";
+      const failed = "That sign-in link did not work. Request a new one and open it in this browser.";
       session.value = { kind: "signed_out", notice: problem ?? (fromLink ? failed : null) };
     }
     if (fromLink) forgetLinkParameters();
@@ -153,7 +153,7 @@ export async function sendLink(mail: string): Promise<string | null> {
 
 function explain(error: { message: string; status?: number | undefined; code?: string | undefined }): string {
   if (error.code === "invalid_credentials") return "Wrong email or password.";
-  if (error.status === 429) return "Too many tries. Wait a minute, then try again.";
+  if (error.status === 429) return "Too many attempts. Wait a minute, then try again.";
   if (error.status === undefined || error.status === 0) return "The sign-in server can't be reached.";
   return error.message;
 }
@@ -166,17 +166,17 @@ export async function signOut(): Promise<void> {
   session.value = { kind: "signed_out", notice: null };
 }
 
-/** Takes note of an answer that says the session is over, or its owner no admin. */
+/** Takes note of an answer that says the session is over, or that its owner is not an admin. */
 export function noteRefusal(error: ApiError): void {
   if (error.status === 401 && session.value.kind === "signed_in") {
-    session.value = { kind: "signed_out", notice: "Your session has ended. Sign in again to go on." };
+    session.value = { kind: "signed_out", notice: "Your session has ended. Sign in again to continue." };
     void client().then((auth) => auth.signOut({ scope: "local" })).catch(() => null);
   } else if (error.status === 403 && session.value.kind === "signed_in") {
     session.value = { kind: "forbidden", email: session.value.email };
   }
 }
 
-/** After somebody has been made an admin: asks again. */
+/** Asks again, for someone who has just been made an admin. */
 export function retryAsAdmin(): void {
   if (session.value.kind === "forbidden") session.value = { kind: "signed_in", email: session.value.email };
 }

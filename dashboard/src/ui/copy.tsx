@@ -24,7 +24,7 @@ export function Copy({ text, label, quiet = false }: { text: string; label: stri
     <button type="button" class="copy" onClick={() => void copy()} title={text}>
       <Glyph name={done === "yes" ? "check" : "copy"} />
       <span aria-live="polite" class={quiet && done === "no" ? "visually-hidden" : ""}>
-        {done === "yes" ? "Copied" : done === "failed" ? "Not allowed" : label}
+        {done === "yes" ? "Copied" : done === "failed" ? "Could not copy" : label}
       </span>
     </button>
   );

@@ -15,7 +15,7 @@ export function Id({ id, livemode, label }: { id: string; livemode: boolean | nu
         <a href={link} target="_blank" rel="noreferrer">
           <code>{id}</code>
           <Glyph name="external" />
-          <span class="visually-hidden"> at Stripe{livemode === false ? " (test data)" : ""}, opens a new tab</span>
+          <span class="visually-hidden"> at Stripe{livemode === false ? " (test data)" : ""}, opens in a new tab</span>
         </a>
       )}
       <Copy text={id} label={label ?? `Copy ${id}`} quiet={label === undefined} />

@@ -61,9 +61,9 @@ export function Failure({ error, retryAt, onRetry }: { error: ApiError; retryAt?
   );
 }
 
-/** "Tries again in 12 s": not announced every second. */
+/** "Retrying in 12 s": not announced every second. */
 export function Countdown({ to }: { to: number }) {
-  return <span class="quiet">Tries again in {span(Math.max(0, to - now.value))}</span>;
+  return <span class="quiet">Retrying in {span(Math.max(0, to - now.value))}</span>;
 }
 
 /**

@@ -1,15 +1,14 @@
 // A moment: relative to now, or in full.
 
-import { now } from "../state/clock.ts";
 import { local, relative, utc } from "../model/format.ts";
+import { now } from "../state/clock.ts";
 
 /** A moment, relative to now; the absolute UTC and local times on hover. */
-export function Ago({ at, suffix = true }: { at: string | number; suffix?: boolean }) {
+export function Ago({ at }: { at: string | number }) {
   const time = typeof at === "number" ? at : Date.parse(at);
-  const text = relative(time, now.value);
   return (
     <time dateTime={new Date(time).toISOString()} title={`${utc(time)}\n${local(time)}`}>
-      {suffix ? text : text.replace(/ ago$/, "")}
+      {relative(time, now.value)}
     </time>
   );
 }
@@ -17,7 +16,7 @@ export function Ago({ at, suffix = true }: { at: string | number; suffix?: boole
 /** A moment in UTC with the local time beside it: for details, where hover isn't enough. */
 export function Moment({ at }: { at: string }) {
   const time = Date.parse(at);
-  // Whose clock shows UTC needs it once.
+  // Someone whose clock shows UTC needs it only once.
   const elsewhere = new Date(time).getTimezoneOffset() !== 0;
   return (
     <>

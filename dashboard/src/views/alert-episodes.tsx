@@ -28,7 +28,7 @@ export function Episodes({ alert }: { alert: Alert }) {
       <Loaded live={live} rows={1} label="Loading previous episodes">
         {(data) => {
           const chain = previousOf(alert, data.items);
-          if (chain.length === 0) return <p class="quiet">The one before is too far back to be listed.</p>;
+          if (chain.length === 0) return <p class="quiet">The previous one is too far back to be listed.</p>;
           return (
             <ol>
               {chain.slice(0, 10).map((episode) => (
@@ -37,7 +37,7 @@ export function Episodes({ alert }: { alert: Alert }) {
                   <a href={href("alerts", { status: "all", type: episode.alert_type, alert: episode.id })}>
                     <Ago at={episode.first_seen_at} />
                   </a>
-                  , seen {plural(episode.occurrences, "time")}, {episode.resolution === "auto" ? "resolved by itself" : "resolved by hand"}
+                  , seen {plural(episode.occurrences, "time")}, {episode.resolution === "auto" ? "resolved automatically" : "resolved by hand"}
                   {episode.resolved_at !== null && (
                     <>
                       {" "}

@@ -44,12 +44,12 @@ export function AlertItem({
             <span>
               {alert.resolved ? (
                 <>
-                  resolved {alert.resolution === "auto" ? "by itself " : ""}
+                  resolved {alert.resolution === "auto" ? "automatically " : ""}
                   <Ago at={alert.resolved_at ?? alert.last_seen_at} />
                 </>
               ) : (
                 <>
-                  open for <Ago at={alert.first_seen_at} suffix={false} />
+                  opened <Ago at={alert.first_seen_at} />
                 </>
               )}
             </span>
@@ -77,11 +77,15 @@ export function AlertItem({
                   <dt>Resolved</dt>
                   <dd>
                     <Moment at={alert.resolved_at} />
-                    {alert.resolution === "auto" ? ", by itself" : alert.resolved_by === userId.value ? ", by you" : ", by hand"}
-                    {alert.resolved_by !== null && alert.resolved_by !== userId.value && (
+                    {alert.resolution === "auto" ? (
+                      ", automatically"
+                    ) : alert.resolved_by === null ? (
+                      ", by hand"
+                    ) : alert.resolved_by === userId.value ? (
+                      ", by you"
+                    ) : (
                       <>
-                        {" "}
-                        of user <Id id={alert.resolved_by} livemode={null} />
+                        , by user <Id id={alert.resolved_by} livemode={null} />
                       </>
                     )}
                     {alert.resolution_note ? <q>{alert.resolution_note}</q> : null}
@@ -91,7 +95,7 @@ export function AlertItem({
               <Metadata metadata={alert.metadata} />
               <dt>Alert</dt>
               <dd>
-                <Id id={alert.id} livemode={null} label="Copy id" />
+                <Id id={alert.id} livemode={null} label="Copy ID" />
               </dd>
             </dl>
             {alert.previous_alert_id !== null && <Episodes alert={alert} />}

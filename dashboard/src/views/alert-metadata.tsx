@@ -41,7 +41,7 @@ function Samples({ samples, inherited, total }: { samples: Sample[]; inherited: 
         </ul>
         {total !== null && total > samples.length && (
           <p class="quiet">
-            {count(samples.length)} of {count(total)}; the run has them all.
+            {count(samples.length)} of {count(total)} shown; the run lists them all.
           </p>
         )}
       </dd>
@@ -51,7 +51,7 @@ function Samples({ samples, inherited, total }: { samples: Sample[]; inherited: 
 
 /** What the alert carries: the run, the count, samples, and whatever else, by its own names. */
 export function Metadata({ metadata }: { metadata: Record<string, unknown> }) {
-  // `type` says again what the alert's key says.
+  // `type` repeats what the alert's key says.
   const { reconciliation_log_id: one, reconciliation_log_ids: several, samples, count: total, livemode, type: _, ...rest } = metadata;
   const runs = (Array.isArray(several) ? several : [one]).filter((id): id is string => typeof id === "string");
   const known = Array.isArray(samples) ? samples.flatMap(asSample) : [];
@@ -71,7 +71,7 @@ export function Metadata({ metadata }: { metadata: Record<string, unknown> }) {
           <dd class="run-links">
             {runs.map((id, index) => (
               <a key={id} href={href("run", { id })}>
-                {runs.length === 1 ? "Open the run that saw it last" : `Run ${index + 1}`}
+                {runs.length === 1 ? "Open the run that last saw it" : `Run ${index + 1}`}
               </a>
             ))}
           </dd>

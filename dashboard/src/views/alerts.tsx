@@ -2,15 +2,13 @@
 
 import { api } from "../api/client.ts";
 import { plural } from "../model/format.ts";
-import { refreshAll } from "../state/live.ts";
+import { alertName, alertTypeWords, severityWords } from "../model/words.ts";
 import { usePaged } from "../state/paged.ts";
 import { href, route, setParams } from "../state/router.ts";
-import type { Alert } from "../api/types.ts";
 import { Empty, Loaded } from "../ui/loading.tsx";
 import { More } from "../ui/more.tsx";
 import { Select } from "../ui/select.tsx";
-import { alertName, alertTypeWords, severityWords } from "../model/words.ts";
-import { AlertItem } from "./alert-item.tsx";
+import { AlertList } from "./alert-list.tsx";
 import { Find, matches } from "./find.tsx";
 
 const POLL_MS = 15_000;
@@ -20,29 +18,6 @@ const STATUSES: [string, string][] = [
   ["resolved", "Resolved"],
   ["all", "All"],
 ];
-
-/** A list of alerts of which those named in the address are unfolded. */
-export function AlertList({ alerts, level }: { alerts: Alert[]; level: 2 | 3 }) {
-  const unfolded = (route.value.params["alert"] ?? "").split(",").filter((id) => id !== "");
-  const toggle = (id: string) => {
-    const rest = unfolded.filter((other) => other !== id);
-    setParams({ alert: (rest.length < unfolded.length ? rest : [...rest, id]).join(",") || null });
-  };
-  return (
-    <ul class="alerts">
-      {alerts.map((alert) => (
-        <AlertItem
-          key={alert.id}
-          alert={alert}
-          level={level}
-          open={unfolded.includes(alert.id)}
-          onToggle={() => toggle(alert.id)}
-          onResolved={refreshAll}
-        />
-      ))}
-    </ul>
-  );
-}
 
 export function Alerts() {
   const { params } = route.value;
@@ -76,19 +51,19 @@ export function Alerts() {
           options={[["", "Any"], ...Object.entries(types)]}
           onChange={(value) => setParams({ type: value })}
         />
-        <Find placeholder="Message, id, subscription" />
+        <Find placeholder="Message, ID, subscription" />
       </div>
       <Loaded live={live} rows={4} label="Loading alerts">
         {(data) => {
           const shown = data.items.filter((alert) => matches(find, [alert.id, alert.message, alert.alert_key, alertName(alert.alert_key), alert.metadata]));
           if (shown.length === 0) {
             return filtered ? (
-              <Empty glyph="empty" title={find !== "" && data.more ? "Nothing in what is loaded" : "Nothing matches"}>
+              <Empty glyph="empty" title={find !== "" && data.more ? "No match among those loaded" : "Nothing matches"}>
                 <a href={href("alerts")}>Show all open alerts</a>
               </Empty>
             ) : status === "" ? (
               <Empty glyph="check" title="No open alerts">
-                When something needs a person, it stands here. <a href={href("alerts", { status: "all" })}>See past ones</a>
+                Anything that needs a person appears here. <a href={href("alerts", { status: "all" })}>See past alerts</a>
               </Empty>
             ) : (
               <Empty glyph="empty" title="No alerts yet" />

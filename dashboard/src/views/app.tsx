@@ -1,44 +1,23 @@
-// The shell: who sees what, the tab's title and icon, and where the focus goes when the view changes.
+// The shell: who sees what, and where the focus goes when the view changes.
 
-import { effect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { Glyph } from "../ui/glyph.tsx";
-import { pulse, setPulse, standing } from "../state/pulse.ts";
-import { arrivals, route } from "../state/router.ts";
+import { span, utcClock } from "../model/format.ts";
+import { failure } from "../model/words.ts";
+import { now } from "../state/clock.ts";
 import { arrivalFocus } from "../state/keyboard.ts";
+import { refreshAll } from "../state/live.ts";
+import { pulse, standing } from "../state/pulse.ts";
+import { arrivals, route } from "../state/router.ts";
 import { cameByForm, session } from "../state/session.ts";
+import { Glyph } from "../ui/glyph.tsx";
 import { Alerts } from "./alerts.tsx";
-import { Header, ReconcileReport } from "./header.tsx";
+import { Header } from "./header.tsx";
 import { Help } from "./help.tsx";
 import { Overview } from "./overview.tsx";
+import { ReconcileReport } from "./reconcile-report.tsx";
 import { Run } from "./run.tsx";
 import { Runs } from "./runs.tsx";
 import { Broken, Forbidden, SignIn } from "./signin.tsx";
-import { failure } from "../model/words.ts";
-import { now } from "../state/clock.ts";
-import { span, utcClock } from "../model/format.ts";
-import { refreshAll } from "../state/live.ts";
-
-const NAME = "Billing operations";
-const VIEW_NAMES = { overview: "", alerts: "Alerts", runs: "Runs", run: "Run" };
-
-/** The standing also shows in the tab: a sign and a word in the title, and an icon of its own shape. */
-export function startTab(): void {
-  const icon = document.querySelector<HTMLLinkElement>("link[rel=icon]");
-  effect(() => {
-    setPulse(session.value.kind === "signed_in");
-  });
-  effect(() => {
-    const on = pulse.value !== null && (pulse.value.data.value !== null || pulse.value.error.value !== null);
-    const { level, short } = standing.value;
-    const sign = { ok: "✓", warning: "▲", critical: "■", unknown: "?" }[level];
-    const view = VIEW_NAMES[route.value.view];
-    const title = [on ? `${sign} ${short}` : "", on ? view : "", NAME].filter((part) => part !== "").join(" · ");
-    if (document.title !== title) document.title = title;
-    const file = `/icons/${on ? level : "unknown"}.svg`;
-    if (icon !== null && icon.getAttribute("href") !== file) icon.setAttribute("href", file);
-  });
-}
 
 /** Above every view while the server can't be heard: from when what is shown is. */
 function Lost() {
@@ -53,7 +32,7 @@ function Lost() {
       <p>
         <strong>{failure(error).title}.</strong> Stale since {utcClock(at, now.value)}.{" "}
         <span aria-live="off" class="quiet">
-          {live.nextAt.value === null ? "Trying now…" : `Tries again in ${span(Math.max(0, live.nextAt.value - now.value))}.`}
+          {live.nextAt.value === null ? "Retrying now…" : `Retrying in ${span(Math.max(0, live.nextAt.value - now.value))}.`}
         </span>
       </p>
       <button type="button" class="button button-small" onClick={refreshAll}>

@@ -2,20 +2,20 @@
 // selected stands in words below, so nothing hides in a hover.
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { Run, RunStatus } from "../api/types.ts";
 import { AXIS_Y, axisDuration, drift, DRIFT, DURATION, HEIGHT, layout, LEFT, nearest, STATUS_Y, type Column, type Model } from "../model/chart.ts";
-import { now } from "../state/clock.ts";
 import { count, duration, plural, utcClock } from "../model/format.ts";
+import { schedules } from "../model/schedule.ts";
+import { statusWords } from "../model/words.ts";
+import { now } from "../state/clock.ts";
 import { WINDOW_MS } from "../state/pulse.ts";
 import { href, navigate } from "../state/router.ts";
-import { schedules } from "../model/schedule.ts";
-import type { Run, RunStatus } from "../api/types.ts";
 import { StatusBadge } from "../ui/badges.tsx";
-import { statusWords } from "../model/words.ts";
 
 /** What there is to say of a run beside its status: "10:17 UTC", "4 found", "3 repaired", "took 812 ms". */
 function parts(run: Run, at: number): string[] {
   const { found, repaired } = drift(run);
-  // A run that failed or goes on has not seen everything, so it can't say that there is no drift.
+  // A run that failed or is still under way has not seen everything, so it can't say that there is no drift.
   const whole = run.status === "success" || run.status === "partial";
   return [
     utcClock(Date.parse(run.started_at), at),
@@ -157,7 +157,7 @@ function Legend({ gaps }: { gaps: boolean }) {
         <svg class="legend-sign" viewBox="0 0 20 20" aria-hidden="true">
           <rect class="bar-open" x="5.75" y="4.75" width="8.5" height="10.5" rx="1" />
         </svg>
-        Left as found
+        Not repaired
       </li>
       <li>
         <svg class="legend-sign" viewBox="0 0 20 20" aria-hidden="true">
@@ -209,7 +209,7 @@ export function Chart({ runs, complete }: { runs: Run[]; complete: boolean }) {
         class="chart-box"
         role="slider"
         tabIndex={0}
-        aria-label="Runs of the last 48 hours. Arrow keys walk through them, Enter opens one."
+        aria-label="Runs of the last 48 hours. Use the arrow keys to move between them and Enter to open one."
         aria-orientation="horizontal"
         aria-valuemin={0}
         aria-valuemax={Math.max(0, last)}
@@ -231,7 +231,7 @@ export function Chart({ runs, complete }: { runs: Run[]; complete: boolean }) {
       </div>
       <div class="chart-foot">
         {run === undefined ? (
-          <p class="readout quiet">No run in the last 48 hours.</p>
+          <p class="readout quiet">No runs in the last 48 hours.</p>
         ) : (
           <p class="readout">
             <StatusBadge status={run.status} /> <span>{parts(run, now.value).join(" · ")}</span>{" "}
@@ -244,7 +244,7 @@ export function Chart({ runs, complete }: { runs: Run[]; complete: boolean }) {
         {plural(model.columns.length, "run")} in the last 48 hours
         {model.gaps.length > 0 ? `, ${plural(model.gaps.length, "scheduled time")} without a run` : ""}.
       </p>
-      {!complete && <p class="quiet">Only the newest {count(runs.length)} runs are drawn.</p>}
+      {!complete && <p class="quiet">Only the newest {count(runs.length)} runs are shown.</p>}
     </div>
   );
 }

@@ -1,16 +1,15 @@
-// A run's findings: what was wrong, what was done, what needs a person; and all of them as CSV.
+// A run's findings: what was wrong, what was done, what needs a person.
 
-import { useEffect, useRef, useState } from "preact/hooks";
-import { api, ApiError } from "../api/client.ts";
-import { header, isDifference, lines } from "../model/csv.ts";
-import { count, plural, value } from "../model/format.ts";
-import { Glyph, type GlyphName } from "../ui/glyph.tsx";
-import { href, route } from "../state/router.ts";
 import type { Finding, FindingAction, Run } from "../api/types.ts";
+import { isDifference } from "../model/csv.ts";
+import { count, plural, value } from "../model/format.ts";
+import { action, findingType } from "../model/words.ts";
+import { href, route } from "../state/router.ts";
 import { SeverityBadge } from "../ui/badges.tsx";
-import { Empty } from "../ui/loading.tsx";
-import { action, findingType, failure } from "../model/words.ts";
+import { Glyph, type GlyphName } from "../ui/glyph.tsx";
 import { Id } from "../ui/id.tsx";
+import { Empty } from "../ui/loading.tsx";
+import { CsvDownload } from "./csv-download.tsx";
 import { Find, matches } from "./find.tsx";
 
 const actionGlyphs: Record<FindingAction, GlyphName> = {
@@ -112,87 +111,6 @@ function Types({ run, counts, type }: { run: Run; counts: Record<string, number>
   );
 }
 
-type Download = { kind: "idle" } | { kind: "busy"; done: number } | { kind: "failed"; error: ApiError };
-
-/** Downloads all findings of the run, page by page; waits where the server says so. */
-function Csv({ run, total, type }: { run: Run; total: number; type: string }) {
-  const [state, setState] = useState<Download>({ kind: "idle" });
-  const flight = useRef<AbortController | null>(null);
-  useEffect(() => () => flight.current?.abort(), []);
-
-  const download = async () => {
-    const abort = new AbortController();
-    flight.current = abort;
-    const parts = [header()];
-    let cursor: string | null = null;
-    let done = 0;
-    setState({ kind: "busy", done });
-    try {
-      do {
-        const page: Awaited<ReturnType<typeof api.run>> = await patient(() => api.run(run.id, { type, limit: 200, cursor }, abort.signal), abort.signal);
-        parts.push(lines(page.findings));
-        done += page.findings.length;
-        cursor = page.next_cursor;
-        setState({ kind: "busy", done });
-      } while (cursor !== null);
-      save(new Blob(parts, { type: "text/csv;charset=utf-8" }), `${run.run_key.replaceAll(":", "-")}${type === "" ? "" : `_${type}`}.csv`);
-      setState({ kind: "idle" });
-    } catch (cause) {
-      if (abort.signal.aborted) setState({ kind: "idle" });
-      else setState({ kind: "failed", error: cause instanceof ApiError ? cause : new ApiError(0, "internal", String(cause)) });
-    }
-  };
-
-  return (
-    <div class="csv">
-      {state.kind === "busy" ? (
-        <>
-          <progress max={Math.max(1, total)} value={state.done} aria-label="Download of findings" />
-          <span class="quiet">
-            {count(state.done)} of {count(total)}
-          </span>
-          <button type="button" class="button button-small" onClick={() => flight.current?.abort()}>
-            Cancel
-          </button>
-        </>
-      ) : (
-        <button type="button" class="button button-small" onClick={() => void download()}>
-          <Glyph name="download" /> Download CSV
-        </button>
-      )}
-      {state.kind === "failed" && (
-        <span class="problem" role="alert">
-          {failure(state.error).title}. The file was not written.
-        </span>
-      )}
-    </div>
-  );
-}
-
-/** Tries again after a rate limit, when the server says. */
-async function patient<T>(call: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  for (;;) {
-    try {
-      return await call();
-    } catch (cause) {
-      if (!(cause instanceof ApiError) || cause.code !== "rate_limited") throw cause;
-      const wait = (cause.retryAfter ?? 60) * 1000;
-      await new Promise<void>((resolve, reject) => {
-        const timer = setTimeout(resolve, wait);
-        signal.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), { once: true });
-      });
-    }
-  }
-}
-
-function save(blob: Blob, name: string): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-}
-
 export function Findings({ run, counts, findings, type }: { run: Run; counts: Record<string, number>; findings: Finding[]; type: string }) {
   const find = route.value.params["q"] ?? "";
   const shown = findings.filter((finding) =>
@@ -203,7 +121,7 @@ export function Findings({ run, counts, findings, type }: { run: Run; counts: Re
     <section class="findings-section" aria-labelledby="findings-title">
       <div class="section-head">
         <h2 id="findings-title">Findings</h2>
-        {total > 0 && <Csv run={run} total={total} type={type} />}
+        {total > 0 && <CsvDownload run={run} total={total} type={type} />}
       </div>
       <Types run={run} counts={counts} type={type} />
       {findings.length > 5 && (
@@ -213,7 +131,7 @@ export function Findings({ run, counts, findings, type }: { run: Run; counts: Re
       )}
       {shown.length === 0 ? (
         find !== "" && findings.length > 0 ? (
-          <Empty glyph="empty" title="Nothing in what is loaded" />
+          <Empty glyph="empty" title="No match among those loaded" />
         ) : run.status === "running" ? (
           <Empty glyph="running" title="Nothing found so far" />
         ) : run.status === "error" ? (

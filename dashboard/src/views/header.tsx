@@ -1,17 +1,14 @@
-// The bar on top: where one is, how fresh it is, Reconcile Now, and who is signed in.
+// The bar on top: the views, how fresh the data is, Reconcile Now, and the menu.
 
-import { useEffect, useRef, useState } from "preact/hooks";
-import { now } from "../state/clock.ts";
 import { count, span } from "../model/format.ts";
-import { Glyph } from "../ui/glyph.tsx";
-import { helpOpen } from "../state/keyboard.ts";
+import { failure } from "../model/words.ts";
+import { now } from "../state/clock.ts";
 import { refreshAll } from "../state/live.ts";
-import { setTheme, theme, type Theme } from "../state/prefs.ts";
 import { pulse } from "../state/pulse.ts";
 import { reconcileNow, reconcileState, limitText } from "../state/reconcile.ts";
 import { href, route, type View } from "../state/router.ts";
-import { email, signOut } from "../state/session.ts";
-import { failure } from "../model/words.ts";
+import { Glyph } from "../ui/glyph.tsx";
+import { Menu } from "./menu.tsx";
 
 function Mark() {
   return (
@@ -44,7 +41,7 @@ function Freshness() {
   const age = at === null ? null : Math.max(0, now.value - at);
   const text =
     error !== null
-      ? `${failure(error).title}${live?.nextAt.value ? `, tries again in ${span(Math.max(0, live.nextAt.value - now.value))}` : ""}`
+      ? `${failure(error).title}${live?.nextAt.value ? `, retrying in ${span(Math.max(0, live.nextAt.value - now.value))}` : ""}`
       : age === null
         ? "Loading…"
         : age < 5000
@@ -77,74 +74,6 @@ function ReconcileButton() {
   );
 }
 
-function Menu() {
-  const [open, setOpen] = useState(false);
-  const box = useRef<HTMLDivElement>(null);
-  const button = useRef<HTMLButtonElement>(null);
-  useEffect(() => {
-    if (!open) return;
-    const outside = (event: Event) => {
-      if (event.target instanceof Node && !box.current?.contains(event.target)) setOpen(false);
-    };
-    const escape = (event: KeyboardEvent) => {
-      if (event.key !== "Escape") return;
-      setOpen(false);
-      button.current?.focus();
-    };
-    document.addEventListener("pointerdown", outside);
-    document.addEventListener("focusin", outside);
-    document.addEventListener("keydown", escape);
-    return () => {
-      document.removeEventListener("pointerdown", outside);
-      document.removeEventListener("focusin", outside);
-      document.removeEventListener("keydown", escape);
-    };
-  }, [open]);
-  const themes: [Theme, string][] = [
-    ["auto", "System"],
-    ["light", "Light"],
-    ["dark", "Dark"],
-  ];
-  return (
-    <div class="menu" ref={box}>
-      <button ref={button} type="button" class="menu-button" aria-expanded={open} aria-controls="menu" onClick={() => setOpen(!open)}>
-        <Glyph name="person" />
-        <span class="visually-hidden">Account and settings</span>
-      </button>
-      {open && (
-        <div class="menu-panel" id="menu">
-          <p class="menu-who">
-            <span class="quiet">Signed in as</span>
-            <strong>{email.value}</strong>
-          </p>
-          <fieldset class="segmented">
-            <legend>Theme</legend>
-            {themes.map(([value, label]) => (
-              <label key={value}>
-                <input type="radio" name="theme" checked={theme.value === value} onChange={() => setTheme(value)} />
-                <span>{label}</span>
-              </label>
-            ))}
-          </fieldset>
-          <button
-            type="button"
-            class="menu-item"
-            onClick={() => {
-              setOpen(false);
-              helpOpen.value = true;
-            }}
-          >
-            Keyboard <kbd>?</kbd>
-          </button>
-          <button type="button" class="menu-item" onClick={() => void signOut()}>
-            Sign out
-          </button>
-        </div>
-      )}
-    </div>
-  );
-}
-
 /** The bar; without a session only the name is there. */
 export function Header({ signedIn }: { signedIn: boolean }) {
   const data = pulse.value?.data.value ?? null;
@@ -153,7 +82,7 @@ export function Header({ signedIn }: { signedIn: boolean }) {
   return (
     <header class="bar">
       <a class="skip" href="#main">
-        Skip to the content
+        Skip to content
       </a>
       <div class="bar-inner">
         <a class="brand" href="/">
@@ -178,51 +107,5 @@ export function Header({ signedIn }: { signedIn: boolean }) {
         )}
       </div>
     </header>
-  );
-}
-
-/** The outcome of Reconcile Now, until it is put away. */
-export function ReconcileReport() {
-  const state = reconcileState.value;
-  const limited = state.kind === "limited" ? state : null;
-  const limitOver = limited !== null && limited.until <= now.value;
-  return (
-    <div role="status" class="report-place">
-      {state.kind === "pending" && (
-        <div class="report tone-info">
-          <Glyph name="running" />
-          <p>
-            <strong>Reconciling…</strong> The result will stand here; you can go on meanwhile.
-          </p>
-        </div>
-      )}
-      {limited !== null && !limitOver && (
-        <div class="report tone-warning">
-          <Glyph name="clock" />
-          <p>
-            <strong>Not so fast.</strong> The server takes ten calls a minute from one address.{" "}
-            <span aria-live="off">{limitText(limited.until, now.value)}</span>
-          </p>
-        </div>
-      )}
-      {state.kind === "done" && (
-        <div class={`report tone-${state.report.tone}`}>
-          <Glyph name={state.report.tone === "ok" ? "check" : state.report.tone === "critical" ? "octagon" : state.report.tone === "warning" ? "triangle" : "info"} />
-          <p>
-            <strong>{state.report.title}.</strong> {state.report.text}{" "}
-            {state.report.runId !== null && <a href={href("run", { id: state.report.runId })}>Open the run</a>}
-          </p>
-          <button
-            type="button"
-            class="dismiss"
-            onClick={() => {
-              reconcileState.value = { kind: "idle" };
-            }}
-          >
-            Dismiss
-          </button>
-        </div>
-      )}
-    </div>
   );
 }

@@ -10,7 +10,7 @@ export function Help() {
     helpOpen.value = false;
   };
   return (
-    <Dialog title="Keyboard" onClose={close}>
+    <Dialog title="Keyboard shortcuts" onClose={close}>
       <dl class="keys">
         {KEYS.map(([keys, does]) => (
           <div key={does}>
@@ -25,7 +25,7 @@ export function Help() {
       </dl>
       <label class="switch">
         <input type="checkbox" checked={shortcuts.value} onChange={(event) => setShortcuts(event.currentTarget.checked)} />
-        Single keys are on
+        Single-key shortcuts are on
       </label>
       <div class="dialog-actions">
         <button type="button" class="button button-primary" onClick={close}>

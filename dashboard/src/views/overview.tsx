@@ -1,21 +1,21 @@
 // One glance: the sentence, the numbers, the last 48 hours, what is open.
 
-import { drift } from "../model/chart.ts";
-import { now } from "../state/clock.ts";
-import { count, relative, utcClock } from "../model/format.ts";
-import { Glyph, type GlyphName } from "../ui/glyph.tsx";
-import { pulse, standing, WINDOW_MS, type Pulse } from "../state/pulse.ts";
-import { href } from "../state/router.ts";
-import { nextSlot, schedules } from "../model/schedule.ts";
 import type { Alert, Severity } from "../api/types.ts";
-import { Fact } from "../ui/fact.tsx";
-import { Empty, Loaded } from "../ui/loading.tsx";
-import { Ago } from "../ui/time.tsx";
+import { drift } from "../model/chart.ts";
+import { count, relative, utcClock } from "../model/format.ts";
+import { nextSlot, schedules } from "../model/schedule.ts";
 import { lastGood, liveRun, type Level } from "../model/verdict.ts";
 import { severityWords } from "../model/words.ts";
-import { AlertList } from "./alerts.tsx";
+import { now } from "../state/clock.ts";
+import { pulse, standing, WINDOW_MS, type Pulse } from "../state/pulse.ts";
+import { href } from "../state/router.ts";
+import { Fact } from "../ui/fact.tsx";
+import { Glyph, type GlyphName } from "../ui/glyph.tsx";
+import { Empty, Loaded } from "../ui/loading.tsx";
+import { Ago } from "../ui/time.tsx";
+import { AlertList } from "./alert-list.tsx";
 import { Chart } from "./chart.tsx";
-import { RunTable } from "./runs.tsx";
+import { RunTable } from "./run-table.tsx";
 
 export const levelGlyphs: Record<Level, GlyphName> = {
   ok: "check",
@@ -66,14 +66,14 @@ function Numbers({ data }: { data: Pulse }) {
         {good === null ? "None" : <Ago at={good} />}
       </Fact>
       {live !== null ? (
-        <Fact label="Running now" note={`${count(live.scanned_count)} looked at`}>
+        <Fact label="Running now" note={`${count(live.scanned_count)} checked`}>
           <a href={href("run", { id: live.id })}>
-            since <Ago at={live.started_at} suffix={false} />
+            started <Ago at={live.started_at} />
           </a>
         </Fact>
       ) : (
         <Fact label="Next run" note={next === null ? undefined : relative(next, now.value)}>
-          {next === null ? "Not known" : utcClock(next, now.value)}
+          {next === null ? "Unknown" : utcClock(next, now.value)}
         </Fact>
       )}
       <Fact label="Open alerts">
@@ -109,8 +109,8 @@ export function Overview() {
               {data.runs.some((run) => Date.parse(run.started_at) > now.value - WINDOW_MS) ? (
                 <Chart runs={data.runs} complete={data.complete} />
               ) : (
-                <Empty glyph="empty" title={data.runs.length === 0 ? "No runs yet" : "No run in the last 48 hours"}>
-                  Every run will be drawn here: how it ended, the drift it found and repaired, how long it took.
+                <Empty glyph="empty" title={data.runs.length === 0 ? "No runs yet" : "No runs in the last 48 hours"}>
+                  Every run will appear here: how it ended, the drift it found and repaired, and how long it took.
                 </Empty>
               )}
             </section>
@@ -122,7 +122,7 @@ export function Overview() {
                 </div>
                 {data.alerts.length === 0 ? (
                   <Empty glyph="check" title="No open alerts">
-                    When something needs a person, it stands here.
+                    Anything that needs a person appears here.
                   </Empty>
                 ) : (
                   <>
@@ -144,7 +144,7 @@ export function Overview() {
                 </div>
                 {data.runs.length === 0 ? (
                   <Empty glyph="empty" title="No runs yet">
-                    The schedule starts the first one, or “Reconcile now” does.
+                    The first one starts on schedule, or when you press “Reconcile now”.
                   </Empty>
                 ) : (
                   <RunTable runs={data.runs.slice(0, RUNS_SHOWN)} caption="Latest reconcile runs" brief />

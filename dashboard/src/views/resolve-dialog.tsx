@@ -2,15 +2,15 @@
 
 import { useState } from "preact/hooks";
 import { api, ApiError } from "../api/client.ts";
-import { now } from "../state/clock.ts";
+import type { Alert } from "../api/types.ts";
 import { plural, utcClock } from "../model/format.ts";
 import { nextSlot, schedules } from "../model/schedule.ts";
+import { resolveConsequence } from "../model/words.ts";
+import { now } from "../state/clock.ts";
 import { noteRefusal } from "../state/session.ts";
-import type { Alert } from "../api/types.ts";
 import { SeverityBadge } from "../ui/badges.tsx";
 import { Dialog } from "../ui/dialog.tsx";
 import { Failure } from "../ui/loading.tsx";
-import { resolveConsequence } from "../model/words.ts";
 
 /** The API's limit, in characters. */
 const MAX_NOTE = 2000;
@@ -50,9 +50,9 @@ export function ResolveDialog({ alert, onClose, onResolved }: { alert: Alert; on
     return (
       <Dialog title="Already resolved" onClose={done}>
         <p>
-          It was resolved {before.resolution === "auto" ? "by itself" : "by hand"}
+          It was resolved {before.resolution === "auto" ? "automatically" : "by hand"}
           {before.resolved_at === null ? "" : ` at ${utcClock(Date.parse(before.resolved_at), now.value)}`}. Nothing was changed, and your
-          note was not kept.
+          note was not saved.
         </p>
         <div class="dialog-actions">
           <button type="button" class="button button-primary" onClick={done}>
@@ -71,7 +71,7 @@ export function ResolveDialog({ alert, onClose, onResolved }: { alert: Alert; on
         </p>
         <p>{resolveConsequence(alert.alert_key, nextSlot(schedules.monitor, now.value), now.value)}</p>
         <label class="field">
-          <span>Note (optional): what was found, what was done</span>
+          <span>Note (optional): what was found and what was done</span>
           <textarea
             rows={4}
             value={note}

@@ -1,20 +1,20 @@
 // One run: how it went, how it goes, and its findings.
 
 import { api } from "../api/client.ts";
+import type { Run as RunData } from "../api/types.ts";
 import { drift } from "../model/chart.ts";
-import { now } from "../state/clock.ts";
 import { count, duration, plural, span } from "../model/format.ts";
-import { Glyph } from "../ui/glyph.tsx";
+import { runTypeWords, triggerWords } from "../model/words.ts";
+import { now } from "../state/clock.ts";
 import { usePaged } from "../state/paged.ts";
 import { href, route } from "../state/router.ts";
-import type { Run as RunData } from "../api/types.ts";
 import { StatusBadge } from "../ui/badges.tsx";
 import { Copy } from "../ui/copy.tsx";
 import { Fact } from "../ui/fact.tsx";
+import { Glyph } from "../ui/glyph.tsx";
 import { Loaded } from "../ui/loading.tsx";
 import { More } from "../ui/more.tsx";
 import { Ago, Moment } from "../ui/time.tsx";
-import { runTypeWords, triggerWords } from "../model/words.ts";
 import { Findings } from "./findings.tsx";
 
 const POLL_RUNNING_MS = 3000;
@@ -35,7 +35,7 @@ function Progress({ run }: { run: RunData }) {
           "The next run closes it and takes over."
         ) : (
           <>
-            {plural(run.scanned_count, "subscription")} looked at so far; last sign of life <Ago at={run.heartbeat_at ?? run.started_at} />.
+            {plural(run.scanned_count, "subscription")} checked so far; last sign of life <Ago at={run.heartbeat_at ?? run.started_at} />.
           </>
         )}
       </p>
@@ -49,10 +49,10 @@ function Facts({ run }: { run: RunData }) {
   const left = found - repaired - run.superseded_count;
   return (
     <dl class="facts">
-      <Fact label="Looked at" note="subscriptions">
+      <Fact label="Checked" note="subscriptions">
         {count(run.scanned_count)}
       </Fact>
-      <Fact label="Drift found" note={found > 0 && left > 0 ? `${count(left)} left as found` : undefined}>
+      <Fact label="Drift found" note={found > 0 && left > 0 ? `${count(left)} not repaired` : undefined}>
         {count(found)}
       </Fact>
       <Fact label="Repaired" note={run.created_count > 0 ? `${count(run.created_count)} of them created` : undefined}>
@@ -62,7 +62,7 @@ function Facts({ run }: { run: RunData }) {
         label="Failed"
         note={[
           run.superseded_count > 0 ? `${count(run.superseded_count)} superseded` : "",
-          run.skipped_count > 0 ? `${count(run.skipped_count)} left to the next run` : "",
+          run.skipped_count > 0 ? `${count(run.skipped_count)} left for the next run` : "",
         ]
           .filter((part) => part !== "")
           .join(", ")}
@@ -95,16 +95,16 @@ function Head({ run }: { run: RunData }) {
         {" · "}
         <Moment at={run.started_at} />
         {" · "}looks back {run.lookback_hours} h{" · "}
-        <Copy text={run.id} label="Copy id" />
+        <Copy text={run.id} label="Copy ID" />
       </p>
       {run.status === "running" && <Progress run={run} />}
       {run.status === "error" && (
         <div class="failure">
           <Glyph name="octagon" />
           <div>
-            <p class="failure-title">{run.error_message ?? run.message ?? "It ended in error."}</p>
+            <p class="failure-title">{run.error_message ?? run.message ?? "The run ended in error."}</p>
             <p class="quiet">
-              {run.error_code !== null && <code>{run.error_code}</code>} Nothing after this point was looked at.
+              {run.error_code !== null && <code>{run.error_code}</code>} Nothing after this point was checked.
             </p>
           </div>
         </div>
@@ -113,8 +113,8 @@ function Head({ run }: { run: RunData }) {
         <p class="notice tone-warning">
           <Glyph name="partial" />
           {run.error_count > 0
-            ? "Some items failed; the rest was done. The next run looks at all of it again."
-            : "It stopped at its time budget. The next run goes on where this one stopped."}
+            ? "Some items failed; the rest were handled. The next run checks everything again."
+            : "It stopped before it had checked everything. The next run continues where this one stopped."}
         </p>
       )}
       <Facts run={run} />

@@ -2,8 +2,8 @@
 
 import { useState } from "preact/hooks";
 import type { ApiError } from "../api/client.ts";
-import { Glyph } from "../ui/glyph.tsx";
 import { authHost, retryAsAdmin, sendLink, signIn, signOut, startSession } from "../state/session.ts";
+import { Glyph } from "../ui/glyph.tsx";
 import { Failure } from "../ui/loading.tsx";
 
 export function SignIn({ notice }: { notice: string | null }) {
@@ -21,7 +21,7 @@ export function SignIn({ notice }: { notice: string | null }) {
     setProblem(null);
     setSentTo(null);
     if (!/^\S+@\S+$/.test(mail)) return refuse(form, "email", "Enter your email address.");
-    if (way === "password" && password === "") return refuse(form, "password", "Enter your password, or ask for a sign-in link.");
+    if (way === "password" && password === "") return refuse(form, "password", "Enter your password, or request a sign-in link.");
     setBusy(way);
     const failed = way === "password" ? await signIn(mail, password) : await sendLink(mail);
     setBusy(null);
@@ -37,7 +37,7 @@ export function SignIn({ notice }: { notice: string | null }) {
     <main id="main" class="door" tabIndex={-1}>
       <div class="door-card">
         <h1>Sign in</h1>
-        <p class="quiet">Billing operations are for owners and admins of an organization.</p>
+        <p class="quiet">Only owners and admins of an organization can use Billing operations.</p>
         {notice !== null && (
           <p class="notice" role="status">
             <Glyph name="info" /> {notice}
@@ -73,7 +73,7 @@ export function SignIn({ notice }: { notice: string | null }) {
             </p>
           )}
         </div>
-        <p class="door-foot quiet">{authHost.value === null ? "\u00a0" : `Accounts are kept at ${authHost.value}`}</p>
+        <p class="door-foot quiet">{authHost.value === null ? "\u00a0" : `Accounts are managed at ${authHost.value}`}</p>
       </div>
     </main>
   );
@@ -85,8 +85,8 @@ export function Forbidden({ email }: { email: string }) {
       <div class="door-card">
         <h1>Admins only</h1>
         <p>
-          You are signed in as <strong>{email}</strong>, which is neither owner nor admin of an organization. Billing
-          operations show every customer's data, so they stay closed.
+          You are signed in as <strong>{email}</strong>. That account is neither an owner nor an admin of an organization,
+          and this page shows every customer's data.
         </p>
         <p class="quiet">Ask an owner of your organization for the admin role, then try again.</p>
         <div class="door-actions">
