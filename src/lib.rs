@@ -13,6 +13,7 @@ pub mod config;
 pub mod context;
 pub mod drift;
 pub mod endpoints;
+pub mod episodes;
 pub mod http;
 pub mod log;
 pub mod monitor;

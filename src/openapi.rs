@@ -4,7 +4,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::endpoints::{alerts, config, health, monitor, reconcile, reconcile_now, resolve, run, runs};
+use crate::endpoints::{
+    alerts, config, drift, health, monitor, reconcile, reconcile_now, resolve, run, runs,
+};
 use crate::http::Endpoint;
 use crate::http::operation::{Caller, Operation};
 
@@ -18,6 +20,7 @@ fn endpoints() -> Vec<(Endpoint, Vec<Operation>)> {
         (alerts::ENDPOINT, alerts::operations()),
         (resolve::ENDPOINT, resolve::operations()),
         (reconcile_now::ENDPOINT, reconcile_now::operations()),
+        (drift::ENDPOINT, drift::operations()),
         (runs::ENDPOINT, runs::operations()),
         (run::ENDPOINT, run::operations()),
     ]

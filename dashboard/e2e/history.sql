@@ -1,8 +1,8 @@
--- Two days of runs, findings and alerts, as the functions would have left them. Times are relative to now; scheduled runs
+-- Two days of runs, drift and alerts, as the functions would have left them. Times are relative to now; scheduled runs
 -- stand at minute 17. Replaces what was there.
 
 begin;
-truncate public.reconciliation_logs, public.billing_alerts, public.rate_limit_windows cascade;
+truncate public.reconciliation_logs, public.drift, public.billing_alerts, public.rate_limit_windows cascade;
 
 create temporary table hours on commit drop as
 select
@@ -29,14 +29,15 @@ select
   case status when 'error' then 'Stripe did not answer within the deadline.' end, 'cron'
 from hours;
 
-insert into public.reconciliation_findings (
-  reconciliation_log_id, finding_key, type, severity, organization_id, stripe_subscription_id, stripe_customer_id, livemode,
-  issue, details, action, action_taken, created_at)
+insert into public.drift (
+  drift_key, type, severity, owner, stripe_subscription_id, stripe_customer_id, livemode, issue, details, action, reason,
+  first_seen_at, last_seen_at, first_run_id, last_run_id, closed_at, closed_run_id)
 select
-  run.id, kind.type || ':' || n, kind.type, kind.severity,
+  kind.type || ':' || run.id || n, kind.type, kind.severity,
   case when kind.type <> 'organization_unknown' then gen_random_uuid() end,
   'sub_1Q' || substr(md5(run.id::text || n), 1, 18), 'cus_R' || substr(md5(n || run.id::text), 1, 13), false,
-  kind.issue, kind.details::jsonb, kind.action, kind.action_taken, run.started_at
+  kind.issue, kind.details::jsonb, kind.action, kind.reason, run.started_at, run.started_at, run.id, run.id,
+  case when kind.action <> 'none' then run.finished_at end, case when kind.action <> 'none' then run.id end
 from public.reconciliation_logs as run
 cross join generate_series(1, run.total_issues) as n
 join (values
@@ -46,7 +47,7 @@ join (values
   (3, 'missing_in_database', 'info', 'The subscription is active at Stripe and not in the database.', '{}', 'created', 'The row was created.'),
   (4, 'price_mismatch', 'info', 'Price and quantity differ from Stripe''s.', '{"stripe_price_id": {"database": "price_basic_monthly", "stripe": "price_pro_monthly"}, "quantity": {"database": 1, "stripe": 5}}', 'repaired', 'Price and quantity were taken from Stripe.'),
   (5, 'organization_unknown', 'warning', 'Nothing says which organization this subscription belongs to.', '{}', 'none', 'Nothing: an organization is never guessed.')
-) as kind (k, type, severity, issue, details, action, action_taken) on kind.k = n % 6;
+) as kind (k, type, severity, issue, details, action, reason) on kind.k = n % 6;
 
 with newest as (select id from public.reconciliation_logs order by started_at desc limit 1),
 first as (

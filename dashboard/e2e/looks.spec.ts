@@ -88,7 +88,7 @@ test("alerts, one unfolded; and the dialog", async ({ page, admin }) => {
   await look(page, "resolve");
 });
 
-test("runs; one with findings; one under way", async ({ page, admin }) => {
+test("runs; one with drift; one under way", async ({ page, admin }) => {
   seedHistory();
   await admin("/?view=runs");
   await expect(page.locator(".runs tbody tr")).toHaveCount(45);

@@ -1,4 +1,4 @@
-// Runs: the list, one run with its findings, progress, CSV.
+// Runs: the list, one run with its drift, progress, CSV.
 
 import { readFile } from "node:fs/promises";
 import { seedHistory, sql } from "./stack.ts";
@@ -23,7 +23,7 @@ test("the list filters by status and leads to the run", async ({ page, admin }) 
   await expect(page.getByLabel("Status")).toHaveValue("error");
 });
 
-test("findings say what was wrong, what was done and what needs a person", async ({ page, admin }) => {
+test("drift says what was wrong, what was done and what needs a person", async ({ page, admin }) => {
   await admin(`/?view=run&id=${runId("true")}`);
   await expect(page.locator(".finding")).toHaveCount(7);
   const repaired = page.locator(".finding").filter({ hasText: "The status is past_due at Stripe" }).first();
@@ -34,12 +34,17 @@ test("findings say what was wrong, what was done and what needs a person", async
   await expect(missing).toContainText("Not repaired");
   await expect(missing).toContainText("Needs a person");
 
-  await page.getByRole("navigation", { name: "Findings by type" }).getByRole("link", { name: /Missing in Stripe/ }).click();
+  await page.getByRole("navigation", { name: "Drift by type" }).getByRole("link", { name: /Missing in Stripe/ }).click();
   await expect(page).toHaveURL(/type=missing_in_stripe/);
   await expect(page.locator(".finding")).toHaveCount(2);
+
+  await page.getByRole("navigation", { name: "Drift of this run" }).getByRole("link", { name: /Ended in it 5/ }).click();
+  await expect(page).toHaveURL(/show=ended/);
+  await expect(page.locator(".finding")).toHaveCount(5);
+  await expect(page.locator(".finding").filter({ hasText: "Needs a person" })).toHaveCount(0);
 });
 
-test("many findings come page by page, and all of them as CSV", async ({ page, admin }) => {
+test("much drift comes page by page, and all of it as CSV", async ({ page, admin }) => {
   const id = runId("total_issues = 130");
   await admin(`/?view=run&id=${id}`);
   await expect(page.locator(".finding")).toHaveCount(50);

@@ -78,7 +78,7 @@ export function sql(text: string): string {
 
 const HISTORY = readFileSync(new URL("./history.sql", import.meta.url), "utf8");
 
-/** Two days of runs, findings and alerts in place of whatever there was. */
+/** Two days of runs, drift and alerts in place of whatever there was. */
 export function seedHistory(): void {
   sql(HISTORY);
 }

@@ -1,8 +1,8 @@
-// Findings as CSV: correct, and harmless in a spreadsheet.
+// Drift as CSV: correct, and harmless in a spreadsheet.
 
 import { describe, expect, test } from "vitest";
 import { cell, header, lines } from "../src/model/csv.ts";
-import { finding } from "./make.ts";
+import { drift } from "./make.ts";
 
 describe("csv", () => {
   test("quotes what needs quotes", () => {
@@ -15,11 +15,11 @@ describe("csv", () => {
     for (const evil of ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"]) expect(cell(evil).replace(/^"/, "")).toMatch(/^'/);
   });
 
-  test("one line a finding, as many cells as columns, differences spelled out", () => {
-    const text = lines([finding({ details: { status: { database: "active", stripe: "past_due" } } }), finding({ id: "f2", livemode: null })]);
+  test("one line an entry, as many cells as columns, differences spelled out", () => {
+    const text = lines([drift({ details: { status: { database: "active", stripe: "past_due" } } }), drift({ id: "d2", livemode: null })]);
     const [first, second, end] = text.split("\r\n");
     expect(first).toBe(
-      "2026-11-23T10:00:00Z,info,status_mismatch,org,sub_1,,false,status differs,status: active -> past_due,repaired,true,The row was updated.,f1",
+      "2026-11-23T10:00:00Z,2026-11-23T10:00:00Z,2026-11-23T10:00:00Z,info,status_mismatch,org,sub_1,,false,status differs,status: active -> past_due,repaired,The row was updated.,d1",
     );
     expect(second!.split(",")).toHaveLength(header().trimEnd().split(",").length);
     expect(end).toBe("");

@@ -1,6 +1,6 @@
 // Runs and alerts for the unit tests: complete, with what a test cares about on top.
 
-import type { Alert, Finding, Run } from "../src/api/types.ts";
+import type { Alert, Drift, Run } from "../src/api/types.ts";
 
 export const AT = (text: string): number => Date.parse(text);
 
@@ -17,6 +17,7 @@ export function run(changes: Partial<Run> & { started_at: string }): Run {
     heartbeat_at: changes.started_at,
     lease_expires_at: null,
     duration_ms: status === "running" ? null : 800,
+    sweep_started_at: null,
     scanned_count: 100,
     created_count: 0,
     updated_count: 0,
@@ -54,21 +55,34 @@ export function alert(changes: Partial<Alert> & { id: string }): Alert {
   };
 }
 
-export function finding(changes: Partial<Finding>): Finding {
+export function drift(changes: Partial<Drift>): Drift {
   return {
-    id: "f1",
+    id: "d1",
+    drift_key: "status_mismatch:sub_1",
     type: "status_mismatch",
     severity: "info",
+    owner: "org",
     organization_id: "org",
     stripe_subscription_id: "sub_1",
     stripe_customer_id: null,
     livemode: false,
     issue: "status differs",
     details: {},
+    proposal: null,
+    lowers_access: false,
     action: "repaired",
-    fixed: true,
     action_taken: "The row was updated.",
-    created_at: "2026-11-23T10:00:00Z",
+    first_seen_at: "2026-11-23T10:00:00Z",
+    last_seen_at: "2026-11-23T10:00:00Z",
+    seen_count: 1,
+    first_run_id: "run",
+    last_run_id: "run",
+    closed_at: "2026-11-23T10:00:00Z",
+    closed_run_id: "run",
+    decided_by: null,
+    decided_at: null,
+    note: null,
+    excepted_until: null,
     ...changes,
   };
 }

@@ -9,7 +9,7 @@ import { stripeLink } from "../src/model/stripe-links.ts";
 import type { Outcome, Reconciled } from "../src/api/types.ts";
 import { matches } from "../src/views/find.tsx";
 import { previousOf } from "../src/model/episodes.ts";
-import { action, alertName, failure, findingType, resolveConsequence } from "../src/model/words.ts";
+import { action, alertName, failure, driftType, resolveConsequence } from "../src/model/words.ts";
 import { alert, AT, run } from "./make.ts";
 
 const NOW = AT("2026-11-23T10:31:00Z");
@@ -41,8 +41,8 @@ describe("times", () => {
 
 describe("codes", () => {
   test("known ones have words, unknown ones are shown", () => {
-    expect(findingType("missing_in_stripe")).toBe("Missing in Stripe");
-    expect(findingType("brand_new")).toBe("Brand new");
+    expect(driftType("missing_in_stripe")).toBe("Missing in Stripe");
+    expect(driftType("brand_new")).toBe("Brand new");
     expect(alertName("drift_status_mismatch")).toBe("Drift: status differs");
     expect(alertName("reconcile_failing")).toBe("Reconciliation keeps failing");
   });
@@ -75,6 +75,7 @@ describe("reconcile outcomes", () => {
     run_key: "manual_2026-11-23_10:30",
     run_type: "manual",
     status: "success",
+    sweep_started_at: null,
     lookback_hours: 24,
     scanned_count: 1200,
     created_count: 1,

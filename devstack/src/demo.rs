@@ -216,7 +216,7 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// The findings of a run by class, from the database.
+    /// The drift that a run saw by class, from the database.
     async fn found(&self, run: &Answer) -> Result<BTreeMap<String, Found>> {
         let id = run.text("reconciliation_log_id");
         let id: uuid::Uuid = id.parse().with_context(|| format!("the answer names no run: {}", run.why()))?;
@@ -224,7 +224,7 @@ impl Scene<'_> {
             .database
             .query(
                 "select type, count(*), count(*) filter (where action in ('repaired', 'created'))
-                 from public.reconciliation_findings where reconciliation_log_id = $1 group by type",
+                 from public.drift where $1 in (last_run_id, closed_run_id) group by type",
                 &[&id],
             )
             .await?;

@@ -44,19 +44,23 @@ select (public.start_reconciliation_run('scheduled_bench', 'scheduled', 24, 330)
 create temporary table batches as
 select
   (select jsonb_agg(jsonb_build_object('subject', s.stripe_subscription_id, 'kind', 'update', 'findings', jsonb_build_array(jsonb_build_object(
-      'finding_key', 'bench:' || s.stripe_subscription_id, 'type', 'status_mismatch', 'severity', 'info', 'issue', 'it differs', 'details', '{}'::jsonb)),
+      'drift_key', 'bench:' || s.stripe_subscription_id, 'type', 'status_mismatch', 'severity', 'info', 'issue', 'it differs', 'details', '{}'::jsonb)),
       'row', jsonb_build_object('row_id', s.id, 'row_version', s.row_version, 'status', 'unpaid')))
    from (select * from public.subscriptions order by md5(id::text) limit 500) s) as updates,
   (select jsonb_agg(jsonb_build_object('subject', 'sub_new_' || n, 'kind', 'create', 'organization_id', case when n % 2 = 0 then md5('organization ' || n) end,
-      'findings', jsonb_build_array(jsonb_build_object('finding_key', 'bench:new_' || n, 'type', 'missing_in_database', 'severity', 'info',
+      'findings', jsonb_build_array(jsonb_build_object('drift_key', 'bench:new_' || n, 'type', 'missing_in_database', 'severity', 'info',
       'issue', 'it is missing', 'details', '{}'::jsonb)),
       'row', jsonb_build_object('stripe_subscription_id', 'sub_new_' || n, 'stripe_customer_id', 'cus_' || n, 'status', 'active')))
    from generate_series(1, 500) n) as creates,
   (select jsonb_agg(jsonb_build_object('subject', 'sub_bad_' || n, 'kind', 'create', 'organization_id', md5('organization ' || n),
-      'findings', jsonb_build_array(jsonb_build_object('finding_key', 'bench:bad_' || n, 'type', 'missing_in_database', 'severity', 'info',
+      'findings', jsonb_build_array(jsonb_build_object('drift_key', 'bench:bad_' || n, 'type', 'missing_in_database', 'severity', 'info',
       'issue', 'it is missing', 'details', '{}'::jsonb)),
       'row', jsonb_build_object('stripe_subscription_id', 'sub_bad_' || n, 'status', 'no such word')))
    from generate_series(1, 500) n) as refused,
+  (select jsonb_agg(jsonb_build_object('kind', 'none', 'findings', jsonb_build_array(jsonb_build_object(
+      'drift_key', d.drift_key, 'type', d.type, 'severity', d.severity, 'stripe_subscription_id', d.stripe_subscription_id,
+      'issue', d.issue, 'details', d.details))))
+   from (select * from public.drift where closed_at is null order by md5(drift_key) limit 500) d) as standing,
   (select jsonb_agg('sub_' || n) from generate_series(50000, 50499) n) as ids;
 
 do $$
@@ -80,6 +84,7 @@ begin
   perform pg_temp.time_it('batch of 500 repairs', 'service_role', format('select public.apply_reconciliation_batch(%L, 1, 330, %L)', v_run, v_b.updates));
   perform pg_temp.time_it('batch of 500 new rows', 'service_role', format('select public.apply_reconciliation_batch(%L, 1, 330, %L)', v_run, v_b.creates));
   perform pg_temp.time_it('batch of 500 that are refused', 'service_role', format('select public.apply_reconciliation_batch(%L, 1, 330, %L)', v_run, v_b.refused));
+  perform pg_temp.time_it('batch of 500 that stand, seen again', 'service_role', format('select public.apply_reconciliation_batch(%L, 1, 330, %L)', v_run, v_b.standing));
   perform pg_temp.time_it('read 500 rows, and their window', 'service_role', format(
     'select public.read_subscriptions_for_reconcile(%L, %L, %L)', v_b.ids, timestamptz '2024-01-01Z' + 50000 * interval '15 minutes', timestamptz '2024-01-01Z' + 50510 * interval '15 minutes'));
   perform pg_temp.time_it('read a window of all 100,000', 'service_role', $q$select public.read_subscriptions_for_reconcile('[]', '2020-01-01Z', '2030-01-01Z')$q$);
@@ -87,7 +92,7 @@ begin
   perform pg_temp.time_it('read duplicate live subscriptions', 'service_role', 'select public.read_duplicate_live_subscriptions()');
   perform pg_temp.time_it('monitor facts', 'service_role', $q$select public.monitor_facts('bench')$q$);
   perform pg_temp.time_it('monitor facts, by an admin', 'authenticated', $q$select public.admin_monitor_facts('bench')$q$);
-  perform pg_temp.time_it('monitor outcomes (three conditions, and 5,000 findings pruned)', 'service_role',
+  perform pg_temp.time_it('monitor outcomes (three conditions, and 5,000 entries pruned)', 'service_role',
     $q$select public.apply_monitor_outcomes('[{"alert_key": "reconcile_stale", "alert_type": "reconcile_stale", "state": "holds", "severity": "warning", "message": "m"},
       {"alert_key": "reconcile_failing", "alert_type": "reconcile_failing", "state": "clear"}, {"alert_key": "key_1", "alert_type": "t", "state": "holds", "severity": "info", "message": "m"}]')$q$);
   perform pg_temp.time_it('resolve an alert', 'service_role', format('select public.resolve_billing_alert(%L, null, %L)',
@@ -100,8 +105,11 @@ begin
   perform pg_temp.time_it('alerts: resolved, of a type that there is not', 'authenticated', $q$select public.admin_billing_alerts('bench', 'resolved', null, 'none')$q$);
   perform pg_temp.time_it('runs: first page', 'authenticated', $q$select public.admin_reconciliation_runs('bench')$q$);
   perform pg_temp.time_it('runs: of a status that there is not', 'authenticated', $q$select public.admin_reconciliation_runs('bench', 'none')$q$);
-  perform pg_temp.time_it('one run with 50,000 findings, first page', 'authenticated', format($q$select public.admin_reconciliation_run(%L, 'bench')$q$, md5('run 1')::uuid));
-  perform pg_temp.time_it('the same, a late page of one type', 'authenticated', format($q$select public.admin_reconciliation_run(%L, 'bench', 'unknown_price', 200, 990000)$q$, md5('run 1')::uuid));
+  perform pg_temp.time_it('one run that ended 50,000, first page', 'authenticated', format($q$select public.admin_reconciliation_run(%L, 'bench', 'ended')$q$, md5('run 1')::uuid));
+  perform pg_temp.time_it('the same, of one type', 'authenticated', format($q$select public.admin_reconciliation_run(%L, 'bench', 'ended', 'unknown_price', 200)$q$, md5('run 1')::uuid));
+  perform pg_temp.time_it('drift: 200 of 20,000 that stand', 'authenticated', $q$select public.admin_drift('bench', p_limit => 200)$q$);
+  perform pg_temp.time_it('drift: all, of one type', 'authenticated', $q$select public.admin_drift('bench', 'all', 'unknown_price')$q$);
+  perform pg_temp.time_it('drift: of an owner that there is not', 'authenticated', $q$select public.admin_drift('bench', p_owner => 'nobody')$q$);
   perform pg_temp.time_it('schema version', 'service_role', $q$select public.billing_ops_schema('bench')$q$);
 end
 $$;

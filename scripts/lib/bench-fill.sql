@@ -17,19 +17,22 @@ select md5('organization ' || case when n % 1000 = 0 then n - 1 else n end)::uui
   '2026-11-01Z', '2026-12-01Z', false, true, case when n % 100 <> 0 then timestamptz '2024-01-01Z' + n * interval '15 minutes' end
 from generate_series(1, 100000) n;
 
--- Hourly runs of more than a year; the newest has 50,000 findings, the others share the rest.
+-- Hourly runs of more than a year; the newest ended 50,000 entries of drift, the others share the rest; 20,000 stand.
 insert into public.reconciliation_logs (id, run_key, run_type, status, started_at, finished_at, cursor, result)
 select md5('run ' || n)::uuid, 'scheduled_' || n, 'scheduled', (array['success', 'success', 'partial', 'error'])[1 + n % 4],
   now() - n * interval '1 hour', now() - n * interval '1 hour' + interval '1 minute', null, '{"success": true}'
 from generate_series(1, 9600) n;
-insert into public.reconciliation_findings (reconciliation_log_id, finding_key, type, severity, organization_id,
-  stripe_subscription_id, stripe_customer_id, livemode, issue, details, action, action_taken, created_at)
-select md5('run ' || case when n > 950000 then 1 else 2 + n % 2000 end)::uuid, 'status_mismatch:sub_' || n,
+insert into public.drift (drift_key, type, severity, owner, stripe_subscription_id, stripe_customer_id, livemode, issue, details,
+  action, first_seen_at, last_seen_at, first_run_id, last_run_id, closed_at, closed_run_id)
+select 'status_mismatch:sub_' || n,
   (array['status_mismatch', 'period_mismatch', 'missing_in_database', 'unknown_price'])[1 + n % 4], 'info',
-  md5('organization ' || n % 100000)::uuid, 'sub_' || n, 'cus_' || n, true, 'the status differs',
-  '{"status": {"database": "active", "stripe": "past_due"}}', 'repaired', 'set to what Stripe says',
-  now() - (1000000 - n) * interval '8 seconds'
-from generate_series(1, 1000000) n;
+  md5('organization ' || n % 100000), 'sub_' || n, 'cus_' || n, true, 'the status differs',
+  '{"status": {"database": "active", "stripe": "past_due"}}', case when n > 200000 then 'none' else 'repaired' end,
+  seen.at, seen.at, seen.run_id, seen.run_id, case when n <= 200000 then seen.at end, case when n <= 200000 then seen.run_id end
+from generate_series(1, 220000) n, lateral (select now() - (220000 - n) * interval '30 seconds' as at,
+  md5('run ' || case when n between 150001 and 200000 then 1 else 2 + n % 2000 end)::uuid as run_id) seen;
+insert into public.drift_events (drift_id, event, run_id, created_at)
+select id, action, last_run_id, last_seen_at from public.drift;
 
 -- As many open alerts as resolved ones: far more than a person could bear, so that no plan lives by their being few.
 insert into public.billing_alerts (alert_key, alert_type, severity, message, metadata, resolved, resolved_at, resolution,
@@ -44,4 +47,4 @@ insert into public.rate_limit_windows (route, client, window_started_at, hits)
 select 'reconcile', 'client ' || n, now() - n * interval '1 second', 1 from generate_series(1, 100000) n;
 
 vacuum analyze public.organizations, public.users, public.organization_members, public.subscriptions, public.reconciliation_logs,
-  public.reconciliation_findings, public.billing_alerts, public.billing_alert_events, public.rate_limit_windows;
+  public.drift, public.drift_events, public.billing_alerts, public.billing_alert_events, public.rate_limit_windows;

@@ -84,6 +84,9 @@ pub fn compare(subscription: &Subscription, row: &Row, rules: Rules<'_>) -> Comp
     differ.customer(subscription, row);
     differ.complete(subscription, row);
 
+    for finding in &mut found.repaired {
+        finding.lowers_access = found.lowers_access;
+    }
     if found.differs() && subscription.last_known_change(rules.now) > rules.now - GRACE_SECONDS {
         return Comparison { in_grace: true, ..Comparison::default() };
     }

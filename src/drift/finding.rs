@@ -9,18 +9,18 @@ use super::row::Row;
 use crate::alerts::severity::Severity;
 use crate::stripe::{MalformedObject, Subscription};
 
-/// One finding, as it is written into `reconciliation_findings`.
+/// One difference, as it is written into `drift`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
-    /// `<type>:<subject>`: the same finding of the same run is one row, however often it is sent.
-    pub finding_key: String,
+    /// `<type>:<subject>`: one entry while the difference stands, however many runs see it.
+    pub drift_key: String,
     /// Its class.
     #[serde(rename = "type")]
     pub class: Class,
     /// How bad one of these is by itself (critical, high, warning, info).
     pub severity: Severity,
     /// Whose subscription it is, where known.
-    pub organization_id: Option<Uuid>,
+    pub owner: Option<Uuid>,
     /// `sub_…`
     pub stripe_subscription_id: Option<String>,
     /// `cus_…`
@@ -31,16 +31,28 @@ pub struct Finding {
     pub issue: String,
     /// `{column: {"database": …, "stripe": …}}`
     pub details: Value,
-    /// What is done about it, where nothing is; the database words the rest by the outcome.
+    /// Whether its repair takes something away from the customer.
+    pub lowers_access: bool,
+    /// What its repair waits for, where the action alone does not say it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub action_taken: Option<String>,
+    pub reason: Option<String>,
+}
+
+impl Finding {
+    /// The key of the same difference where it turns out to be of another class.
+    pub fn key_as(&self, class: Class) -> String {
+        match self.drift_key.split_once(':') {
+            Some((_, subject)) if class != self.class => format!("{}:{subject}", class.as_str()),
+            _ => self.drift_key.clone(),
+        }
+    }
 }
 
 /// What findings are about.
 #[derive(Clone, Debug, Default)]
 pub struct Subject {
     /// Whose subscription it is.
-    pub organization_id: Option<Uuid>,
+    pub owner: Option<Uuid>,
     /// `sub_…`
     pub stripe_subscription_id: Option<String>,
     /// `cus_…`
@@ -53,7 +65,7 @@ impl Subject {
     /// A subscription at Stripe, and its row if there is one.
     pub fn of(subscription: &Subscription, row: Option<&Row>) -> Self {
         Self {
-            organization_id: row.map(|row| row.organization_id),
+            owner: row.map(|row| row.organization_id),
             stripe_subscription_id: Some(subscription.id.clone()),
             stripe_customer_id: Some(subscription.customer.clone()),
             livemode: subscription.livemode,
@@ -63,7 +75,7 @@ impl Subject {
     /// A row.
     pub fn of_row(row: &Row) -> Self {
         Self {
-            organization_id: Some(row.organization_id),
+            owner: Some(row.organization_id),
             stripe_subscription_id: Some(row.stripe_subscription_id.clone()),
             stripe_customer_id: row.stripe_customer_id.clone(),
             livemode: row.livemode,
@@ -72,22 +84,23 @@ impl Subject {
 
     /// A finding about this subject.
     pub fn finding(&self, class: Class, issue: String, details: Value) -> Finding {
-        let subject = match (&self.stripe_subscription_id, self.organization_id) {
+        let subject = match (&self.stripe_subscription_id, self.owner) {
             (Some(id), _) => id.clone(),
             (None, Some(organization)) => organization.to_string(),
             (None, None) => "unnamed".to_owned(),
         };
         Finding {
-            finding_key: format!("{}:{subject}", class.as_str()),
+            drift_key: format!("{}:{subject}", class.as_str()),
             class,
             severity: class.severity(1),
-            organization_id: self.organization_id,
+            owner: self.owner,
             stripe_subscription_id: self.stripe_subscription_id.clone(),
             stripe_customer_id: self.stripe_customer_id.clone(),
             livemode: self.livemode,
             issue,
             details,
-            action_taken: None,
+            lowers_access: false,
+            reason: None,
         }
     }
 }
@@ -98,7 +111,7 @@ pub fn malformed(object: &MalformedObject, place: &str) -> Finding {
     let subject = Subject { stripe_subscription_id: object.id.clone(), ..Subject::default() };
     let mut finding = subject.finding(Class::MalformedObject, issue, json!({"created": object.created}));
     if object.id.is_none() {
-        finding.finding_key = format!("{}:{place}", Class::MalformedObject.as_str());
+        finding.drift_key = format!("{}:{place}", Class::MalformedObject.as_str());
     }
     finding
 }
@@ -107,7 +120,7 @@ pub fn malformed(object: &MalformedObject, place: &str) -> Finding {
 pub fn duplicate_live(organization: Uuid, subscriptions: &[String]) -> Finding {
     let issue =
         format!("The organization has {} subscriptions that live at the same time.", subscriptions.len());
-    let subject = Subject { organization_id: Some(organization), ..Subject::default() };
+    let subject = Subject { owner: Some(organization), ..Subject::default() };
     let shown: Vec<&String> = subscriptions.iter().take(20).collect();
     subject.finding(Class::DuplicateLiveSubscription, issue, json!({"stripe_subscription_ids": shown}))
 }

@@ -40,7 +40,7 @@ pub fn missing(subscription: &Subscription, organization: Option<Uuid>, rules: R
         return Missing::InGrace;
     }
     let mut subject = Subject::of(subscription, None);
-    subject.organization_id = organization;
+    subject.owner = organization;
     if let Some(finding) = livemode_mismatch(subscription, None, rules, &subject) {
         return Missing::Leave { finding: Box::new(finding), mixed_modes: true };
     }

@@ -3,10 +3,12 @@
 //! - [`class`]: what can differ, in words, and how bad it is.
 //! - [`row`]: the row as it is read and written; [`tiers`]: what prices stand for.
 //! - [`finding`]: one difference; [`compare`]: all of one subscription; [`missing`]: one of the two sides is not there.
+//! - [`entry`]: a difference for as long as it stands, as admins see it.
 //! - [`plan`]: from a comparison to repairs; [`repair`]: what a batch asks of the database, and what became of it.
 
 pub mod class;
 pub mod compare;
+pub mod entry;
 pub mod finding;
 pub mod missing;
 pub mod plan;

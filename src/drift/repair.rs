@@ -103,6 +103,61 @@ impl Item {
     }
 }
 
+/// What was done about a difference.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::VariantNames, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[schema(as = DriftAction)]
+pub enum Action {
+    /// The row says now what Stripe says.
+    Repaired,
+    /// The row was made.
+    Created,
+    /// The owner's one row was pointed at their live subscription.
+    Moved,
+    /// It would be repaired; nothing is written yet.
+    Observed,
+    /// It would be repaired once a person approves.
+    Waiting,
+    /// It would be repaired, and the circuit breaker says: too much at once.
+    Held,
+    /// A person has said why it may stay.
+    Excepted,
+    /// A newer write won.
+    Superseded,
+    /// The table refuses it.
+    Refused,
+    /// Only a person can know what is right.
+    None,
+    /// It went away by itself.
+    Cleared,
+    /// A person took the repair back.
+    Reverted,
+}
+
+impl Action {
+    /// In a sentence's worth of words, with the entry's own reason where it has one.
+    pub fn words(self, reason: Option<&str>) -> String {
+        let words = match self {
+            Self::Repaired => "set to what Stripe says",
+            Self::Created => "row created from Stripe",
+            Self::Moved => "the owner's row now follows this subscription",
+            Self::Observed => "none yet: repairs are switched off",
+            Self::Waiting => "none yet: waits for approval",
+            Self::Held => "held back by the circuit breaker",
+            Self::Excepted => "left as it is: a person said so",
+            Self::Superseded => "left alone: the row was written while the run looked",
+            Self::Refused => "left alone: a constraint of the table refuses it",
+            Self::None => "none: a person has to decide",
+            Self::Cleared => "gone by itself",
+            Self::Reverted => "taken back by a person",
+        };
+        reason.unwrap_or(words).to_owned()
+    }
+}
+
 /// What the database did with an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -121,4 +176,18 @@ pub enum Applied {
     Held,
     /// Only recorded.
     None,
+}
+
+impl Applied {
+    /// What was done about the item's differences.
+    pub fn action(self) -> Action {
+        match self {
+            Self::Repaired => Action::Repaired,
+            Self::Created => Action::Created,
+            Self::Superseded => Action::Superseded,
+            Self::Refused => Action::Refused,
+            Self::Held => Action::Held,
+            Self::OrganizationUnknown | Self::None => Action::None,
+        }
+    }
 }

@@ -210,8 +210,8 @@ fn each_repairable_difference_is_found_and_repaired() {
         assert_eq!(found.repair, repair, "{name}");
         assert_eq!(found.lowers_access, lowers, "{name}");
         assert!(found.unrepaired.is_empty(), "{name}");
-        assert_eq!(found.repaired[0].finding_key, format!("{}:sub_1", kind.as_str()));
-        assert_eq!(found.repaired[0].organization_id, Some(Uuid::from_u128(2)));
+        assert_eq!(found.repaired[0].drift_key, format!("{}:sub_1", kind.as_str()));
+        assert_eq!(found.repaired[0].owner, Some(Uuid::from_u128(2)));
     }
 }
 
@@ -360,7 +360,7 @@ fn a_missing_row_carries_all_that_is_known() {
         panic!("it should be created")
     };
     assert_eq!(finding.class, Class::MissingInDatabase);
-    assert_eq!(finding.organization_id, organization);
+    assert_eq!(finding.owner, organization);
     assert!(unrepaired.is_empty());
     assert_eq!(
         *fields,

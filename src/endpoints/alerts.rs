@@ -17,7 +17,7 @@ pub const ENDPOINT: Endpoint =
 
 /// The words of `?status=` and of `?severity=`.
 const STATUSES: &[&str] = &["open", "resolved", "all"];
-const SEVERITIES: &[&str] = &["critical", "high", "warning", "info"];
+pub(super) const SEVERITIES: &[&str] = &["critical", "high", "warning", "info"];
 
 /// As the OpenAPI document has it.
 pub fn operations() -> Vec<Operation> {

@@ -5,6 +5,7 @@
 
 pub mod alerts;
 pub mod config;
+pub mod drift;
 pub mod health;
 pub mod monitor;
 pub mod not_found;

@@ -30,10 +30,8 @@ pub const HOURS: WholeNumber = WholeNumber {
 pub const LIMIT: WholeNumber =
     WholeNumber { name: "limit", description: "Maximum number of items.", default: 50, least: 1, most: 200 };
 
-/// What [`Parameters::cursor`] takes, and [`Parameters::number_cursor`].
+/// What [`Parameters::cursor`] takes.
 pub const CURSOR: &str = PageCursor::PATTERN;
-/// What [`Parameters::number_cursor`] takes.
-pub const NUMBER_CURSOR: &str = "^[0-9]{1,18}$";
 
 impl WholeNumber {
     /// As OpenAPI describes it.
@@ -64,6 +62,11 @@ pub fn describe_choice(name: &str, description: &str, words: &[&str], default: O
 /// The name of a type, as OpenAPI describes it.
 pub fn describe_type(description: &str) -> Value {
     query("type", description, json!({ "type": "string", "pattern": "^[a-z0-9_]{1,64}$" }))
+}
+
+/// A short text, as OpenAPI describes it.
+pub fn describe_text(name: &str, description: &str) -> Value {
+    query(name, description, json!({ "type": "string", "minLength": 1, "maxLength": 200 }))
 }
 
 /// The id in a path, as OpenAPI describes it.
@@ -125,15 +128,20 @@ impl Parameters {
 
     /// The place where a list goes on. Errors: 400.
     pub fn cursor(&self) -> Result<Option<PageCursor>, ApiError> {
-        self.get("cursor").map(|text| PageCursor::parse(text).ok_or_else(not_from_this_list)).transpose()
+        let parse = |text| {
+            PageCursor::parse(text).ok_or_else(|| ApiError::invalid("cursor is not one this list returned."))
+        };
+        self.get("cursor").map(parse).transpose()
     }
 
-    /// The place where a run's findings go on: the number of the last one. Errors: 400.
-    pub fn number_cursor(&self) -> Result<u64, ApiError> {
-        let Some(text) = self.get("cursor") else { return Ok(0) };
-        // Digits that Postgres's bigint always holds: parse() would take a plus sign, too.
-        let fit = (1..=18).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse().ok().filter(|_| fit).ok_or_else(not_from_this_list)
+    /// A short text, of the kind that ids are. Errors: 400.
+    pub fn text(&self, name: &str) -> Result<Option<&str>, ApiError> {
+        match self.get(name) {
+            Some(value) if value.is_empty() || value.len() > 200 || value.contains(char::is_control) => {
+                Err(ApiError::invalid(format!("{name} must be 1 to 200 characters.")))
+            }
+            value => Ok(value),
+        }
     }
 
     /// A whole number in its range. Errors: 400 with the range.
@@ -155,10 +163,6 @@ fn shown(text: &str) -> String {
     let short: String =
         text.chars().take(40).map(|c| if c.is_ascii_graphic() && c != '"' { c } else { '?' }).collect();
     format!("\"{short}\"")
-}
-
-fn not_from_this_list() -> ApiError {
-    ApiError::invalid("cursor is not one this list returned.")
 }
 
 #[cfg(test)]

@@ -112,7 +112,8 @@ pub(super) async fn bought_and_missing<S: ReconcileStore>(
                 Err(error) => return Err(error.into()),
             }
         }
-        let (mut items, mixed) = match engine.judge_missing(subscriptions.iter(), &mut sweep.record).await {
+        let (mut items, mixed, _) = match engine.judge_missing(subscriptions.iter(), &mut sweep.record).await
+        {
             Ok(judged) => judged,
             Err(StripeError::Deadline) => return Ok(Done::Stopped),
             Err(error) => return Err(error.into()),
@@ -122,7 +123,7 @@ pub(super) async fn bought_and_missing<S: ReconcileStore>(
             items = items.into_iter().map(|item| Item::held(item.findings)).collect();
         }
         let counts = sweep.record.counts;
-        engine.apply(&items, counts, None, &mut sweep.record).await?;
+        engine.apply(&items, &[], counts, None, &mut sweep.record).await?;
     }
     Ok(Done::All)
 }

@@ -24,7 +24,7 @@ pub(super) async fn duplicates<S: ReconcileStore>(
             page.rows.iter().map(|(id, of)| finding::duplicate_live(*id, of)).collect();
         let items: Vec<Item> = findings.into_iter().map(|finding| Item::record(vec![finding])).collect();
         let counts = sweep.record.counts;
-        engine.apply(&items, counts, None, &mut sweep.record).await?;
+        engine.apply(&items, &[], counts, None, &mut sweep.record).await?;
         if !full {
             return Ok(Done::All);
         }

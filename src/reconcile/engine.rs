@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::progress::{Counts, Cursor};
-use super::record::Record;
+use super::record::{Entries, Record};
 use super::source::Source;
 use super::store::{Batch, ReconcileStore, StoreError};
 use crate::drift::compare::Rules;
@@ -69,22 +69,27 @@ impl<'a, S: ReconcileStore> Engine<'a, S> {
         Rules { tiers: self.tiers, livemode: self.source.livemode(), now: self.clock.now() }
     }
 
-    /// Sends items in batches, and records what became of them.
+    /// Sends items in batches, and records what became of them. `cleared`: differences that were looked for and are gone.
     pub(super) async fn apply(
         &self,
         items: &[Item],
+        mut cleared: &[String],
         counts: Counts,
         mut cursor: Option<Cursor>,
         record: &mut Record,
     ) -> Result<(), StoreError> {
-        for items in items.chunks(BATCH) {
-            let outcomes = self.store.apply(Batch { items, counts, cursor: cursor.take() }).await?;
-            if outcomes.len() != items.len() {
-                let error = format!("{} outcomes for {} items", outcomes.len(), items.len());
+        let mut chunks = items.chunks(BATCH).peekable();
+        while chunks.peek().is_some() || !cleared.is_empty() {
+            let items = chunks.next().unwrap_or_default();
+            let batch = Batch { items, cleared: std::mem::take(&mut cleared), counts, cursor: cursor.take() };
+            let written = self.store.apply(batch).await?;
+            if written.outcomes.len() != items.len() {
+                let error = format!("{} outcomes for {} items", written.outcomes.len(), items.len());
                 return Err(StoreError::Refused(error));
             }
-            for (item, outcome) in items.iter().zip(outcomes) {
-                record.applied(item, outcome);
+            let entries = Entries::of(&written.entries, self.clock.started_at);
+            for (item, outcome) in items.iter().zip(written.outcomes) {
+                record.applied(item, outcome, &entries);
             }
         }
         Ok(())

@@ -9,6 +9,7 @@ use super::engine::{Engine, Interrupted};
 use super::progress::{Counts, Cursor};
 use super::record::Record;
 use super::store::ReconcileStore;
+use crate::drift::class::Class;
 use crate::drift::compare::{Comparison, compare as compare_one};
 use crate::drift::finding::{self, Finding};
 use crate::drift::plan::{Repairs, plan};
@@ -76,6 +77,8 @@ pub(super) async fn compare<S: ReconcileStore>(
     let read: HashMap<&str, &Read> =
         group.read.iter().map(|read| (read.subscription.id.as_str(), read)).collect();
     let mut known: HashSet<&str> = HashSet::with_capacity(answer.rows.len());
+    // Subscriptions that nothing could be said of in this run: what stands of them stays as it is.
+    let mut unjudged: HashSet<&str> = HashSet::new();
     let mut different: Vec<(&Row, Comparison)> = Vec::new();
     let rules = engine.rules();
     for row in &answer.rows {
@@ -85,9 +88,11 @@ pub(super) async fn compare<S: ReconcileStore>(
         done.mixed_modes |= comparison.mixed_modes;
         if comparison.in_grace {
             done.record.counts.skipped_count += 1;
+            unjudged.insert(&row.stripe_subscription_id);
         } else if comparison.differs() && changed_since(row, answered - read.asked) {
             // Whoever wrote the row may have known more than the page did.
             done.record.counts.superseded_count += 1;
+            unjudged.insert(&row.stripe_subscription_id);
         } else if comparison.differs() || !comparison.repair.is_empty() {
             different.push((row, comparison));
         }
@@ -103,7 +108,7 @@ pub(super) async fn compare<S: ReconcileStore>(
         .filter(|subscription| engine.bought.contains_key(&subscription.id))
         .map(|subscription| subscription.id.clone())
         .collect();
-    let (mut items, mixed) = engine.judge_missing(missing, &mut done.record).await?;
+    let (mut items, mixed, skipped) = engine.judge_missing(missing, &mut done.record).await?;
     done.mixed_modes |= mixed;
 
     // From here on nothing is looked at any more, only decided: with live and test mixed nothing is written to rows at all.
@@ -123,9 +128,32 @@ pub(super) async fn compare<S: ReconcileStore>(
         let place = format!("{}-{}-{place}", group.span.0, group.span.1);
         items.push(Item::record(vec![finding::malformed(object, &place)]));
     }
+    let judged = |id: &str| read.contains_key(id) && !unjudged.contains(id) && !skipped.contains(id);
+    let put_off = done.put_off.iter().flat_map(|(_, findings)| findings);
+    let cleared = gone(answer.open, judged, items.iter().flat_map(|item| &item.findings).chain(put_off));
     done.record.counts.scanned_count = (group.read.len() + group.malformed.len()) as u64;
-    engine.apply(&items, counts, cursor, &mut done.record).await?;
+    engine.apply(&items, &cleared, counts, cursor, &mut done.record).await?;
     Ok(done)
+}
+
+/// Of the differences that stand, those whose subscription was judged and which were not found again.
+pub(super) fn gone<'a>(
+    open: Vec<(String, String)>,
+    judged: impl Fn(&str) -> bool,
+    found: impl Iterator<Item = &'a Finding>,
+) -> Vec<String> {
+    if open.is_empty() {
+        return Vec::new();
+    }
+    let mut keys: HashSet<String> = HashSet::new();
+    for finding in found {
+        keys.insert(finding.drift_key.clone());
+        // Whose it is, and so which of the two it is, the database decides.
+        if finding.class == Class::MissingInDatabase {
+            keys.insert(finding.key_as(Class::OrganizationUnknown));
+        }
+    }
+    open.into_iter().filter(|(id, key)| judged(id) && !keys.contains(key)).map(|(_, key)| key).collect()
 }
 
 /// Whether a row was written after the page was asked for, both measured backwards from the moment at which the row was read.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::progress::{Counts, Cursor};
 use super::record::{ItemError, Reported};
 use crate::alerts::condition::Condition;
+use crate::drift::class::Class;
 use crate::stripe::StripeError;
 
 /// What a run is to do.
@@ -94,7 +95,9 @@ pub struct Ending {
     pub cursor: Option<Cursor>,
     /// What alerts follow.
     pub conditions: Vec<Condition>,
-    /// The first findings.
+    /// The classes whose entries the sweep has judged as a whole.
+    pub judged: Vec<Class>,
+    /// The first differences.
     pub reconciliations: Vec<Reported>,
     /// The first errors.
     pub errors: Vec<ItemError>,

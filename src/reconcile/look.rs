@@ -1,10 +1,13 @@
 //! Fresh looks: a subscription is read again from Stripe before anything is taken away, and where Stripe did not list it.
 
+use std::collections::HashSet;
+
 use futures::stream::{StreamExt, iter};
 
 use super::engine::{Engine, Interrupted};
+use super::group::gone;
 use super::stop::Done;
-use super::store::{ReconcileStore, UNPLACED_PAGE};
+use super::store::{Group, ReconcileStore, UNPLACED_PAGE};
 use super::sweep::Sweep;
 use crate::drift::compare::compare;
 use crate::drift::missing::missing_in_stripe;
@@ -45,13 +48,13 @@ pub(super) async fn record_put_off<S: ReconcileStore>(
         .map(|mut findings| match why {
             None => Item::held(findings),
             Some(why) => {
-                findings.iter_mut().for_each(|finding| finding.action_taken = Some(why.to_owned()));
+                findings.iter_mut().for_each(|finding| finding.reason = Some(why.to_owned()));
                 Item::record(findings)
             }
         })
         .collect();
     let counts = sweep.record.counts;
-    Ok(engine.apply(&items, counts, None, &mut sweep.record).await?)
+    Ok(engine.apply(&items, &[], counts, None, &mut sweep.record).await?)
 }
 
 /// Retrieves each subscription that needs it, and does what follows. What is done leaves `sweep.fresh`.
@@ -66,17 +69,18 @@ pub(super) async fn look<S: ReconcileStore>(
         let chunk: Vec<String> = sweep.fresh.iter().take(CHUNK).cloned().collect();
         let ids: Vec<&str> = chunk.iter().map(String::as_str).collect();
         // Rows first, Stripe second: a row that is written in between has another version, and is left alone.
-        let rows = engine.store.group(&ids, None).await?.rows;
-        let gone: Vec<&String> =
+        let Group { rows, open, .. } = engine.store.group(&ids, None).await?;
+        let without_row: Vec<&String> =
             chunk.iter().filter(|id| !rows.iter().any(|row| row.stripe_subscription_id == **id)).collect();
         // A chunk that ends early is kept as far as it got; what is left stays in `fresh`, and so on the cursor.
         let (looks, end) = retrieve(engine, rows).await;
         // What there was time for is done, so that each run gets further.
         let looked: Vec<String> = looks.iter().map(|(row, _)| row.stripe_subscription_id.clone()).collect();
-        let items = judge(engine, sweep, looks);
+        let (items, judged) = judge(engine, sweep, looks);
+        let cleared = gone(open, |id| judged.contains(id), items.iter().flat_map(|item| &item.findings));
         let (counts, cursor) = (sweep.record.counts, sweep.checkpoint());
-        engine.apply(&items, counts, cursor, &mut sweep.record).await?;
-        for id in looked.iter().chain(gone) {
+        engine.apply(&items, &cleared, counts, cursor, &mut sweep.record).await?;
+        for id in looked.iter().chain(without_row) {
             sweep.fresh.remove(id);
             sweep.put_off.remove(id);
         }
@@ -114,8 +118,13 @@ async fn retrieve<S: ReconcileStore>(
     (looked, None)
 }
 
-fn judge<S: ReconcileStore>(engine: &Engine<'_, S>, sweep: &mut Sweep, looks: Vec<Look>) -> Vec<Item> {
-    let (mut items, rules) = (Vec::new(), engine.rules());
+/// What follows from fresh looks, and the subscriptions that could be judged by them.
+fn judge<S: ReconcileStore>(
+    engine: &Engine<'_, S>,
+    sweep: &mut Sweep,
+    looks: Vec<Look>,
+) -> (Vec<Item>, HashSet<String>) {
+    let (mut items, mut judged, rules) = (Vec::new(), HashSet::new(), engine.rules());
     for (row, look) in looks {
         match look {
             Ok(subscription) => {
@@ -125,12 +134,14 @@ fn judge<S: ReconcileStore>(engine: &Engine<'_, S>, sweep: &mut Sweep, looks: Ve
                     sweep.record.counts.skipped_count += 1;
                     continue;
                 }
+                judged.insert(row.stripe_subscription_id.clone());
                 let repairs = if sweep.mixed_modes { Repairs::Held } else { Repairs::All };
                 items.extend(plan(comparison, &row, repairs).items);
             }
             Err(StripeError::NotFound { .. }) => {
                 let (finding, mixed_modes) = missing_in_stripe(&row, rules);
                 sweep.mixed_modes |= mixed_modes;
+                judged.insert(row.stripe_subscription_id.clone());
                 items.push(Item::record(vec![finding]));
             }
             Err(error) => {
@@ -138,5 +149,5 @@ fn judge<S: ReconcileStore>(engine: &Engine<'_, S>, sweep: &mut Sweep, looks: Ve
             }
         }
     }
-    items
+    (items, judged)
 }

@@ -37,6 +37,7 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
+use strum::VariantArray as _;
 use tokio::time::Instant;
 
 use breaker::Tripped;
@@ -49,6 +50,7 @@ use stop::{Done, Stop};
 use store::{ReconcileStore, StoreError};
 use sweep::Sweep;
 
+use crate::drift::class::Class;
 use crate::drift::tiers::Tiers;
 use crate::stripe::Stripe;
 
@@ -139,8 +141,8 @@ fn ending(sweep: Sweep, complete: bool, tripped: Option<Tripped>, failure: Optio
     // What an error leaves is read again from the beginning: it may be the place where it failed that is at fault.
     let cursor = sweep.cursor();
     let conditions = conditions(&cursor.tally, complete && !blemished, tripped);
-    let record = sweep.record;
-    let counts = record.counts;
+    let counts = sweep.record.counts;
+    let (reconciliations, errors) = sweep.record.told();
     let message = message(&counts, complete, tripped, failure.is_some());
     Ending {
         status,
@@ -149,9 +151,17 @@ fn ending(sweep: Sweep, complete: bool, tripped: Option<Tripped>, failure: Optio
         cursor: (!complete && failure.is_none()).then_some(cursor),
         failure,
         conditions,
-        reconciliations: record.reported,
-        errors: record.errors,
+        judged: judged(complete && !blemished, tripped),
+        reconciliations,
+        errors,
     }
+}
+
+/// The classes that a sweep has judged as a whole: what it has not seen of these is gone. With the breaker open no absence was
+/// confirmed.
+fn judged(complete: bool, tripped: Option<Tripped>) -> Vec<Class> {
+    let all = Class::VARIANTS.iter().copied().filter(|_| complete);
+    all.filter(|class| *class != Class::MissingInStripe || tripped.is_none()).collect()
 }
 
 fn message(counts: &Counts, complete: bool, tripped: Option<Tripped>, failed: bool) -> String {

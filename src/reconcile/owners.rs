@@ -1,5 +1,6 @@
 //! Subscriptions without a row: whose they are, and the rows that follow.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 use uuid::Uuid;
@@ -36,25 +37,29 @@ impl<S: ReconcileStore> Engine<'_, S> {
         Ok(session.as_ref().and_then(buyer))
     }
 
-    /// Judges subscriptions without a row. Answers items, and whether live and test are mixed.
+    /// Judges subscriptions without a row. Answers items, whether live and test are mixed, and the ids of those that are too young
+    /// to be judged.
     pub(super) async fn judge_missing(
         &self,
         subscriptions: impl Iterator<Item = &Subscription>,
         record: &mut Record,
-    ) -> Result<(Vec<Item>, bool), StripeError> {
-        let (mut items, mut mixed) = (Vec::new(), false);
+    ) -> Result<(Vec<Item>, bool, HashSet<String>), StripeError> {
+        let (mut items, mut mixed, mut skipped) = (Vec::new(), false, HashSet::new());
         for subscription in subscriptions {
             match missing(subscription, None, self.rules()) {
-                Missing::InGrace => record.counts.skipped_count += 1,
+                Missing::InGrace => {
+                    record.counts.skipped_count += 1;
+                    skipped.insert(subscription.id.clone());
+                }
                 Missing::Leave { finding, mixed_modes } => {
                     mixed |= mixed_modes;
                     items.push(Item::record(vec![*finding]));
                 }
                 Missing::Create { mut finding, fields, mut unrepaired } => {
                     let organization = self.organization(subscription).await?;
-                    finding.organization_id = organization;
+                    finding.owner = organization;
                     for finding in &mut unrepaired {
-                        finding.organization_id = organization;
+                        finding.owner = organization;
                     }
                     let (customer, id) = (&subscription.customer, &subscription.id);
                     items.push(Item::create(organization, customer, id, *fields, *finding));
@@ -64,7 +69,7 @@ impl<S: ReconcileStore> Engine<'_, S> {
                 }
             }
         }
-        Ok((items, mixed))
+        Ok((items, mixed, skipped))
     }
 }
 

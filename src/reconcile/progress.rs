@@ -18,7 +18,7 @@ pub struct Counts {
     pub created_count: u64,
     /// Rows that were repaired.
     pub updated_count: u64,
-    /// Findings other than missing rows.
+    /// Differences other than missing rows.
     pub mismatch_count: u64,
     /// Repairs that lost to a newer write.
     pub superseded_count: u64,
@@ -26,7 +26,7 @@ pub struct Counts {
     pub skipped_count: u64,
     /// Items that could not be looked at or repaired.
     pub error_count: u64,
-    /// All findings.
+    /// All differences that the run saw.
     pub total_issues: u64,
 }
 

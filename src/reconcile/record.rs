@@ -1,5 +1,8 @@
-//! What a run has done so far: numbers, the first findings in full for the answer, and what could not be looked at.
+//! What a run has done so far: numbers, the first differences in full for the answer, and what could not be looked at.
 
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -7,16 +10,19 @@ use uuid::Uuid;
 use super::progress::Counts;
 use super::tally::Tally;
 use crate::drift::class::Class;
-use crate::drift::repair::{Applied, Item};
+use crate::drift::repair::{Action, Applied, Item};
 
-/// How many findings the answer holds in full; all are in the database.
+/// How many differences the answer holds in full; all are in the database.
 const REPORTED: usize = 200;
 /// How many errors the answer holds.
 const ERRORS: usize = 50;
 
-/// A finding in the answer.
+/// A difference in the answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Reported {
+    /// Its entry.
+    #[serde(default)]
+    pub drift_id: Option<Uuid>,
     /// Its class.
     #[serde(rename = "type")]
     pub class: Class,
@@ -24,12 +30,31 @@ pub struct Reported {
     pub organization_id: Option<Uuid>,
     /// `sub_…`, where it is about one.
     pub stripe_subscription_id: Option<String>,
-    /// The finding in a sentence.
+    /// The difference in a sentence.
     pub issue: String,
     /// Whether it is repaired.
     pub fixed: bool,
+    /// What was done.
+    pub action: Action,
     /// What was done, in a sentence.
     pub action_taken: String,
+    /// When a run first saw it.
+    #[serde(default)]
+    pub first_seen_at: Option<DateTime<Utc>>,
+}
+
+/// The entries that a batch was recorded under.
+pub(super) struct Entries<'a> {
+    by_key: HashMap<&'a str, (Uuid, DateTime<Utc>)>,
+    started_at: i64,
+}
+
+impl<'a> Entries<'a> {
+    /// `started_at`: when the run began, in Unix seconds. What was first seen before that is not new.
+    pub(super) fn of(entries: &'a [(String, Uuid, DateTime<Utc>)], started_at: i64) -> Self {
+        let by_key = entries.iter().map(|(key, id, seen)| (key.as_str(), (*id, *seen))).collect();
+        Self { by_key, started_at }
+    }
 }
 
 /// Something that could not be looked at.
@@ -46,21 +71,24 @@ pub struct ItemError {
 pub struct Record {
     /// The numbers.
     pub counts: Counts,
-    /// Findings by class.
+    /// Differences by class.
     pub tally: Tally,
-    /// The first findings.
+    /// The first differences that are new or were fixed.
     pub reported: Vec<Reported>,
+    /// The first of those that stood before and still do.
+    pub standing: Vec<Reported>,
     /// The first errors.
     pub errors: Vec<ItemError>,
 }
 
 impl Record {
     /// Counts an item with what became of it.
-    pub fn applied(&mut self, item: &Item, applied: Applied) {
+    pub(super) fn applied(&mut self, item: &Item, applied: Applied, entries: &Entries<'_>) {
         if item.findings.is_empty() {
             // A column was filled in that does not count as drift.
             return;
         }
+        let action = applied.action();
         let fixed = matches!(applied, Applied::Repaired | Applied::Created);
         self.counts.created_count += u64::from(applied == Applied::Created);
         self.counts.updated_count += u64::from(applied == Applied::Repaired);
@@ -74,22 +102,34 @@ impl Record {
             let missing = matches!(class, Class::MissingInDatabase | Class::OrganizationUnknown);
             self.counts.total_issues += 1;
             self.counts.mismatch_count += u64::from(!missing);
-            let organization = finding.organization_id.map(|id| id.to_string());
+            let owner = finding.owner.map(|id| id.to_string());
             if applied != Applied::Superseded {
-                let sample = finding.stripe_subscription_id.as_deref().or(organization.as_deref());
+                let sample = finding.stripe_subscription_id.as_deref().or(owner.as_deref());
                 self.tally.add(class, fixed, sample.unwrap_or("unnamed"));
             }
-            if self.reported.len() < REPORTED {
-                self.reported.push(Reported {
+            let entry = entries.by_key.get(finding.key_as(class).as_str()).copied();
+            let new = entry.is_none_or(|(_, seen)| seen.timestamp() >= entries.started_at);
+            let list = if new || fixed { &mut self.reported } else { &mut self.standing };
+            if list.len() < REPORTED {
+                list.push(Reported {
+                    drift_id: entry.map(|(id, _)| id),
                     class,
-                    organization_id: finding.organization_id,
+                    organization_id: finding.owner,
                     stripe_subscription_id: finding.stripe_subscription_id.clone(),
                     issue: finding.issue.clone(),
                     fixed,
-                    action_taken: action(applied, finding.action_taken.as_deref()),
+                    action,
+                    action_taken: action.words(finding.reason.as_deref()),
+                    first_seen_at: entry.map(|(_, seen)| seen),
                 });
             }
         }
+    }
+
+    /// What the answer holds in full: what is new or was fixed first.
+    pub fn told(self) -> (Vec<Reported>, Vec<ItemError>) {
+        let told = self.reported.into_iter().chain(self.standing).take(REPORTED).collect();
+        (told, self.errors)
     }
 
     /// Counts something that could not be looked at.
@@ -106,21 +146,9 @@ impl Record {
         self.tally.merge(part.tally);
         self.reported.extend(part.reported);
         self.reported.truncate(REPORTED);
+        self.standing.extend(part.standing);
+        self.standing.truncate(REPORTED);
         self.errors.extend(part.errors);
         self.errors.truncate(ERRORS);
     }
-}
-
-/// The words are those that the database writes into the finding.
-fn action(applied: Applied, own: Option<&str>) -> String {
-    match applied {
-        Applied::Repaired => "set to what Stripe says",
-        Applied::Created => "row created from Stripe",
-        Applied::Superseded => "left alone: the row was written while the run looked",
-        Applied::Refused => "left alone: a constraint of the table refuses it",
-        Applied::OrganizationUnknown => "none: no organization is known for it",
-        Applied::Held => "held back by the circuit breaker",
-        Applied::None => own.unwrap_or("none: a person has to decide"),
-    }
-    .to_owned()
 }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -21,6 +22,9 @@ pub const DUPLICATES_PAGE: usize = 100;
 pub struct Group {
     /// The rows with the ids that were asked for.
     pub rows: Vec<Row>,
+    /// What stands of the subscriptions that were asked for: Stripe id and drift key.
+    #[serde(default)]
+    pub open: Vec<(String, String)>,
     /// Stripe ids of rows that were created in the span that was asked for, and are not among those ids.
     pub unexplained: Vec<String>,
     /// How many of these there are, named or not.
@@ -46,10 +50,21 @@ pub struct Duplicates {
 pub struct Batch<'a> {
     /// What to do.
     pub items: &'a [Item],
+    /// Keys of differences that were looked for and are gone.
+    pub cleared: &'a [String],
     /// The run's totals so far.
     pub counts: Counts,
     /// What would be left to do if the run ended here; `None`: as it was.
     pub cursor: Option<Cursor>,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, Default)]
+pub struct Written {
+    /// For each item, in their order.
+    pub outcomes: Vec<Applied>,
+    /// The entries of what was recorded: drift key, id, and when it was first seen.
+    pub entries: Vec<(String, Uuid, DateTime<Utc>)>,
 }
 
 /// Why the database gave nothing.
@@ -82,8 +97,8 @@ pub trait ReconcileStore: Send + Sync {
     /// A page of organizations with several live subscriptions.
     fn duplicates(&self, after: Option<Uuid>) -> impl Future<Output = Result<Duplicates, StoreError>> + Send;
 
-    /// Applies a batch; says for each item what became of it. Sent again, the same batch changes nothing.
-    fn apply(&self, batch: Batch<'_>) -> impl Future<Output = Result<Vec<Applied>, StoreError>> + Send;
+    /// Applies a batch; says what became of it. Sent again, the same batch changes nothing.
+    fn apply(&self, batch: Batch<'_>) -> impl Future<Output = Result<Written, StoreError>> + Send;
 
     /// Extends the lease.
     fn heartbeat(&self, counts: Counts) -> impl Future<Output = Result<(), StoreError>> + Send;

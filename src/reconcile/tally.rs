@@ -13,7 +13,7 @@ pub struct Tally(BTreeMap<Class, Found>);
 /// One class of a tally.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Found {
-    /// Findings.
+    /// Differences.
     pub count: u64,
     /// Of these, repaired or created.
     pub fixed: u64,
@@ -25,7 +25,7 @@ pub struct Found {
 const SAMPLES: usize = 5;
 
 impl Tally {
-    /// Counts one finding.
+    /// Counts one difference.
     pub fn add(&mut self, class: Class, fixed: bool, sample: &str) {
         let found = self.0.entry(class).or_default();
         found.count += 1;
@@ -51,7 +51,7 @@ impl Tally {
         self.0.get(&class).cloned().unwrap_or_default()
     }
 
-    /// Findings of a class.
+    /// Differences of a class.
     pub fn count(&self, class: Class) -> u64 {
         self.0.get(&class).map_or(0, |found| found.count)
     }

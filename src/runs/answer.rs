@@ -1,6 +1,7 @@
 //! What the caller of a reconcile endpoint is told of a run: the one that was made for the call, or the one that stood in its
 //! way.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -13,7 +14,7 @@ use crate::reconcile::record::{ItemError, Reported};
 /// The part of an answer that is stored with the run, so that duplicates of the call get it too.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct StoredResult {
-    /// The first findings.
+    /// The first differences.
     #[serde(default)]
     pub reconciliations: Vec<Reported>,
     /// The first failures.
@@ -42,6 +43,8 @@ pub struct RunAnswer {
     pub status: String,
     /// How far back completed checkout sessions are searched, in hours.
     pub lookback_hours: u32,
+    /// When the sweep began that the run is a part of: one pass over everything, in one run or in several.
+    pub sweep_started_at: Option<DateTime<Utc>>,
     /// Its numbers.
     #[serde(flatten)]
     pub counts: Counts,
@@ -49,7 +52,7 @@ pub struct RunAnswer {
     pub duration_ms: Option<u64>,
     /// The run in one sentence.
     pub message: String,
-    /// At most 200 findings.
+    /// At most 200 differences; what is new or was fixed first.
     pub reconciliations: Vec<Reported>,
     /// What could not be looked at or repaired.
     pub errors: Vec<ItemError>,
@@ -80,6 +83,7 @@ impl RunAnswer {
             run_type: run.run_type,
             status: run.status,
             lookback_hours: run.lookback_hours,
+            sweep_started_at: run.sweep_started_at,
             counts: run.counts,
             duration_ms: run.duration_ms,
             message,

@@ -1,16 +1,16 @@
 //! Runs in the database: how one starts, and the pages that admins read.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::key::{RunKey, RunType};
-use super::run::{Finding, Run, RunDetail, RunPage, TriggeredBy};
+use super::run::{DriftCounts, Run, RunDetail, RunPage, TriggeredBy};
+use crate::drift::entry::Entry;
+use crate::episodes::db::page;
 use crate::supabase::judged::{Admin, Refusal, Verdict, set};
-use crate::supabase::page::{PageCursor, cut, next_cursor, set_cursor};
+use crate::supabase::page::{PageCursor, next_cursor, set_cursor};
 use crate::supabase::{Asker, DatabaseError, Retry, Supabase};
 
 /// What a caller asks for.
@@ -149,35 +149,31 @@ pub async fn list(admin: &Admin<'_>, filter: &RunFilter<'_>) -> Result<RunPage, 
     Ok(RunPage { count: runs.len(), runs, next_cursor })
 }
 
-/// What an admin asks of one run's findings.
+/// What an admin asks of one run's drift.
 #[derive(Debug)]
-pub struct FindingFilter<'a> {
+pub struct RunDriftFilter<'a> {
+    /// `new`, `ended` or `standing`.
+    pub show: &'a str,
     /// One class.
-    pub finding_type: Option<&'a str>,
+    pub class: Option<&'a str>,
     /// At most so many.
     pub limit: u32,
-    /// After this one.
-    pub after: u64,
+    /// After this place.
+    pub cursor: Option<PageCursor>,
 }
 
-/// Reads one run with a page of its findings in a person's name.
-pub async fn one(admin: &Admin<'_>, id: Uuid, filter: &FindingFilter<'_>) -> Result<RunDetail, Refusal> {
+/// Reads one run with a page of its drift in a person's name.
+pub async fn one(admin: &Admin<'_>, id: Uuid, filter: &RunDriftFilter<'_>) -> Result<RunDetail, Refusal> {
     #[derive(Deserialize)]
     struct Answer {
         run: Run,
-        #[serde(default)]
-        finding_counts: BTreeMap<String, u64>,
-        #[serde(default)]
-        items: Vec<Finding>,
+        counts: DriftCounts,
+        items: Vec<Entry>,
     }
-    let mut parameters = json!({ "p_id": id, "p_limit": filter.limit, "p_after_id": filter.after });
-    set(&mut parameters, "p_type", filter.finding_type);
-    let mut answer: Answer = admin.ask("admin_reconciliation_run", parameters, "run").await?;
-    let more = cut(&mut answer.items, filter.limit);
-    Ok(RunDetail {
-        run: answer.run,
-        finding_counts: answer.finding_counts,
-        next_cursor: answer.items.last().filter(|_| more).map(|finding| finding.id.clone()),
-        findings: answer.items,
-    })
+    let mut parameters = json!({ "p_id": id, "p_show": filter.show, "p_limit": filter.limit });
+    set(&mut parameters, "p_type", filter.class);
+    set_cursor(&mut parameters, filter.cursor);
+    let Answer { run, counts, items } = admin.ask("admin_reconciliation_run", parameters, "run").await?;
+    let (drift, next_cursor) = page(items, filter.limit);
+    Ok(RunDetail { run, counts, drift, next_cursor })
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::drift::entry::Entry;
 use crate::reconcile::progress::Counts;
 
 /// Who asked for a run.
@@ -47,6 +47,8 @@ pub struct Run {
     pub lease_expires_at: Option<DateTime<Utc>>,
     /// How long it took, in milliseconds.
     pub duration_ms: Option<u64>,
+    /// When the sweep began that it is a part of.
+    pub sweep_started_at: Option<DateTime<Utc>>,
     /// Its numbers.
     #[serde(flatten)]
     pub counts: Counts,
@@ -71,48 +73,26 @@ pub struct RunPage {
     pub next_cursor: Option<String>,
 }
 
-/// What a run found, and what was done about it.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub struct Finding {
-    /// Orders the findings of a run.
-    pub id: String,
-    /// The drift class.
-    #[serde(rename = "type")]
-    pub finding_type: String,
-    /// `critical`, `high`, `warning` or `info`.
-    pub severity: String,
-    /// Whose it is, where that is known.
-    pub organization_id: Option<Uuid>,
-    /// Which subscription.
-    pub stripe_subscription_id: Option<String>,
-    /// Which customer.
-    pub stripe_customer_id: Option<String>,
-    /// Live or test mode.
-    pub livemode: Option<bool>,
-    /// The finding in a sentence.
-    pub issue: String,
-    /// By field: what the database says, and what Stripe says.
-    #[schema(value_type = Object)]
-    pub details: Value,
-    /// `repaired`, `created`, `superseded`, `refused`, `held` or `none`.
-    pub action: String,
-    /// Whether it is right now.
-    pub fixed: bool,
-    /// The action in a sentence.
-    pub action_taken: String,
-    /// When it was found.
-    pub created_at: DateTime<Utc>,
+/// How much drift, by class.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct DriftCounts {
+    /// First seen by the run.
+    pub new: BTreeMap<String, u64>,
+    /// Repaired by it, or no longer seen.
+    pub ended: BTreeMap<String, u64>,
+    /// Standing when it ended.
+    pub standing: BTreeMap<String, u64>,
 }
 
-/// A run with a page of its findings.
+/// A run with a page of the drift that was new in it, that it ended, or that stood at its end.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RunDetail {
     /// The run.
     pub run: Run,
-    /// All its findings, by type.
-    pub finding_counts: BTreeMap<String, u64>,
-    /// In the order they were found.
-    pub findings: Vec<Finding>,
+    /// All of it, by class.
+    pub counts: DriftCounts,
+    /// Newest first.
+    pub drift: Vec<Entry>,
     /// For the next page; null at the end.
     pub next_cursor: Option<String>,
 }

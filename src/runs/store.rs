@@ -14,8 +14,8 @@ use crate::drift::repair::{Applied, Item};
 use crate::reconcile::Ending;
 use crate::reconcile::progress::{Counts, Cursor};
 use crate::reconcile::store::{
-    Batch, DUPLICATES_PAGE, Duplicates, Group, ReconcileStore, StoreError, UNEXPLAINED_LIMIT, UNPLACED_PAGE,
-    Unplaced,
+    self, Batch, DUPLICATES_PAGE, Duplicates, Group, ReconcileStore, StoreError, UNEXPLAINED_LIMIT,
+    UNPLACED_PAGE, Unplaced,
 };
 use crate::supabase::{Asker, DatabaseError, Fault, Retry, Supabase};
 
@@ -35,6 +35,8 @@ struct Written {
     #[serde(default)]
     items: Vec<Applied>,
     #[serde(default)]
+    entries: Vec<(String, Uuid, DateTime<Utc>)>,
+    #[serde(default)]
     run: Option<Run>,
 }
 
@@ -52,6 +54,8 @@ struct Fenced<P> {
 struct Apply<'a> {
     p_lease_seconds: u64,
     p_items: &'a [Item],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    p_cleared: &'a [String],
     p_counts: Counts,
     #[serde(skip_serializing_if = "Option::is_none")]
     p_cursor: Option<Cursor>,
@@ -111,6 +115,7 @@ impl RunStore {
             "p_message": ending.message,
             "p_result": result,
             "p_outcomes": self.outcomes(ending),
+            "p_judged": ending.judged,
         });
         if let Some(failure) = &ending.failure {
             parameters["p_error_code"] = failure.code().into();
@@ -143,13 +148,18 @@ impl ReconcileStore for RunStore {
         self.read("read_duplicate_live_subscriptions", &page(after, DUPLICATES_PAGE)).await
     }
 
-    async fn apply(&self, batch: Batch<'_>) -> Result<Vec<Applied>, StoreError> {
-        let Batch { items, counts, cursor } = batch;
-        let parameters =
-            Apply { p_lease_seconds: self.lease_seconds, p_items: items, p_counts: counts, p_cursor: cursor };
+    async fn apply(&self, batch: Batch<'_>) -> Result<store::Written, StoreError> {
+        let Batch { items, cleared, counts, cursor } = batch;
+        let parameters = Apply {
+            p_lease_seconds: self.lease_seconds,
+            p_items: items,
+            p_cleared: cleared,
+            p_counts: counts,
+            p_cursor: cursor,
+        };
         let written = self.write("apply_reconciliation_batch", parameters).await?;
         if written.items.len() == items.len() {
-            Ok(written.items)
+            Ok(store::Written { outcomes: written.items, entries: written.entries })
         } else {
             Err(StoreError::Refused("apply_reconciliation_batch answered for other items".into()))
         }

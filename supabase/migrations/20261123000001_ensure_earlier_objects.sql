@@ -143,7 +143,8 @@ alter table public.reconciliation_logs
   add column if not exists error_message text,
   add column if not exists result jsonb,
   add column if not exists triggered_by text,
-  add column if not exists triggered_by_user uuid;
+  add column if not exists triggered_by_user uuid,
+  add column if not exists sweep_started_at timestamptz;
 alter table public.reconciliation_logs alter column status set default 'running';
 
 comment on table public.reconciliation_logs is 'Reconcile runs: one row for each attempt.';
@@ -166,18 +167,20 @@ comment on column public.reconciliation_logs.cursor is
 comment on column public.reconciliation_logs.scanned_count is 'Subscriptions read from Stripe.';
 comment on column public.reconciliation_logs.created_count is 'Rows that were missing and have been created.';
 comment on column public.reconciliation_logs.updated_count is 'Rows that were repaired.';
-comment on column public.reconciliation_logs.mismatch_count is 'Findings other than rows that were missing.';
+comment on column public.reconciliation_logs.mismatch_count is 'Differences other than rows that were missing.';
 comment on column public.reconciliation_logs.superseded_count is 'Repairs that lost to a newer write of somebody else.';
 comment on column public.reconciliation_logs.skipped_count is
   'Subscriptions left to the next run, as their webhook may still be on its way.';
 comment on column public.reconciliation_logs.error_count is 'Items that could not be looked at or repaired.';
-comment on column public.reconciliation_logs.total_issues is 'All findings of the run.';
+comment on column public.reconciliation_logs.total_issues is 'All differences that the run saw.';
 comment on column public.reconciliation_logs.message is 'The run in one sentence.';
 comment on column public.reconciliation_logs.error_code is 'Why a run ended in error, for machines: stale_run, stripe_error, …';
 comment on column public.reconciliation_logs.error_message is 'Why a run ended in error, for people. Never a secret.';
 comment on column public.reconciliation_logs.result is 'What the caller was answered, for duplicates of the call.';
 comment on column public.reconciliation_logs.triggered_by is 'cron, secret or admin.';
 comment on column public.reconciliation_logs.triggered_by_user is 'The admin, where one pressed Reconcile Now.';
+comment on column public.reconciliation_logs.sweep_started_at is
+  'When the sweep began that this attempt is a part of: one pass over everything, in one run or in several.';
 
 select billing_ops.replace_column_checks('public.reconciliation_logs', 'status',
   array['running', 'success', 'partial', 'error']);

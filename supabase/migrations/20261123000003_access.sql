@@ -66,9 +66,9 @@ $$;
 alter table public.reconciliation_logs enable row level security;
 alter table public.billing_alerts enable row level security;
 
-revoke all on public.reconciliation_logs, public.reconciliation_findings, public.billing_alerts,
+revoke all on public.reconciliation_logs, public.drift, public.drift_events, public.billing_alerts,
   public.billing_alert_events, public.rate_limit_windows from public, anon, authenticated, service_role;
-revoke all on sequence public.reconciliation_findings_id_seq, public.billing_alert_events_id_seq
+revoke all on sequence public.drift_events_id_seq, public.billing_alert_events_id_seq
   from public, anon, authenticated, service_role;
 
 -- The comparison is inside the sub-select: of a bare boolean the planner takes half the rows to pass, of "= 'ok'" one in two
@@ -77,9 +77,13 @@ create policy reconciliation_logs_admin_read on public.reconciliation_logs
   for select to authenticated using ((select billing_ops.caller_standing() = 'ok'));
 comment on policy reconciliation_logs_admin_read on public.reconciliation_logs is
   'Admins of any organization read: global operational data, by intention.';
-create policy reconciliation_findings_admin_read on public.reconciliation_findings
+create policy drift_admin_read on public.drift
   for select to authenticated using ((select billing_ops.caller_standing() = 'ok'));
-comment on policy reconciliation_findings_admin_read on public.reconciliation_findings is
+comment on policy drift_admin_read on public.drift is
+  'Admins of any organization read: global operational data, by intention.';
+create policy drift_events_admin_read on public.drift_events
+  for select to authenticated using ((select billing_ops.caller_standing() = 'ok'));
+comment on policy drift_events_admin_read on public.drift_events is
   'Admins of any organization read: global operational data, by intention.';
 create policy billing_alerts_admin_read on public.billing_alerts
   for select to authenticated using ((select billing_ops.caller_standing() = 'ok'));
@@ -94,10 +98,10 @@ create policy rate_limit_windows_nobody on public.rate_limit_windows
 comment on policy rate_limit_windows_nobody on public.rate_limit_windows is
   'Only consume_rate_limit and retention touch it, as its owner.';
 
-grant select on public.reconciliation_logs, public.reconciliation_findings, public.billing_alerts,
+grant select on public.reconciliation_logs, public.drift, public.drift_events, public.billing_alerts,
   public.billing_alert_events to authenticated;
-grant select, insert, update on public.reconciliation_logs, public.billing_alerts to service_role;
-grant select, insert on public.reconciliation_findings, public.billing_alert_events to service_role;
+grant select, insert, update on public.reconciliation_logs, public.drift, public.billing_alerts to service_role;
+grant select, insert on public.drift_events, public.billing_alert_events to service_role;
 grant select, insert, update on public.subscriptions to service_role;
 grant select on public.organizations to service_role;
 

@@ -29,6 +29,7 @@ as $$
     'skipped_count', p_run.skipped_count,
     'error_count', p_run.error_count,
     'total_issues', p_run.total_issues,
+    'sweep_started_at', billing_ops.utc(p_run.sweep_started_at),
     'message', p_run.message,
     'error_code', p_run.error_code,
     'error_message', p_run.error_message,
@@ -76,6 +77,7 @@ declare
   v_attempt integer;
   v_outcome text := 'created';
   v_resume jsonb;
+  v_sweep_started_at timestamptz;
 begin
   if p_client is not null then
     v_retry_after := billing_ops.consume_rate_limit('reconcile', p_client);
@@ -130,7 +132,9 @@ begin
     end if;
 
     -- What the run before this one had left to do, unless it looked at everything.
-    select case when ended.status <> 'success' then ended.cursor end into v_resume
+    select case when ended.status <> 'success' then ended.cursor end,
+           case when ended.status <> 'success' and ended.cursor is not null then ended.sweep_started_at end
+    into v_resume, v_sweep_started_at
     from public.reconciliation_logs ended
     where ended.status in ('success', 'partial', 'error')
     order by ended.finished_at desc, ended.id desc limit 1;
@@ -138,10 +142,11 @@ begin
     begin
       insert into public.reconciliation_logs
         (id, run_key, run_type, status, attempt, lookback_hours, started_at, heartbeat_at, lease_expires_at,
-         cursor, triggered_by, triggered_by_user)
+         cursor, sweep_started_at, triggered_by, triggered_by_user)
       values
         (p_run_id, p_run_key, p_run_type, 'running', v_attempt, p_lookback_hours, v_now, v_now,
-         v_now + make_interval(secs => p_lease_seconds), v_resume, p_triggered_by, p_triggered_by_user)
+         v_now + make_interval(secs => p_lease_seconds), v_resume, coalesce(v_sweep_started_at, v_now), p_triggered_by,
+         p_triggered_by_user)
       returning * into v_run;
       return billing_ops.start_answer(v_outcome, v_run) || jsonb_build_object('resume', v_resume);
     exception when unique_violation then

@@ -215,7 +215,8 @@ create function public.finish_reconciliation_run(
   p_error_message text default null,
   p_result jsonb default null,
   p_cursor jsonb default null,
-  p_outcomes jsonb default null
+  p_outcomes jsonb default null,
+  p_judged jsonb default null
 )
 returns jsonb
 language plpgsql
@@ -244,14 +245,20 @@ begin
       error_code = p_error_code, error_message = p_error_message, result = p_result, cursor = p_cursor
   where id = p_run_id
   returning * into v_run;
+  -- What a sweep over everything has not seen is gone, also where neither side knows its subject any more.
+  perform billing_ops.clear_drift(p_run_id, array(
+    select d.drift_key from public.drift d
+    where d.closed_at is null and d.last_seen_at < v_run.sweep_started_at
+      and d.type in (select jsonb_array_elements_text(p_judged))));
   v_alerts := billing_ops.apply_condition_outcomes(p_outcomes);
   return jsonb_build_object('outcome', 'finished', 'run', billing_ops.run_json(v_run), 'alerts', v_alerts);
 end
 $$;
-comment on function public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb) is
-  'Ends a running attempt and applies its alert outcomes. Answers {outcome: finished|fenced, run, alerts}. A late finish of
+comment on function public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb, jsonb) is
+  'Ends a running attempt and applies its alert outcomes. p_judged: the classes of drift that its sweep has judged as a whole;
+  entries of these that it has not seen are closed. Answers {outcome: finished|fenced, run, alerts}. A late finish of
   an attempt that was given up for dead is fenced and changes nothing; the same finish sent twice is finished twice.';
-revoke all on function public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb)
+revoke all on function public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb, jsonb)
   from public, anon, authenticated;
-grant execute on function public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb)
+grant execute on function public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb, jsonb)
   to service_role;

@@ -62,6 +62,10 @@ as $$
   )
   select pg_catalog.json_build_object(
     'rows', coalesce((select rows from known), '[]'::json),
+    'open', coalesce((select pg_catalog.json_agg(pg_catalog.json_build_array(d.stripe_subscription_id, d.drift_key))
+                      from public.drift d
+                      where d.closed_at is null
+                        and d.stripe_subscription_id = any ((select wanted from ids)::text[])), '[]'::json),
     'unexplained', coalesce((select pg_catalog.json_agg(first.stripe_subscription_id)
                              from (select u.stripe_subscription_id from unexplained u
                                    order by u.stripe_created, u.id limit p_unexplained_limit) first), '[]'::json),
@@ -69,8 +73,8 @@ as $$
   )
 $$;
 comment on function public.read_subscriptions_for_reconcile(jsonb, timestamptz, timestamptz, integer) is
-  'Answers {rows, unexplained, unexplained_count}: the facts of the rows with the given Stripe ids, and the Stripe ids of
-  rows created in [from, to) that are not among them (at most p_unexplained_limit; the count is of all).';
+  'Answers {rows, open, unexplained, unexplained_count}: the facts of the rows with the given Stripe ids; the differences that
+  stand of these, as [stripe_subscription_id, drift_key]; and the Stripe ids of rows created in [from, to) that are not among them (at most p_unexplained_limit; the count is of all).';
 revoke all on function public.read_subscriptions_for_reconcile(jsonb, timestamptz, timestamptz, integer)
   from public, anon, authenticated;
 grant execute on function public.read_subscriptions_for_reconcile(jsonb, timestamptz, timestamptz, integer) to service_role;
@@ -215,11 +219,123 @@ comment on function billing_ops.update_subscriptions(jsonb) is
 revoke all on function billing_ops.update_subscriptions(jsonb) from public, anon, authenticated;
 grant execute on function billing_ops.update_subscriptions(jsonb) to service_role;
 
+create function billing_ops.ends_drift(p_action text)
+returns boolean
+language sql immutable
+set search_path = ''
+as $$
+  select p_action in ('repaired', 'created', 'moved', 'cleared', 'reverted')
+$$;
+comment on function billing_ops.ends_drift(text) is 'Whether a difference is gone after this action.';
+revoke all on function billing_ops.ends_drift(text)
+  from public, anon, authenticated;
+grant execute on function billing_ops.ends_drift(text) to service_role;
+
+create function billing_ops.record_drift(p_run_id uuid, p_found jsonb)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_entries jsonb;
+begin
+  with found as materialized (
+    -- A batch may name one difference twice, as where an object that cannot be read has no id: the last word counts.
+    select distinct on (f.drift_key) f.*,
+      case when billing_ops.ends_drift(f.action) then v_now end as closed_at,
+      case when billing_ops.ends_drift(f.action) then p_run_id end as closed_run_id
+    from rows from (jsonb_to_recordset(p_found) as (
+      drift_key text, type text, severity text, owner text, stripe_subscription_id text, stripe_customer_id text,
+      livemode boolean, issue text, details jsonb, lowers_access boolean, action text, reason text)) with ordinality f
+    -- What this run has ended so already came with the same batch, sent before its answer was lost.
+    where not exists (
+      select 1 from public.drift d
+      where d.closed_run_id = p_run_id and d.drift_key = f.drift_key and d.action = f.action)
+    order by f.drift_key, f.ordinality desc
+  ),
+  before as materialized (
+    select d.id, d.drift_key, d.action, d.reason from public.drift d join found f on f.drift_key = d.drift_key
+    where d.closed_at is null
+  ),
+  again as (
+    update public.drift d
+    set severity = f.severity, owner = f.owner, stripe_customer_id = f.stripe_customer_id, livemode = f.livemode,
+        issue = f.issue, details = coalesce(f.details, '{}'), lowers_access = coalesce(f.lowers_access, false),
+        action = f.action, reason = f.reason, last_seen_at = v_now, last_run_id = p_run_id,
+        seen_count = d.seen_count + (d.last_run_id <> p_run_id)::integer,
+        closed_at = f.closed_at, closed_run_id = f.closed_run_id
+    from found f join before b on b.drift_key = f.drift_key
+    where d.id = b.id and d.closed_at is null
+    returning d.id, d.drift_key, d.action, d.reason, d.first_seen_at, b.action as action_before, b.reason as reason_before
+  ),
+  new as (
+    insert into public.drift as d
+      (drift_key, type, severity, owner, stripe_subscription_id, stripe_customer_id, livemode, issue, details,
+       lowers_access, action, reason, first_seen_at, last_seen_at, first_run_id, last_run_id, closed_at, closed_run_id)
+    select f.drift_key, f.type, f.severity, f.owner, f.stripe_subscription_id, f.stripe_customer_id, f.livemode, f.issue,
+      coalesce(f.details, '{}'), coalesce(f.lowers_access, false), f.action, f.reason, v_now, v_now, p_run_id, p_run_id,
+      f.closed_at, f.closed_run_id
+    from found f
+    where not exists (select 1 from before b where b.drift_key = f.drift_key)
+    -- Another writer opened it between the two statements: theirs stands, and this run has seen it.
+    on conflict (drift_key) where closed_at is null do update
+      set last_seen_at = excluded.last_seen_at, last_run_id = excluded.last_run_id, action = excluded.action,
+          reason = excluded.reason
+    returning d.id, d.drift_key, d.action, d.reason, d.first_seen_at
+  ),
+  history as (
+    insert into public.drift_events (drift_id, event, run_id, note)
+    select n.id, n.action, p_run_id, n.reason from new n
+    union all
+    select a.id, a.action, p_run_id, a.reason from again a
+    where (a.action, a.reason) is distinct from (a.action_before, a.reason_before)
+  )
+  select jsonb_agg(jsonb_build_array(e.drift_key, e.id, billing_ops.utc(e.first_seen_at))) into v_entries
+  from (
+    select id, drift_key, first_seen_at from new
+    union all
+    select id, drift_key, first_seen_at from again
+    union all
+    select d.id, d.drift_key, d.first_seen_at from public.drift d
+    where d.closed_run_id = p_run_id
+      and d.drift_key in (select f.drift_key from jsonb_to_recordset(p_found) as f (drift_key text))
+  ) e;
+  return coalesce(v_entries, '[]');
+end
+$$;
+comment on function billing_ops.record_drift(uuid, jsonb) is
+  'Opens entries for differences that are new, notes that a run has seen the others again, and closes those whose action ends
+  them. Answers [[drift_key, id, first_seen_at], …]. History gets an event where an entry is new or its action changes.';
+revoke all on function billing_ops.record_drift(uuid, jsonb)
+  from public, anon, authenticated;
+grant execute on function billing_ops.record_drift(uuid, jsonb) to service_role;
+
+create function billing_ops.clear_drift(p_run_id uuid, p_keys text[])
+returns void
+language sql
+set search_path = ''
+as $$
+  with cleared as (
+    update public.drift
+    set action = 'cleared', reason = null, closed_at = pg_catalog.clock_timestamp(), closed_run_id = p_run_id
+    where drift_key = any (p_keys) and closed_at is null
+    returning id
+  )
+  insert into public.drift_events (drift_id, event, run_id) select c.id, 'cleared', p_run_id from cleared c
+$$;
+comment on function billing_ops.clear_drift(uuid, text[]) is
+  'Closes entries whose subject a run has looked at without seeing the difference any more.';
+revoke all on function billing_ops.clear_drift(uuid, text[])
+  from public, anon, authenticated;
+grant execute on function billing_ops.clear_drift(uuid, text[]) to service_role;
+
 create function public.apply_reconciliation_batch(
   p_run_id uuid,
   p_attempt integer,
   p_lease_seconds integer,
   p_items jsonb,
+  p_cleared jsonb default null,
   p_cursor jsonb default null,
   p_counts jsonb default null
 )
@@ -233,34 +349,52 @@ declare
   v_organizations uuid[];
   v_inserted text[];
   v_updated uuid[];
+  v_entries jsonb;
 begin
-  if not billing_ops.hold_run(p_run_id, p_attempt, p_lease_seconds, p_cursor, p_counts) then
+  -- The same batch twice at once: its answer was lost and it was sent again. The second waits, and finds the first one's
+  -- entries.
+  perform pg_advisory_xact_lock(hashtextextended(p_run_id::text, jsonb_hash_extended(p_items, 0)));
+  -- Spares a late writer the work. What keeps it out is hold_run, below.
+  if not exists (
+    select 1 from public.reconciliation_logs
+    where id = p_run_id and attempt = p_attempt and status = 'running')
+  then
     return jsonb_build_object('outcome', 'fenced');
   end if;
 
-  -- What has a finding in this run already was applied by the same batch, sent before its answer was lost. A new
+  -- A difference that this run has recorded already was applied by the same batch, sent before its answer was lost. A new
   -- row goes to the organization that Stripe's data names, if it exists; else to the only one that has the customer.
   select
     array_agg(
       case
-        when done.action = 'none' and e.item ->> 'kind' = 'create' then 'organization_unknown'
+        when unknown.id is not null then 'organization_unknown'
         when done.action is not null then done.action
-        when e.item ->> 'kind' = 'create' and coalesce(named.id, holder.id) is null then 'organization_unknown'
+        when e.kind = 'create' and coalesce(named.id, holder.id) is null then 'organization_unknown'
       end order by e.place),
-    array_agg(case when e.item ->> 'kind' = 'create' then coalesce(named.id, holder.id) end order by e.place)
+    array_agg(case when e.kind = 'create' then coalesce(named.id, holder.id) end order by e.place)
   into v_outcomes, v_organizations
-  from jsonb_array_elements(p_items) with ordinality e (item, place)
-  left join public.reconciliation_findings done
-    on done.reconciliation_log_id = p_run_id
-    and done.finding_key = e.item -> 'findings' -> 0 ->> 'finding_key'
-  left join public.organizations named
-    on e.item ->> 'kind' = 'create' and named.id = (e.item ->> 'organization_id')::uuid
+  from rows from (jsonb_to_recordset(p_items) as (kind text, organization_id uuid, "row" jsonb, findings jsonb))
+    with ordinality e (kind, organization_id, "row", findings, place)
+  left join lateral (
+    select d.action from public.drift d
+    where d.drift_key = e.findings -> 0 ->> 'drift_key' and d.closed_run_id = p_run_id
+    union all
+    select d.action from public.drift d
+    where d.drift_key = e.findings -> 0 ->> 'drift_key' and d.closed_at is null and d.last_run_id = p_run_id
+    limit 1
+  ) done on true
+  left join public.drift unknown
+    on e.kind = 'create' and unknown.closed_at is null and unknown.last_run_id = p_run_id
+    and unknown.drift_key = 'organization_unknown:' || (e."row" ->> 'stripe_subscription_id')
+  left join public.organizations named on e.kind = 'create' and named.id = e.organization_id
   left join lateral (
     select min(s.organization_id::text)::uuid as id
     from public.subscriptions s
-    where s.stripe_customer_id = e.item -> 'row' ->> 'stripe_customer_id'
+    -- The first two say whether to look at all.
+    where e.kind = 'create' and named.id is null
+      and s.stripe_customer_id = e."row" ->> 'stripe_customer_id'
     having count(distinct s.organization_id) = 1
-  ) holder on e.item ->> 'kind' = 'create' and named.id is null;
+  ) holder on true;
 
   select array(select billing_ops.insert_subscriptions(new.rows)) into v_inserted
   from (
@@ -277,63 +411,68 @@ begin
     where e.item ->> 'kind' = 'update' and v_outcomes[e.place] is null
   ) changed where changed.rows is not null;
 
-  select array_agg(coalesce(v_outcomes[e.place], case e.item ->> 'kind'
+  select array_agg(coalesce(v_outcomes[e.place], case e.kind
       when 'create' then case
-        when e.item -> 'row' ->> 'stripe_subscription_id' = any (v_inserted) then 'created'
+        when inserted.id is not null then 'created'
         when known.row_version is not null then 'superseded'
         else 'refused' end
       when 'update' then case
-        when (e.item -> 'row' ->> 'row_id')::uuid = any (v_updated) then 'repaired'
-        when known.row_version = (e.item -> 'row' ->> 'row_version')::bigint then 'refused'
+        when updated.id is not null then 'repaired'
+        when known.row_version = (e."row" ->> 'row_version')::bigint then 'refused'
         else 'superseded' end
-      else coalesce(e.item ->> 'action', 'none') end) order by e.place)
+      else coalesce(e.action, 'none') end) order by e.place)
   into v_outcomes
-  from jsonb_array_elements(p_items) with ordinality e (item, place)
+  from rows from (jsonb_to_recordset(p_items) as (kind text, "row" jsonb, action text))
+    with ordinality e (kind, "row", action, place)
+  left join unnest(v_inserted) inserted (id)
+    on e.kind = 'create' and inserted.id = e."row" ->> 'stripe_subscription_id'
+  left join unnest(v_updated) updated (id)
+    on e.kind = 'update' and updated.id = (e."row" ->> 'row_id')::uuid
   left join lateral (
     select max(s.row_version) as row_version from public.subscriptions s
-    where (e.item ->> 'kind' = 'create' and s.stripe_subscription_id = e.item -> 'row' ->> 'stripe_subscription_id')
-       or (e.item ->> 'kind' = 'update' and s.id = (e.item -> 'row' ->> 'row_id')::uuid)
-  ) known on v_outcomes[e.place] is null;
+    where inserted.id is null and updated.id is null
+      and ((e.kind = 'create' and s.stripe_subscription_id = e."row" ->> 'stripe_subscription_id')
+        or (e.kind = 'update' and s.id = (e."row" ->> 'row_id')::uuid))
+  ) known on true;
 
-  insert into public.reconciliation_findings
-    (reconciliation_log_id, finding_key, type, severity, organization_id, stripe_subscription_id, stripe_customer_id,
-     livemode, issue, details, action, action_taken)
-  select p_run_id,
-    f.finding_key,
-    case v_outcomes[e.place] when 'organization_unknown' then 'organization_unknown' else f.type end,
-    f.severity,
-    coalesce(v_organizations[e.place], f.organization_id),
-    f.stripe_subscription_id,
-    f.stripe_customer_id,
-    f.livemode,
-    f.issue,
-    coalesce(f.details, '{}'::jsonb),
-    case v_outcomes[e.place] when 'organization_unknown' then 'none' else v_outcomes[e.place] end,
-    case v_outcomes[e.place]
-      when 'repaired' then 'set to what Stripe says'
-      when 'created' then 'row created from Stripe'
-      when 'superseded' then 'left alone: the row was written while the run looked'
-      when 'refused' then 'left alone: a constraint of the table refuses it'
-      when 'organization_unknown' then 'none: no organization is known for it'
-      when 'held' then 'held back by the circuit breaker'
-      else coalesce(f.action_taken, 'none: a person has to decide')
-      end
+  -- From here to the commit the run is ours. If it has been taken over meanwhile, nothing of the above was ever there.
+  if not billing_ops.hold_run(p_run_id, p_attempt, p_lease_seconds, p_cursor, p_counts) then
+    raise exception 'the attempt was given up for dead' using errcode = 'BOFEN';
+  end if;
+
+  -- A subscription whose owner turns out to be unknown is a difference of another class than the one that was sent.
+  select jsonb_agg(case v_outcomes[e.place]
+      when 'organization_unknown' then f.finding || jsonb_build_object(
+        'type', 'organization_unknown', 'action', 'none', 'severity', 'warning',
+        'drift_key', 'organization_unknown:' || (f.finding ->> 'stripe_subscription_id'))
+      else f.finding || jsonb_build_object('action', v_outcomes[e.place],
+        'owner', coalesce(v_organizations[e.place]::text, f.finding ->> 'owner'))
+      end order by e.place, f.place)
+  into v_entries
   from jsonb_array_elements(p_items) with ordinality e (item, place),
-    jsonb_to_recordset(e.item -> 'findings') as f (
-      finding_key text, type text, severity text, organization_id uuid, stripe_subscription_id text,
-      stripe_customer_id text, livemode boolean, issue text, details jsonb, action_taken text)
-  order by e.place
-  on conflict (reconciliation_log_id, finding_key) do nothing;
+    jsonb_array_elements(e.item -> 'findings') with ordinality f (finding, place);
+  v_entries := billing_ops.record_drift(p_run_id, coalesce(v_entries, '[]'));
+  -- What is gone, and the other of the two classes that a subscription without a row can be of.
+  perform billing_ops.clear_drift(p_run_id, array(
+    select jsonb_array_elements_text(p_cleared)
+    union all
+    select case v_outcomes[e.place] when 'organization_unknown' then 'missing_in_database:' else 'organization_unknown:' end
+      || (e.item -> 'row' ->> 'stripe_subscription_id')
+    from jsonb_array_elements(p_items) with ordinality e (item, place)
+    where e.item ->> 'kind' = 'create'));
 
-  return jsonb_build_object('outcome', 'applied', 'items', to_jsonb(coalesce(v_outcomes, '{}')));
+  return jsonb_build_object('outcome', 'applied', 'items', to_jsonb(coalesce(v_outcomes, '{}')), 'entries', v_entries);
+exception when sqlstate 'BOFEN' then
+  return jsonb_build_object('outcome', 'fenced');
 end
 $$;
-comment on function public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb) is
-  'Applies a batch of findings and their repairs in one transaction, fenced by run and attempt. Items are {subject, kind,
+comment on function public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb) is
+  'Applies a batch of differences and their repairs in one transaction, fenced by run and attempt. Items are {kind,
   organization_id, row, action, findings}: kind update sets row''s fields on {row_id, row_version}; kind create inserts row for
-  organization_id or, failing that, the organization that has the customer; kind none only records. Answers {outcome:
-  applied|fenced, items: [repaired|created|superseded|refused|organization_unknown|held|none, …]} in the order of the items.
-  The same batch sent again finds its own findings and changes nothing.';
-revoke all on function public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb)
+  organization_id or, failing that, the organization that has the customer; kind none only records. p_cleared: keys of
+  differences that were looked for and are gone. Answers {outcome: applied|fenced, items:
+  [repaired|created|superseded|refused|organization_unknown|held|none, …], entries: [[drift_key, id, first_seen_at], …]}, the
+  items in the order in which they came. The same batch sent again finds its own entries and changes nothing.';
+revoke all on function public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb)
   from public, anon, authenticated;
-grant execute on function public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb) to service_role;
+grant execute on function public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb) to service_role;

@@ -71,7 +71,7 @@ language plpgsql security definer
 set search_path = ''
 as $$
 declare
-  v_findings bigint;
+  v_drift bigint;
   v_runs bigint;
   v_alerts bigint;
   v_windows bigint;
@@ -83,11 +83,14 @@ begin
     for update skip locked);
   get diagnostics v_windows = row_count;
 
-  delete from public.reconciliation_findings f
-  where f.id in (
-    select o.id from public.reconciliation_findings o
-    where o.created_at < now() - interval '90 days' order by o.created_at limit p_limit for update skip locked);
-  get diagnostics v_findings = row_count;
+  -- By age, and by number: of the closed ones the 200,000 that ended last are kept.
+  delete from public.drift d
+  where d.id in (
+    select o.id from public.drift o
+    where o.closed_at < greatest(now() - interval '90 days', (
+      select n.closed_at from public.drift n where n.closed_at is not null order by n.closed_at desc offset 199999 limit 1))
+    order by o.closed_at limit p_limit for update skip locked);
+  get diagnostics v_drift = row_count;
 
   -- The newest run stays whatever its age: it carries the cursor, and its age is what the monitor speaks of.
   delete from public.reconciliation_logs r
@@ -95,7 +98,6 @@ begin
     select o.id from public.reconciliation_logs o
     where o.started_at < now() - interval '400 days' and o.status <> 'running'
       and o.id <> (select n.id from public.reconciliation_logs n order by n.started_at desc, n.id desc limit 1)
-      and not exists (select 1 from public.reconciliation_findings f where f.reconciliation_log_id = o.id)
     order by o.started_at limit p_limit for update skip locked);
   get diagnostics v_runs = row_count;
 
@@ -106,11 +108,11 @@ begin
     order by o.created_at limit p_limit for update skip locked);
   get diagnostics v_alerts = row_count;
 
-  return jsonb_build_object('findings', v_findings, 'runs', v_runs, 'alerts', v_alerts, 'rate_limit_windows', v_windows);
+  return jsonb_build_object('drift', v_drift, 'runs', v_runs, 'alerts', v_alerts, 'rate_limit_windows', v_windows);
 end
 $$;
 comment on function billing_ops.prune(integer) is
-  'Deletes at most p_limit rows of each kind that are past their keep: findings 90 days; runs, resolved alerts and their
+  'Deletes at most p_limit rows of each kind that are past their keep: closed drift 90 days, and at most 200,000 entries; runs, resolved alerts and their
   history 400 days, so that a yearly audit finds them; rate limit windows 1 day. Open alerts and the newest run stay for
   ever. Definer: nobody else may delete.';
 revoke all on function billing_ops.prune(integer) from public, anon, authenticated;

@@ -177,12 +177,145 @@ revoke all on function public.admin_reconciliation_runs(text, text, text, intege
   from public, anon, authenticated, service_role;
 grant execute on function public.admin_reconciliation_runs(text, text, text, integer, timestamptz, uuid) to authenticated;
 
+create function billing_ops.drift_json(p_drift public.drift)
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select pg_catalog.jsonb_build_object(
+    'id', p_drift.id,
+    'drift_key', p_drift.drift_key,
+    'type', p_drift.type,
+    'severity', p_drift.severity,
+    'owner', p_drift.owner,
+    'organization_id', p_drift.owner,
+    'stripe_subscription_id', p_drift.stripe_subscription_id,
+    'stripe_customer_id', p_drift.stripe_customer_id,
+    'livemode', p_drift.livemode,
+    'issue', p_drift.issue,
+    'details', p_drift.details,
+    'proposal', p_drift.proposal,
+    'lowers_access', p_drift.lowers_access,
+    'action', p_drift.action,
+    'reason', p_drift.reason,
+    'first_seen_at', billing_ops.utc(p_drift.first_seen_at),
+    'last_seen_at', billing_ops.utc(p_drift.last_seen_at),
+    'seen_count', p_drift.seen_count,
+    'first_run_id', p_drift.first_run_id,
+    'last_run_id', p_drift.last_run_id,
+    'closed_at', billing_ops.utc(p_drift.closed_at),
+    'closed_run_id', p_drift.closed_run_id,
+    'decided_by', p_drift.decided_by,
+    'decided_at', billing_ops.utc(p_drift.decided_at),
+    'note', p_drift.note,
+    'excepted_until', billing_ops.utc(p_drift.excepted_until)
+  )
+$$;
+comment on function billing_ops.drift_json(public.drift) is 'An entry of drift as callers see it.';
+revoke all on function billing_ops.drift_json(public.drift)
+  from public, anon, authenticated, service_role;
+grant execute on function billing_ops.drift_json(public.drift) to authenticated;
+
+create function public.admin_drift(
+  p_client text default null,
+  p_state text default 'open',
+  p_type text default null,
+  p_severity text default null,
+  p_owner text default null,
+  p_action text default null,
+  p_limit integer default 50,
+  p_before_at timestamptz default null,
+  p_before_id uuid default null
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_refusal jsonb := billing_ops.admit('drift', p_client);
+  v_page jsonb;
+  v_by_type jsonb;
+  v_count bigint;
+begin
+  if v_refusal is not null then
+    return v_refusal;
+  end if;
+
+  -- Two statements, not one with "or": each uses the index that is made for it.
+  if p_state = 'open' then
+    select jsonb_agg(billing_ops.drift_json(page) order by page.first_seen_at desc, page.id desc) into v_page
+    from (
+      select d.* from public.drift d
+      where d.closed_at is null
+        and (p_type is null or d.type = p_type) and (p_severity is null or d.severity = p_severity)
+        and (p_owner is null or d.owner = p_owner) and (p_action is null or d.action = p_action)
+        and (p_before_at is null or (d.first_seen_at, d.id) < (p_before_at, p_before_id))
+      order by d.first_seen_at desc, d.id desc limit billing_ops.page_size(p_limit) + 1
+    ) page;
+  else
+    select jsonb_agg(billing_ops.drift_json(page) order by page.first_seen_at desc, page.id desc) into v_page
+    from (
+      select d.* from public.drift d
+      where (p_state = 'all' or d.closed_at is not null)
+        and (p_type is null or d.type = p_type) and (p_severity is null or d.severity = p_severity)
+        and (p_owner is null or d.owner = p_owner) and (p_action is null or d.action = p_action)
+        and (p_before_at is null or (d.first_seen_at, d.id) < (p_before_at, p_before_id))
+      order by d.first_seen_at desc, d.id desc limit billing_ops.page_size(p_limit) + 1
+    ) page;
+  end if;
+
+  select coalesce(jsonb_object_agg(counted.type, counted.n), '{}'), coalesce(sum(counted.n), 0)
+  into v_by_type, v_count
+  from (
+    select d.type, count(*) as n from public.drift d
+    where case p_state when 'open' then d.closed_at is null when 'closed' then d.closed_at is not null else true end
+      and (p_type is null or d.type = p_type) and (p_severity is null or d.severity = p_severity)
+      and (p_owner is null or d.owner = p_owner) and (p_action is null or d.action = p_action)
+    group by d.type
+  ) counted;
+
+  return jsonb_build_object('outcome', 'ok', 'items', coalesce(v_page, '[]'::jsonb), 'count', v_count,
+                            'by_type', v_by_type);
+end
+$$;
+comment on function public.admin_drift(text, text, text, text, text, text, integer, timestamptz, uuid) is
+  'Drift, newest first, after (p_before_at, p_before_id); p_state is open, closed or all. Answers {outcome, items, count,
+  by_type}: one item more than p_limit says that there is a next page; the counts are of all that fits the filters.';
+revoke all on function public.admin_drift(text, text, text, text, text, text, integer, timestamptz, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.admin_drift(text, text, text, text, text, text, integer, timestamptz, uuid) to authenticated;
+
+create function billing_ops.drift_of_run(p_run public.reconciliation_logs, p_show text)
+returns setof public.drift
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  if p_show = 'new' then
+    return query select d.* from public.drift d where d.first_run_id = p_run.id;
+  elsif p_show = 'ended' then
+    return query select d.* from public.drift d where d.closed_run_id = p_run.id;
+  else
+    return query select d.* from public.drift d
+      where d.first_seen_at <= coalesce(p_run.finished_at, clock_timestamp())
+        and (d.closed_at is null or d.closed_at > p_run.finished_at);
+  end if;
+end
+$$;
+comment on function billing_ops.drift_of_run(public.reconciliation_logs, text) is
+  'What was new in a run (new), what it ended (ended), or what stood at its end (standing).';
+revoke all on function billing_ops.drift_of_run(public.reconciliation_logs, text)
+  from public, anon, authenticated, service_role;
+grant execute on function billing_ops.drift_of_run(public.reconciliation_logs, text) to authenticated;
+
 create function public.admin_reconciliation_run(
   p_id uuid,
   p_client text default null,
+  p_show text default 'new',
   p_type text default null,
   p_limit integer default 50,
-  p_after_id bigint default 0
+  p_before_at timestamptz default null,
+  p_before_id uuid default null
 )
 returns jsonb
 language plpgsql
@@ -192,7 +325,7 @@ declare
   v_refusal jsonb := billing_ops.admit('run', p_client);
   v_run public.reconciliation_logs;
   v_counts jsonb;
-  v_findings jsonb;
+  v_page jsonb;
 begin
   if v_refusal is not null then
     return v_refusal;
@@ -202,44 +335,30 @@ begin
     return jsonb_build_object('outcome', 'not_found');
   end if;
 
-  select coalesce(jsonb_object_agg(counted.type, counted.n), '{}'::jsonb) into v_counts
-  from (
-    select f.type, count(*) as n from public.reconciliation_findings f
-    where f.reconciliation_log_id = p_id group by f.type
-  ) counted;
+  select jsonb_object_agg(shown.name, (
+    select coalesce(jsonb_object_agg(counted.type, counted.n), '{}'::jsonb)
+    from (select d.type, count(*) as n from billing_ops.drift_of_run(v_run, shown.name) d group by d.type) counted))
+  into v_counts
+  from (values ('new'), ('ended'), ('standing')) shown (name);
 
-  -- A range rather than "= p_id order by id": of that the planner makes a walk along the primary key, through every run's
-  -- findings up to this run's first.
-  select coalesce(jsonb_agg(jsonb_build_object(
-    'id', page.id::text,
-    'type', page.type,
-    'severity', page.severity,
-    'organization_id', page.organization_id,
-    'stripe_subscription_id', page.stripe_subscription_id,
-    'stripe_customer_id', page.stripe_customer_id,
-    'livemode', page.livemode,
-    'issue', page.issue,
-    'details', page.details,
-    'action', page.action,
-    'fixed', page.action in ('repaired', 'created'),
-    'action_taken', page.action_taken,
-    'created_at', billing_ops.utc(page.created_at)) order by page.id), '[]'::jsonb)
-  into v_findings
+  select jsonb_agg(billing_ops.drift_json(page) order by page.first_seen_at desc, page.id desc) into v_page
   from (
-    select f.* from public.reconciliation_findings f
-    where (f.reconciliation_log_id, f.id) > (p_id, p_after_id) and f.reconciliation_log_id <= p_id
-      and (p_type is null or f.type = p_type)
-    order by f.reconciliation_log_id, f.id limit billing_ops.page_size(p_limit) + 1
+    select d.* from billing_ops.drift_of_run(v_run, p_show) d
+    where (p_type is null or d.type = p_type)
+      and (p_before_at is null or (d.first_seen_at, d.id) < (p_before_at, p_before_id))
+    order by d.first_seen_at desc, d.id desc limit billing_ops.page_size(p_limit) + 1
   ) page;
 
-  return jsonb_build_object('outcome', 'ok', 'run', billing_ops.run_json(v_run), 'finding_counts', v_counts,
-                            'items', v_findings);
+  return jsonb_build_object('outcome', 'ok', 'run', billing_ops.run_json(v_run), 'counts', v_counts,
+                            'items', coalesce(v_page, '[]'::jsonb));
 end
 $$;
-comment on function public.admin_reconciliation_run(uuid, text, text, integer, bigint) is
-  'One run with its findings in the order they were found, after p_after_id. Answers {outcome: ok|not_found|…, run,
-  finding_counts, items}: one item more than p_limit says that there is a next page.';
-revoke all on function public.admin_reconciliation_run(uuid, text, text, integer, bigint) from public, anon, authenticated, service_role;
-grant execute on function public.admin_reconciliation_run(uuid, text, text, integer, bigint) to authenticated;
+comment on function public.admin_reconciliation_run(uuid, text, text, text, integer, timestamptz, uuid) is
+  'One run, how much drift by type was new in it, ended in it and stood at its end, and a page of one of these three (p_show: new,
+  ended, standing), newest first, after (p_before_at, p_before_id). Answers {outcome: ok|not_found|…, run, counts, items}: one
+  item more than p_limit says that there is a next page.';
+revoke all on function public.admin_reconciliation_run(uuid, text, text, text, integer, timestamptz, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function public.admin_reconciliation_run(uuid, text, text, text, integer, timestamptz, uuid) to authenticated;
 
 notify pgrst, 'reload schema';

@@ -28,7 +28,8 @@ create table public.reconciliation_logs (
   error_message text,
   result jsonb,
   triggered_by text,
-  triggered_by_user uuid
+  triggered_by_user uuid,
+  sweep_started_at timestamptz
 );
 comment on table public.reconciliation_logs is 'Reconcile runs: one row for each attempt.';
 comment on column public.reconciliation_logs.id is 'The attempt''s id: reconciliation_log_id in answers.';
@@ -42,7 +43,7 @@ comment on column public.reconciliation_logs.started_at is 'When this attempt st
 comment on column public.reconciliation_logs.finished_at is 'When it ended, however it ended; null while it runs.';
 comment on column public.reconciliation_logs.created_count is 'Rows that were missing and have been created.';
 comment on column public.reconciliation_logs.updated_count is 'Rows that were repaired.';
-comment on column public.reconciliation_logs.mismatch_count is 'Findings other than rows that were missing.';
+comment on column public.reconciliation_logs.mismatch_count is 'Differences other than rows that were missing.';
 comment on column public.reconciliation_logs.error_count is 'Items that could not be looked at or repaired.';
 comment on column public.reconciliation_logs.created_at is 'When the row was written.';
 comment on column public.reconciliation_logs.attempt is 'Counts from 1 within a run_key; each attempt is a row of its own.';
@@ -55,13 +56,15 @@ comment on column public.reconciliation_logs.scanned_count is 'Subscriptions rea
 comment on column public.reconciliation_logs.superseded_count is 'Repairs that lost to a newer write of somebody else.';
 comment on column public.reconciliation_logs.skipped_count is
   'Subscriptions left to the next run, as their webhook may still be on its way.';
-comment on column public.reconciliation_logs.total_issues is 'All findings of the run.';
+comment on column public.reconciliation_logs.total_issues is 'All differences that the run saw.';
 comment on column public.reconciliation_logs.message is 'The run in one sentence.';
 comment on column public.reconciliation_logs.error_code is 'Why a run ended in error, for machines: stale_run, stripe_error, …';
 comment on column public.reconciliation_logs.error_message is 'Why a run ended in error, for people. Never a secret.';
 comment on column public.reconciliation_logs.result is 'What the caller was answered, for duplicates of the call.';
 comment on column public.reconciliation_logs.triggered_by is 'cron, secret or admin.';
 comment on column public.reconciliation_logs.triggered_by_user is 'The admin, where one pressed Reconcile Now.';
+comment on column public.reconciliation_logs.sweep_started_at is
+  'When the sweep began that this attempt is a part of: one pass over everything, in one run or in several.';
 
 create unique index reconciliation_logs_one_running_per_key
   on public.reconciliation_logs (run_key) where status = 'running';
@@ -113,6 +116,7 @@ as $$
     'skipped_count', p_run.skipped_count,
     'error_count', p_run.error_count,
     'total_issues', p_run.total_issues,
+    'sweep_started_at', billing_ops.utc(p_run.sweep_started_at),
     'message', p_run.message,
     'error_code', p_run.error_code,
     'error_message', p_run.error_message,
@@ -156,6 +160,7 @@ declare
   v_attempt integer;
   v_outcome text := 'created';
   v_resume jsonb;
+  v_sweep_started_at timestamptz;
 begin
   if p_client is not null then
     v_retry_after := billing_ops.consume_rate_limit('reconcile', p_client);
@@ -210,7 +215,9 @@ begin
     end if;
 
     -- What the run before this one had left to do, unless it looked at everything.
-    select case when ended.status <> 'success' then ended.cursor end into v_resume
+    select case when ended.status <> 'success' then ended.cursor end,
+           case when ended.status <> 'success' and ended.cursor is not null then ended.sweep_started_at end
+    into v_resume, v_sweep_started_at
     from public.reconciliation_logs ended
     where ended.status in ('success', 'partial', 'error')
     order by ended.finished_at desc, ended.id desc limit 1;
@@ -218,10 +225,11 @@ begin
     begin
       insert into public.reconciliation_logs
         (id, run_key, run_type, status, attempt, lookback_hours, started_at, heartbeat_at, lease_expires_at,
-         cursor, triggered_by, triggered_by_user)
+         cursor, sweep_started_at, triggered_by, triggered_by_user)
       values
         (p_run_id, p_run_key, p_run_type, 'running', v_attempt, p_lookback_hours, v_now, v_now,
-         v_now + make_interval(secs => p_lease_seconds), v_resume, p_triggered_by, p_triggered_by_user)
+         v_now + make_interval(secs => p_lease_seconds), v_resume, coalesce(v_sweep_started_at, v_now), p_triggered_by,
+         p_triggered_by_user)
       returning * into v_run;
       return billing_ops.start_answer(v_outcome, v_run) || jsonb_build_object('resume', v_resume);
     exception when unique_violation then
@@ -296,7 +304,8 @@ create function public.finish_reconciliation_run(
   p_error_message text default null,
   p_result jsonb default null,
   p_cursor jsonb default null,
-  p_outcomes jsonb default null
+  p_outcomes jsonb default null,
+  p_judged jsonb default null
 )
 returns jsonb
 language plpgsql
@@ -325,10 +334,16 @@ begin
       error_code = p_error_code, error_message = p_error_message, result = p_result, cursor = p_cursor
   where id = p_run_id
   returning * into v_run;
+  -- What a sweep over everything has not seen is gone, also where neither side knows its subject any more.
+  perform billing_ops.clear_drift(p_run_id, array(
+    select d.drift_key from public.drift d
+    where d.closed_at is null and d.last_seen_at < v_run.sweep_started_at
+      and d.type in (select jsonb_array_elements_text(p_judged))));
   v_alerts := billing_ops.apply_condition_outcomes(p_outcomes);
   return jsonb_build_object('outcome', 'finished', 'run', billing_ops.run_json(v_run), 'alerts', v_alerts);
 end
 $$;
-comment on function public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb) is
-  'Ends a running attempt and applies its alert outcomes. Answers {outcome: finished|fenced, run, alerts}. A late finish of
+comment on function public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb, jsonb) is
+  'Ends a running attempt and applies its alert outcomes. p_judged: the classes of drift that its sweep has judged as a whole;
+  entries of these that it has not seen are closed. Answers {outcome: finished|fenced, run, alerts}. A late finish of
   an attempt that was given up for dead is fenced and changes nothing; the same finish sent twice is finished twice.';

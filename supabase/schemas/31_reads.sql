@@ -59,6 +59,10 @@ as $$
   )
   select pg_catalog.json_build_object(
     'rows', coalesce((select rows from known), '[]'::json),
+    'open', coalesce((select pg_catalog.json_agg(pg_catalog.json_build_array(d.stripe_subscription_id, d.drift_key))
+                      from public.drift d
+                      where d.closed_at is null
+                        and d.stripe_subscription_id = any ((select wanted from ids)::text[])), '[]'::json),
     'unexplained', coalesce((select pg_catalog.json_agg(first.stripe_subscription_id)
                              from (select u.stripe_subscription_id from unexplained u
                                    order by u.stripe_created, u.id limit p_unexplained_limit) first), '[]'::json),
@@ -66,8 +70,8 @@ as $$
   )
 $$;
 comment on function public.read_subscriptions_for_reconcile(jsonb, timestamptz, timestamptz, integer) is
-  'Answers {rows, unexplained, unexplained_count}: the facts of the rows with the given Stripe ids, and the Stripe ids of
-  rows created in [from, to) that are not among them (at most p_unexplained_limit; the count is of all).';
+  'Answers {rows, open, unexplained, unexplained_count}: the facts of the rows with the given Stripe ids; the differences that
+  stand of these, as [stripe_subscription_id, drift_key]; and the Stripe ids of rows created in [from, to) that are not among them (at most p_unexplained_limit; the count is of all).';
 
 create function public.read_unplaced_subscriptions(p_after uuid default null, p_limit integer default 1000)
 returns json

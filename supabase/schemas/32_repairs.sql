@@ -94,6 +94,7 @@ create function public.apply_reconciliation_batch(
   p_attempt integer,
   p_lease_seconds integer,
   p_items jsonb,
+  p_cleared jsonb default null,
   p_cursor jsonb default null,
   p_counts jsonb default null
 )
@@ -107,9 +108,10 @@ declare
   v_organizations uuid[];
   v_inserted text[];
   v_updated uuid[];
+  v_entries jsonb;
 begin
   -- The same batch twice at once: its answer was lost and it was sent again. The second waits, and finds the first one's
-  -- findings.
+  -- entries.
   perform pg_advisory_xact_lock(hashtextextended(p_run_id::text, jsonb_hash_extended(p_items, 0)));
   -- Spares a late writer the work. What keeps it out is hold_run, below.
   if not exists (
@@ -119,12 +121,12 @@ begin
     return jsonb_build_object('outcome', 'fenced');
   end if;
 
-  -- What has a finding in this run already was applied by the same batch, sent before its answer was lost. A new
+  -- A difference that this run has recorded already was applied by the same batch, sent before its answer was lost. A new
   -- row goes to the organization that Stripe's data names, if it exists; else to the only one that has the customer.
   select
     array_agg(
       case
-        when done.action = 'none' and e.kind = 'create' then 'organization_unknown'
+        when unknown.id is not null then 'organization_unknown'
         when done.action is not null then done.action
         when e.kind = 'create' and coalesce(named.id, holder.id) is null then 'organization_unknown'
       end order by e.place),
@@ -132,9 +134,17 @@ begin
   into v_outcomes, v_organizations
   from rows from (jsonb_to_recordset(p_items) as (kind text, organization_id uuid, "row" jsonb, findings jsonb))
     with ordinality e (kind, organization_id, "row", findings, place)
-  left join public.reconciliation_findings done
-    on done.reconciliation_log_id = p_run_id
-    and done.finding_key = e.findings -> 0 ->> 'finding_key'
+  left join lateral (
+    select d.action from public.drift d
+    where d.drift_key = e.findings -> 0 ->> 'drift_key' and d.closed_run_id = p_run_id
+    union all
+    select d.action from public.drift d
+    where d.drift_key = e.findings -> 0 ->> 'drift_key' and d.closed_at is null and d.last_run_id = p_run_id
+    limit 1
+  ) done on true
+  left join public.drift unknown
+    on e.kind = 'create' and unknown.closed_at is null and unknown.last_run_id = p_run_id
+    and unknown.drift_key = 'organization_unknown:' || (e."row" ->> 'stripe_subscription_id')
   left join public.organizations named on e.kind = 'create' and named.id = e.organization_id
   left join lateral (
     select min(s.organization_id::text)::uuid as id
@@ -185,50 +195,40 @@ begin
   ) known on true;
 
   -- From here to the commit the run is ours. If it has been taken over meanwhile, nothing of the above was ever there.
-  -- Before the findings, whose foreign key looks at the run's row too: two batches that both look at it first and write it
-  -- afterwards would wait for one another.
   if not billing_ops.hold_run(p_run_id, p_attempt, p_lease_seconds, p_cursor, p_counts) then
     raise exception 'the attempt was given up for dead' using errcode = 'BOFEN';
   end if;
 
-  insert into public.reconciliation_findings
-    (reconciliation_log_id, finding_key, type, severity, organization_id, stripe_subscription_id, stripe_customer_id,
-     livemode, issue, details, action, action_taken)
-  select p_run_id,
-    f.finding_key,
-    case v_outcomes[e.place] when 'organization_unknown' then 'organization_unknown' else f.type end,
-    f.severity,
-    coalesce(v_organizations[e.place], f.organization_id),
-    f.stripe_subscription_id,
-    f.stripe_customer_id,
-    f.livemode,
-    f.issue,
-    coalesce(f.details, '{}'::jsonb),
-    case v_outcomes[e.place] when 'organization_unknown' then 'none' else v_outcomes[e.place] end,
-    case v_outcomes[e.place]
-      when 'repaired' then 'set to what Stripe says'
-      when 'created' then 'row created from Stripe'
-      when 'superseded' then 'left alone: the row was written while the run looked'
-      when 'refused' then 'left alone: a constraint of the table refuses it'
-      when 'organization_unknown' then 'none: no organization is known for it'
-      when 'held' then 'held back by the circuit breaker'
-      else coalesce(f.action_taken, 'none: a person has to decide')
-      end
-  from rows from (jsonb_to_recordset(p_items) as (findings jsonb)) with ordinality e (findings, place),
-    jsonb_to_recordset(e.findings) as f (
-      finding_key text, type text, severity text, organization_id uuid, stripe_subscription_id text,
-      stripe_customer_id text, livemode boolean, issue text, details jsonb, action_taken text)
-  order by e.place
-  on conflict (reconciliation_log_id, finding_key) do nothing;
+  -- A subscription whose owner turns out to be unknown is a difference of another class than the one that was sent.
+  select jsonb_agg(case v_outcomes[e.place]
+      when 'organization_unknown' then f.finding || jsonb_build_object(
+        'type', 'organization_unknown', 'action', 'none', 'severity', 'warning',
+        'drift_key', 'organization_unknown:' || (f.finding ->> 'stripe_subscription_id'))
+      else f.finding || jsonb_build_object('action', v_outcomes[e.place],
+        'owner', coalesce(v_organizations[e.place]::text, f.finding ->> 'owner'))
+      end order by e.place, f.place)
+  into v_entries
+  from jsonb_array_elements(p_items) with ordinality e (item, place),
+    jsonb_array_elements(e.item -> 'findings') with ordinality f (finding, place);
+  v_entries := billing_ops.record_drift(p_run_id, coalesce(v_entries, '[]'));
+  -- What is gone, and the other of the two classes that a subscription without a row can be of.
+  perform billing_ops.clear_drift(p_run_id, array(
+    select jsonb_array_elements_text(p_cleared)
+    union all
+    select case v_outcomes[e.place] when 'organization_unknown' then 'missing_in_database:' else 'organization_unknown:' end
+      || (e.item -> 'row' ->> 'stripe_subscription_id')
+    from jsonb_array_elements(p_items) with ordinality e (item, place)
+    where e.item ->> 'kind' = 'create'));
 
-  return jsonb_build_object('outcome', 'applied', 'items', to_jsonb(coalesce(v_outcomes, '{}')));
+  return jsonb_build_object('outcome', 'applied', 'items', to_jsonb(coalesce(v_outcomes, '{}')), 'entries', v_entries);
 exception when sqlstate 'BOFEN' then
   return jsonb_build_object('outcome', 'fenced');
 end
 $$;
-comment on function public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb) is
-  'Applies a batch of findings and their repairs in one transaction, fenced by run and attempt. Items are {subject, kind,
+comment on function public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb) is
+  'Applies a batch of differences and their repairs in one transaction, fenced by run and attempt. Items are {kind,
   organization_id, row, action, findings}: kind update sets row''s fields on {row_id, row_version}; kind create inserts row for
-  organization_id or, failing that, the organization that has the customer; kind none only records. Answers {outcome:
-  applied|fenced, items: [repaired|created|superseded|refused|organization_unknown|held|none, …]} in the order of the items.
-  The same batch sent again finds its own findings and changes nothing.';
+  organization_id or, failing that, the organization that has the customer; kind none only records. p_cleared: keys of
+  differences that were looked for and are gone. Answers {outcome: applied|fenced, items:
+  [repaired|created|superseded|refused|organization_unknown|held|none, …], entries: [[drift_key, id, first_seen_at], …]}, the
+  items in the order in which they came. The same batch sent again finds its own entries and changes nothing.';

@@ -5,14 +5,14 @@
 revoke all on schema billing_ops from public;
 grant usage on schema billing_ops to authenticated, service_role;
 
-revoke all on public.reconciliation_logs, public.reconciliation_findings, public.billing_alerts,
+revoke all on public.reconciliation_logs, public.drift, public.drift_events, public.billing_alerts,
   public.billing_alert_events, public.rate_limit_windows from public, anon, authenticated, service_role;
-revoke all on sequence public.reconciliation_findings_id_seq, public.billing_alert_events_id_seq
+revoke all on sequence public.drift_events_id_seq, public.billing_alert_events_id_seq
   from public, anon, authenticated, service_role;
-grant select on public.reconciliation_logs, public.reconciliation_findings, public.billing_alerts,
+grant select on public.reconciliation_logs, public.drift, public.drift_events, public.billing_alerts,
   public.billing_alert_events to authenticated;
-grant select, insert, update on public.reconciliation_logs, public.billing_alerts to service_role;
-grant select, insert on public.reconciliation_findings, public.billing_alert_events to service_role;
+grant select, insert, update on public.reconciliation_logs, public.drift, public.billing_alerts to service_role;
+grant select, insert on public.drift_events, public.billing_alert_events to service_role;
 -- The app's own tables: what it grants on them is left as it is.
 grant select, insert, update on public.subscriptions to service_role;
 grant select on public.organizations to service_role;
@@ -26,11 +26,11 @@ begin
       -- The API's functions, with the service key.
       ('public.start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid)', 'service_role'),
       ('public.heartbeat_reconciliation_run(uuid, integer, integer, jsonb, jsonb)', 'service_role'),
-      ('public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb)', 'service_role'),
+      ('public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb, jsonb)', 'service_role'),
       ('public.read_subscriptions_for_reconcile(jsonb, timestamptz, timestamptz, integer)', 'service_role'),
       ('public.read_unplaced_subscriptions(uuid, integer)', 'service_role'),
       ('public.read_duplicate_live_subscriptions(uuid, integer)', 'service_role'),
-      ('public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb)', 'service_role'),
+      ('public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb)', 'service_role'),
       ('public.resolve_billing_alert(uuid, uuid, text)', 'service_role'),
       ('public.monitor_facts(text)', 'service_role'),
       ('public.apply_monitor_outcomes(jsonb)', 'service_role'),
@@ -40,13 +40,17 @@ begin
       ('public.admin_monitor_facts(text)', 'authenticated'),
       ('public.admin_billing_alerts(text, text, text, text, integer, timestamptz, uuid)', 'authenticated'),
       ('public.admin_reconciliation_runs(text, text, text, integer, timestamptz, uuid)', 'authenticated'),
-      ('public.admin_reconciliation_run(uuid, text, text, integer, bigint)', 'authenticated'),
+      ('public.admin_reconciliation_run(uuid, text, text, text, integer, timestamptz, uuid)', 'authenticated'),
+      ('public.admin_drift(text, text, text, text, text, text, integer, timestamptz, uuid)', 'authenticated'),
       -- What those call with their caller's rights. The API does not show this schema to anyone.
       ('billing_ops.start_answer(text, public.reconciliation_logs)', 'service_role'),
       ('billing_ops.hold_run(uuid, integer, integer, jsonb, jsonb)', 'service_role'),
       ('billing_ops.subscription_facts(public.subscriptions)', 'service_role'),
       ('billing_ops.insert_subscriptions(jsonb)', 'service_role'),
       ('billing_ops.update_subscriptions(jsonb)', 'service_role'),
+      ('billing_ops.ends_drift(text)', 'service_role'),
+      ('billing_ops.record_drift(uuid, jsonb)', 'service_role'),
+      ('billing_ops.clear_drift(uuid, text[])', 'service_role'),
       ('billing_ops.severity_rank(text)', 'service_role'),
       ('billing_ops.raise_alert(text, text, text, text, jsonb)', 'service_role'),
       ('billing_ops.clear_alert(text, text)', 'service_role'),
@@ -60,6 +64,8 @@ begin
       ('billing_ops.consume_rate_limit(text, text)', 'authenticated, service_role'),
       ('billing_ops.run_json(public.reconciliation_logs)', 'authenticated, service_role'),
       ('billing_ops.alert_json(public.billing_alerts)', 'authenticated, service_role'),
+      ('billing_ops.drift_json(public.drift)', 'authenticated'),
+      ('billing_ops.drift_of_run(public.reconciliation_logs, text)', 'authenticated'),
       ('billing_ops.gather_monitor_facts()', 'authenticated, service_role'),
       -- Only their owner: triggers, migrations, and what a definer calls.
       ('billing_ops.rate_limit(text)', null),

@@ -5,8 +5,9 @@ select no_plan();
 
 insert into public.reconciliation_logs (id, run_key, run_type, status, finished_at) values
   ('00000000-0000-4000-8000-0000000000f1', 'scheduled_2026-11-23_10', 'scheduled', 'success', now());
-insert into public.reconciliation_findings (reconciliation_log_id, finding_key, type, severity, issue, action, action_taken)
-values ('00000000-0000-4000-8000-0000000000f1', 'k', 't', 'info', 'i', 'none', 'none');
+insert into public.drift (id, drift_key, type, severity, issue, action, first_seen_at, last_seen_at, first_run_id, last_run_id)
+select '00000000-0000-4000-8000-0000000000f3', 'k', 't', 'info', 'i', 'none', now(), now(), id, id from public.reconciliation_logs;
+insert into public.drift_events (drift_id, event) values ('00000000-0000-4000-8000-0000000000f3', 'none');
 insert into public.billing_alerts (id, alert_key, alert_type, severity, message) values
   ('00000000-0000-4000-8000-0000000000f2', 'k', 't', 'info', 'm');
 insert into public.billing_alert_events (alert_id, event, severity) values
@@ -23,11 +24,16 @@ insert into cells values
   ('reconciliation_logs', 'admin', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
   ('reconciliation_logs', 'owner', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
   ('reconciliation_logs', 'service_role', array['1 rows', '1 rows', '1 rows', 'denied', 'denied']),
-  ('reconciliation_findings', 'anon', array['denied', 'denied', 'denied', 'denied', 'denied']),
-  ('reconciliation_findings', 'member', array['0 rows', 'denied', 'denied', 'denied', 'denied']),
-  ('reconciliation_findings', 'admin', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
-  ('reconciliation_findings', 'owner', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
-  ('reconciliation_findings', 'service_role', array['1 rows', '1 rows', 'denied', 'denied', 'denied']),
+  ('drift', 'anon', array['denied', 'denied', 'denied', 'denied', 'denied']),
+  ('drift', 'member', array['0 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('drift', 'admin', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('drift', 'owner', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('drift', 'service_role', array['1 rows', '1 rows', '1 rows', 'denied', 'denied']),
+  ('drift_events', 'anon', array['denied', 'denied', 'denied', 'denied', 'denied']),
+  ('drift_events', 'member', array['0 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('drift_events', 'admin', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('drift_events', 'owner', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('drift_events', 'service_role', array['1 rows', '1 rows', 'denied', 'denied', 'denied']),
   ('billing_alerts', 'anon', array['denied', 'denied', 'denied', 'denied', 'denied']),
   ('billing_alerts', 'member', array['0 rows', 'denied', 'denied', 'denied', 'denied']),
   ('billing_alerts', 'admin', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
@@ -51,13 +57,17 @@ insert into statements values
     $$insert into public.reconciliation_logs (run_key, run_type) values ('k', 'manual')$$,
     $$update public.reconciliation_logs set message = 'x'$$,
     'delete from public.reconciliation_logs', 'truncate public.reconciliation_logs cascade']),
-  ('reconciliation_findings', array[
-    'select from public.reconciliation_findings',
-    $$insert into public.reconciliation_findings
-        (reconciliation_log_id, finding_key, type, severity, issue, action, action_taken)
-      values ('00000000-0000-4000-8000-0000000000f1', 'k2', 't', 'info', 'i', 'none', 'none')$$,
-    $$update public.reconciliation_findings set issue = 'x'$$,
-    'delete from public.reconciliation_findings', 'truncate public.reconciliation_findings']),
+  ('drift', array[
+    'select from public.drift',
+    $$insert into public.drift (drift_key, type, severity, issue, action, first_seen_at, last_seen_at, first_run_id, last_run_id)
+      values ('k2', 't', 'info', 'i', 'none', now(), now(), gen_random_uuid(), gen_random_uuid())$$,
+    $$update public.drift set issue = 'x'$$,
+    'delete from public.drift', 'truncate public.drift cascade']),
+  ('drift_events', array[
+    'select from public.drift_events',
+    $$insert into public.drift_events (drift_id, event) values ('00000000-0000-4000-8000-0000000000f3', 'cleared')$$,
+    $$update public.drift_events set note = 'x'$$,
+    'delete from public.drift_events', 'truncate public.drift_events']),
   ('billing_alerts', array[
     'select from public.billing_alerts',
     $$insert into public.billing_alerts (alert_key, alert_type, severity, message) values ('k2', 't', 'info', 'm')$$,
@@ -91,7 +101,7 @@ select is(attempt('service_role', 'select from public.organizations'), '2 rows',
 
 -- A token that is no person's reads no row, though its role has the grant.
 select is(attempt('admin', 'select from public.' || relation, claims), '0 rows', format('%s reads no %s', what, relation))
-from unnest(array['reconciliation_logs', 'reconciliation_findings', 'billing_alerts', 'billing_alert_events']) relation,
+from unnest(array['reconciliation_logs', 'drift', 'drift_events', 'billing_alerts', 'billing_alert_events']) relation,
   (values ('an anonymous sign-in', tests.claims(1, '{"is_anonymous": true}')),
           ('a token of another audience', tests.claims(1, '{"aud": "other"}')),
           ('a token without a person', tests.claims(1) - 'sub')) token (what, claims)
@@ -100,7 +110,7 @@ order by relation, what;
 -- Sequences: nobody moves them.
 select is(attempt(actor, format('select nextval(%L)', sequence)), 'denied', format('%s: %s', actor, sequence))
 from unnest(array['anon', 'member', 'admin', 'service_role']) actor,
-  unnest(array['public.reconciliation_findings_id_seq', 'public.billing_alert_events_id_seq']) sequence
+  unnest(array['public.drift_events_id_seq', 'public.billing_alert_events_id_seq']) sequence
 order by sequence, actor;
 
 select * from finish();

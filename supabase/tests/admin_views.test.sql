@@ -84,14 +84,21 @@ select is(runs($$p_status => 'running'$$), '{"outcome": "ok", "items": []}', 'no
 
 -- One run --------------------------------------------------------------------------------------------------------------------------
 
-insert into public.reconciliation_findings (reconciliation_log_id, finding_key, type, severity, organization_id, stripe_subscription_id,
-  stripe_customer_id, livemode, issue, details, action, action_taken)
-select '00000000-0000-4000-8000-000000000001', 'key_' || n, case when n % 3 = 0 then 'third' else 'other' end, 'info',
-  '00000000-0000-4000-8000-00000000000a', 'sub_' || n, 'cus_' || n, true, 'issue ' || n, '{"n": 1}',
-  (array['repaired', 'created', 'superseded', 'refused', 'held', 'none'])[n], 'done'
-from generate_series(1, 6) n;
-insert into public.reconciliation_findings (reconciliation_log_id, finding_key, type, severity, issue, action, action_taken)
-values ('00000000-0000-4000-8000-000000000002', 'k', 'another_run', 'info', 'i', 'none', 'none');
+create function tests.entry(p_n integer, p_first integer, p_closed integer, p_action text, p_type text) returns void language sql as $$
+  insert into public.drift (id, drift_key, type, severity, owner, stripe_subscription_id, stripe_customer_id, livemode, issue,
+    details, action, first_seen_at, last_seen_at, first_run_id, last_run_id, closed_at, closed_run_id)
+  values (('00000000-0000-4000-8000-0000000001' || lpad(p_n::text, 2, '0'))::uuid, 'key_' || p_n, p_type,
+    case when p_n = 3 then 'warning' else 'info' end, '00000000-0000-4000-8000-00000000000a', 'sub_' || p_n, 'cus_' || p_n, true,
+    'issue ' || p_n, '{"n": 1}', p_action, timestamptz '2026-01-02Z' + make_interval(hours => p_first, mins => p_n),
+    '2026-01-02Z', ('00000000-0000-4000-8000-00000000000' || p_first)::uuid, '00000000-0000-4000-8000-000000000002',
+    timestamptz '2026-01-02Z' + make_interval(hours => p_closed, mins => 30),
+    ('00000000-0000-4000-8000-00000000000' || p_closed)::uuid)
+$$;
+update public.reconciliation_logs set started_at = '2026-01-02 01:00Z', finished_at = '2026-01-02 01:59Z', status = 'success'
+where id = '00000000-0000-4000-8000-000000000001';
+-- Six entries: run 1 saw 1 to 4 first and ended 1 and 2, and 6 that an earlier run had seen; 4 ended in run 2, 5 is of run 2.
+select entry(1, 1, 1, 'repaired', 'other'), entry(2, 1, 1, 'created', 'other'), entry(3, 1, null, 'held', 'third'),
+  entry(4, 1, 2, 'cleared', 'other'), entry(5, 2, null, 'none', 'other'), entry(6, 0, 1, 'cleared', 'third');
 create function tests.run(p_arguments text) returns jsonb language sql as $$
   select tests.call('admin', format('public.admin_reconciliation_run(%L %s)', '00000000-0000-4000-8000-000000000001', p_arguments))
 $$;
@@ -99,20 +106,37 @@ create function tests.issues(p_answer jsonb) returns text language sql as $$
   select string_agg(substr(item ->> 'issue', 7), ' ' order by place) from jsonb_array_elements(p_answer -> 'items') with ordinality items (item, place)
 $$;
 select is(run('') -> 'run' ->> 'run_key', 'run_1', 'the run');
-select is(run('') -> 'finding_counts', '{"third": 2, "other": 4}', 'how many findings of each type');
-select is(issues(run('')), '1 2 3 4 5 6', 'its findings and no others, in their order');
-select is((select string_agg(concat_ws('-', item ->> 'action', item ->> 'fixed'), ' ' order by place)
-           from jsonb_array_elements(run('') -> 'items') with ordinality items (item, place)),
-  'repaired-true created-true superseded-false refused-false held-false none-false', 'repaired and created are fixed');
-select is((run('') -> 'items' -> 0) - array['id', 'created_at'], '{"type": "other", "severity": "info",
-  "organization_id": "00000000-0000-4000-8000-00000000000a", "stripe_subscription_id": "sub_1", "stripe_customer_id": "cus_1",
-  "livemode": true, "issue": "issue 1", "details": {"n": 1}, "action": "repaired", "fixed": true, "action_taken": "done"}', 'a finding');
-select is(jsonb_typeof(run('') -> 'items' -> 0 -> 'id'), 'string', 'ids are strings');
-select is(issues(run($$, p_type => 'third'$$)), '3 6', 'of one type');
-select is(run($$, p_type => 'third'$$) -> 'finding_counts', '{"third": 2, "other": 4}', 'the counts are of all');
-select is(issues(run(', p_limit => 2')), '1 2 3', 'a page and one more');
-select is(issues(run(format(', p_limit => 2, p_after_id => %s', run('') -> 'items' -> 1 ->> 'id'))), '3 4 5', 'the next page');
-select is(issues(run(format($$, p_type => 'third', p_after_id => %s$$, run('') -> 'items' -> 2 ->> 'id'))), '6', 'of one type');
+select is(run('') -> 'counts', '{"new": {"third": 1, "other": 3}, "ended": {"third": 1, "other": 2},
+  "standing": {"third": 1, "other": 1}}', 'what was new in it, what it ended, what stood at its end, by type');
+select is(issues(run('')), '4 3 2 1', 'what was new, newest first');
+select is(issues(run($$, p_show => 'ended'$$)), '2 1 6', 'what it ended');
+select is(issues(run($$, p_show => 'standing'$$)), '4 3', 'what stood at its end, though one has ended since');
+select is(issues(run($$, p_type => 'third'$$)), '3', 'of one type');
+select is(issues(run(', p_limit => 2')), '4 3 2', 'a page and one more');
+select is(issues(run(format($$, p_limit => 2, p_before_at => %L, p_before_id => %L$$, run('') -> 'items' -> 1 ->> 'first_seen_at',
+  run('') -> 'items' -> 1 ->> 'id'))), '2 1', 'the next page');
+
+-- Drift ------------------------------------------------------------------------------------------------------------------------------
+
+create function tests.drift(p_arguments text) returns jsonb language sql as $$
+  select tests.call('admin', format('public.admin_drift(%s)', p_arguments))
+$$;
+select is(issues(drift('')), '5 3', 'what stands, newest first');
+select is(drift('') -> 'by_type', '{"third": 1, "other": 1}', 'by type');
+select is((drift('') -> 'items' -> 1) - array['first_seen_at', 'last_seen_at'], '{"id": "00000000-0000-4000-8000-000000000103",
+  "drift_key": "key_3", "type": "third", "severity": "warning", "owner": "00000000-0000-4000-8000-00000000000a",
+  "organization_id": "00000000-0000-4000-8000-00000000000a", "stripe_subscription_id": "sub_3", "stripe_customer_id": "cus_3",
+  "livemode": true, "issue": "issue 3", "details": {"n": 1}, "proposal": null, "lowers_access": false, "action": "held",
+  "reason": null, "seen_count": 1, "first_run_id": "00000000-0000-4000-8000-000000000001",
+  "last_run_id": "00000000-0000-4000-8000-000000000002", "closed_at": null, "closed_run_id": null, "decided_by": null,
+  "decided_at": null, "note": null, "excepted_until": null}', 'an entry');
+select is(issues(drift($$p_state => 'closed'$$)), '4 2 1 6', 'what has ended');
+select is(issues(drift($$p_state => 'all'$$)), '5 4 3 2 1 6', 'all of it');
+select is(array[issues(drift($$p_type => 'third'$$)), issues(drift($$p_severity => 'info'$$)), issues(drift($$p_action => 'held'$$)),
+  issues(drift($$p_owner => 'nobody'$$))], array['3', '5', '3', null], 'each filter');
+select is(drift($$p_state => 'all', p_type => 'third', p_limit => 1$$) - array['items', 'outcome'],
+  '{"count": 2, "by_type": {"third": 2}}', 'the counts are of what fits the filters, not of the page');
+select is(issues(drift($$p_state => 'all', p_limit => 2$$)), '5 4 3', 'a page and one more');
 
 select * from finish();
 rollback;

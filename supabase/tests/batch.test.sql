@@ -28,7 +28,7 @@ select (call('service_role', $$public.start_reconciliation_run('scheduled_2026-1
         -> 'run' ->> 'id')::uuid as id;
 
 create function tests.finding(p_type text, p_subject text) returns jsonb language sql as $$
-  select jsonb_build_array(jsonb_build_object('finding_key', p_type || ':' || p_subject, 'type', p_type, 'severity', 'info',
+  select jsonb_build_array(jsonb_build_object('drift_key', p_type || ':' || p_subject, 'type', p_type, 'severity', 'info',
     'stripe_subscription_id', p_subject, 'stripe_customer_id', 'cus', 'livemode', true, 'issue', 'it differs',
     'details', '{"status": {"database": "active", "stripe": "canceled"}}'::jsonb))
 $$;
@@ -42,13 +42,14 @@ create function tests.create_item(p_subject text, p_organization uuid, p_more js
     'findings', tests.finding('missing_in_database', p_subject),
     'row', '{"status": "active"}'::jsonb || jsonb_build_object('stripe_subscription_id', p_subject) || p_more)
 $$;
-create function tests.apply(p_items jsonb, p_attempt integer default 1) returns jsonb language sql as $$
-  select tests.call('service_role', format('public.apply_reconciliation_batch(%L, %s, 330, %L, %L, %L)',
-    (select id from run), p_attempt, p_items, '{"windows": []}', '{"scanned_count": 12}'))
+create function tests.apply(p_items jsonb, p_attempt integer default 1, p_cleared jsonb default null) returns jsonb language sql as $$
+  select tests.call('service_role', format('public.apply_reconciliation_batch(%L, %s, 330, %L, %L, %L, %L)',
+    (select id from run), p_attempt, p_items, p_cleared, '{"windows": []}', '{"scanned_count": 12}')) - 'entries'
 $$;
-create function tests.finding_of(p_subject text) returns text language sql as $$
-  select string_agg(concat_ws(' | ', type, action, action_taken), ', ' order by id)
-  from public.reconciliation_findings where stripe_subscription_id = p_subject
+create function tests.entry_of(p_subject text) returns text language sql as $$
+  select string_agg(concat_ws(' | ', type, case when closed_at is null then 'open' else 'closed' end, action, reason), ', '
+                    order by drift_key)
+  from public.drift where stripe_subscription_id = p_subject
 $$;
 create function tests.row_of(p_subject text) returns public.subscriptions language sql as $$
   select s from public.subscriptions s where stripe_subscription_id = p_subject
@@ -72,7 +73,7 @@ create temporary table batch as select jsonb_build_array(
   jsonb_build_object('subject', 'sub_7', 'kind', 'none', 'action', 'held', 'findings', finding('status_mismatch', 'sub_7')),
   jsonb_build_object('subject', 'sub_8', 'kind', 'none', 'findings', finding('missing_in_stripe', 'sub_8')),
   jsonb_build_object('subject', 'sub_9', 'kind', 'none', 'action', 'none', 'findings',
-    jsonb_build_array(finding('unknown_price', 'sub_9') -> 0 || '{"action_taken": "none: tell us the price"}',
+    jsonb_build_array(finding('unknown_price', 'sub_9') -> 0 || '{"reason": "none: tell us the price"}',
                       finding('customer_mismatch', 'sub_9') -> 0)),
   update_item('sub_1', '{"quantity": 111}') - 'findings' || '{"findings": []}') as items;
 
@@ -84,30 +85,30 @@ select is((select (status, quantity, cancel_at_period_end, livemode, stripe_pric
                    trial_end, stripe_created, tier, stripe_observed_at is not null, row_version)::text from row_of('sub_2')),
   (select ('canceled', 22, true, true, 'price_1', timestamptz '2026-11-01Z', timestamptz '2026-12-01Z', timestamptz '2026-11-08Z',
            timestamptz '2026-10-01Z', 'pro', true, 2)::text), 'repaired: the fields that were given, and no others');
-select is(finding_of('sub_2'), 'status_mismatch | repaired | set to what Stripe says', 'and it is on record');
+select is(entry_of('sub_2'), 'status_mismatch | closed | repaired', 'and it is on record');
 select is((select (status, row_version)::text from row_of('sub_3')), '(active,1)', 'superseded: the row is left alone');
-select is(finding_of('sub_3'), 'status_mismatch | superseded | left alone: the row was written while the run looked', 'on record');
+select is(entry_of('sub_3'), 'status_mismatch | open | superseded', 'on record');
 select is((select (status, row_version)::text from row_of('sub_4')), '(active,1)', 'refused: the row is left alone');
-select is(finding_of('sub_4'), 'status_mismatch | refused | left alone: a constraint of the table refuses it', 'on record');
+select is(entry_of('sub_4'), 'status_mismatch | open | refused', 'on record');
 select is((select (organization_id, stripe_customer_id, status, tier, quantity, livemode, stripe_observed_at is not null)::text
            from row_of('sub_new')), format('(%s,cus_new,active,pro,5,t,t)', org(11)), 'created: for the organization that was named');
-select is(finding_of('sub_new'), 'missing_in_database | created | row created from Stripe', 'on record');
-select is((select organization_id from public.reconciliation_findings where stripe_subscription_id = 'sub_new'), org(11), 'with whose it is');
+select is(entry_of('sub_new'), 'missing_in_database | closed | created', 'on record');
+select is((select owner from public.drift where stripe_subscription_id = 'sub_new'), org(11)::text, 'with whose it is');
 select is((select organization_id from row_of('sub_5')), org(5), 'a row that came in the meantime keeps what it has');
-select is(finding_of('sub_5'), 'missing_in_database | superseded | left alone: the row was written while the run looked', 'on record');
+select is(entry_of('sub_5'), 'missing_in_database | open | superseded', 'on record');
 select is((select organization_id from row_of('sub_customer')), org(6), 'created: for the one organization that has the customer');
 select is(row_of('sub_stranger'), null, 'no organization known: no row');
-select is(finding_of('sub_stranger'), 'organization_unknown | none | none: no organization is known for it', 'on record');
+select is(entry_of('sub_stranger'), 'organization_unknown | open | none', 'on record');
 select is(row_of('sub_nowhere'), null, 'an organization that does not exist: no row');
 select is(row_of('sub_odd'), null, 'refused: no row');
-select is(finding_of('sub_7'), 'status_mismatch | held | held back by the circuit breaker', 'held, on record');
-select is(finding_of('sub_8'), 'missing_in_stripe | none | none: a person has to decide', 'none, on record');
-select is(finding_of('sub_9'), 'unknown_price | none | none: tell us the price, customer_mismatch | none | none: a person has to decide',
-          'several findings of one subscription');
-select is((select quantity from row_of('sub_1')), 111, 'a repair without a finding, as for a row placed for the first time');
-select is((select (severity, stripe_customer_id, livemode, issue, details)::text from public.reconciliation_findings
+select is(entry_of('sub_7'), 'status_mismatch | open | held', 'held, on record');
+select is(entry_of('sub_8'), 'missing_in_stripe | open | none', 'none, on record');
+select is(entry_of('sub_9'), 'customer_mismatch | open | none, unknown_price | open | none | none: tell us the price',
+          'several differences of one subscription');
+select is((select quantity from row_of('sub_1')), 111, 'a repair without a difference, as for a row placed for the first time');
+select is((select (severity, stripe_customer_id, livemode, issue, details)::text from public.drift
            where stripe_subscription_id = 'sub_2'),
-  '(info,cus,t,"it differs","{""status"": {""stripe"": ""canceled"", ""database"": ""active""}}")', 'a finding says what it was told');
+  '(info,cus,t,"it differs","{""status"": {""stripe"": ""canceled"", ""database"": ""active""}}")', 'an entry says what it was told');
 select is((select (cursor, scanned_count)::text from public.reconciliation_logs), '("{""windows"": []}",12)',
           'cursor and counts went with it');
 
@@ -118,14 +119,86 @@ select is(apply((select items - 12 from batch)), '{"outcome": "applied", "items"
   'the same answers');
 select is((select row_version from row_of('sub_2')), 2::bigint, 'and no second write');
 select is((select count(*)::integer from public.subscriptions), 11, 'no second row');
-select is((select count(*)::integer from public.reconciliation_findings), 13, 'no second finding');
+select is((select count(*)::integer from public.drift), 13, 'no second entry');
 update public.subscriptions set status = 'active' where stripe_subscription_id = 'sub_2';
 select apply((select items - 12 from batch));
 select is((select status from row_of('sub_2')), 'active', 'not even over a newer write');
 
+-- One entry for as long as a difference stands ------------------------------------------------------------------------------------
+
+create function tests.next_run() returns void language plpgsql as $$
+begin
+  update public.reconciliation_logs set status = 'success', finished_at = now() where status = 'running';
+  update run set id = (call('service_role', format($q$public.start_reconciliation_run(%L, 'request', 24, 330)$q$,
+    'request_' || gen_random_uuid())) -> 'run' ->> 'id')::uuid;
+end
+$$;
+create function tests.seen(p_subject text) returns text language sql as $$
+  select (seen_count, first_run_id = last_run_id, action, closed_at is null)::text from public.drift
+  where stripe_subscription_id = p_subject and type = 'status_mismatch'
+$$;
+create temporary table standing as select jsonb_build_array(
+  jsonb_build_object('kind', 'none', 'action', 'held', 'findings', finding('status_mismatch', 'sub_7'))) as items;
+select is(seen('sub_7'), '(1,t,held,t)', 'seen by one run');
+select apply((select items from standing));
+select is(seen('sub_7'), '(1,t,held,t)', 'the same run again: still one');
+select next_run();
+select apply((select items from standing));
+select is(seen('sub_7'), '(2,f,held,t)', 'the next run: the same entry, seen twice');
+select is((select count(*)::integer from public.drift where stripe_subscription_id = 'sub_7'), 1, 'no second row');
+select is((select string_agg(event, ' ' order by e.id) from public.drift_events e join public.drift d on d.id = e.drift_id
+           where d.stripe_subscription_id = 'sub_7'), 'held', 'history has an event where something happened, not one a run');
+select next_run();
+select apply(jsonb_build_array(jsonb_build_object('kind', 'none', 'findings', finding('status_mismatch', 'sub_7'))));
+select is(seen('sub_7'), '(3,f,none,t)', 'another action');
+select next_run();
+select is(call('service_role', $$public.read_subscriptions_for_reconcile('["sub_7", "sub_2"]')$$) -> 'open',
+          '[["sub_7", "status_mismatch:sub_7"]]', 'a run is told what stands of those that it reads');
+select apply('[]', 1, '["status_mismatch:sub_7", "status_mismatch:sub_unheard_of"]');
+select is(seen('sub_7'), '(3,f,cleared,f)', 'a run that looked and did not see it any more closes it');
+select is((select closed_run_id from public.drift where stripe_subscription_id = 'sub_7'), (select id from run), 'and is on record');
+select is((select string_agg(event, ' ' order by e.id) from public.drift_events e join public.drift d on d.id = e.drift_id
+           where d.stripe_subscription_id = 'sub_7'), 'held none cleared', 'its whole history');
+select next_run();
+select apply((select items from standing));
+select is((select count(*)::integer from public.drift where stripe_subscription_id = 'sub_7'), 2, 'if it comes back, that is another entry');
+select next_run();
+select apply(jsonb_build_array(update_item('sub_7', '{"status": "canceled"}')));
+select is((select string_agg(action, ' ' order by first_seen_at) from public.drift where stripe_subscription_id = 'sub_7'),
+          'cleared repaired', 'a repair closes the entry that stood');
+update public.subscriptions set status = 'active' where stripe_subscription_id = 'sub_7';
+
+-- A subscription whose owner becomes known, or unknown, changes its class and leaves nothing behind.
+select next_run();
+insert into public.organizations (id, name) values ('00000000-0000-4000-8000-0000000000ff', 'Found');
+select apply(jsonb_build_array(create_item('sub_stranger', '00000000-0000-4000-8000-0000000000ff', '{"stripe_customer_id": "cus_nobody"}')));
+select is(entry_of('sub_stranger'), 'missing_in_database | closed | created, organization_unknown | closed | cleared',
+          'the row is there: nothing stands of it');
+delete from public.subscriptions where stripe_subscription_id = 'sub_stranger';
+
+-- A sweep over everything closes what it has not seen; another one does not.
+create function tests.standing() returns text language sql as $$
+  select string_agg(drift_key, ' ' order by drift_key) from public.drift where closed_at is null and type <> 'missing_in_database'
+$$;
+create function tests.finish_run(p_judged jsonb) returns void language sql as $$
+  select tests.call('service_role', format('public.finish_reconciliation_run(%L, 1, %L, %L, %L, p_judged => %L)',
+    (select id from run), 'success', '{}', 'm', p_judged))
+$$;
+select next_run();
+select apply(jsonb_build_array(jsonb_build_object('kind', 'none', 'findings', finding('customer_mismatch', 'sub_9'))));
+select finish_run('[]');
+select is(standing(), 'customer_mismatch:sub_9 missing_in_stripe:sub_8 organization_unknown:sub_nowhere status_mismatch:sub_3 '
+  || 'status_mismatch:sub_4 unknown_price:sub_9', 'a run that did not look at everything closes nothing');
+select next_run();
+select apply(jsonb_build_array(jsonb_build_object('kind', 'none', 'findings', finding('customer_mismatch', 'sub_9'))));
+select finish_run('["customer_mismatch", "unknown_price", "status_mismatch", "organization_unknown"]');
+select is(standing(), 'customer_mismatch:sub_9 missing_in_stripe:sub_8',
+          'one that did closes what it has not seen, of the classes that it judged');
+select next_run();
+
 -- More of compare-and-set -----------------------------------------------------------------------------------------------------
 
-select is(apply(jsonb_build_array(update_item('sub_6', '{"quantity": 6}') #- '{findings,0,finding_key}' || '{"findings": []}')) -> 'items',
+select is(apply(jsonb_build_array(update_item('sub_6', '{"quantity": 6}') #- '{findings,0,drift_key}' || '{"findings": []}')) -> 'items',
   '["repaired"]', 'a repair at the row''s version');
 select is((select (status, tier, quantity, row_version)::text from row_of('sub_6')), '(active,pro,6,2)', 'a field that is missing keeps its value');
 create temporary table stale as select jsonb_set(update_item('sub_7', '{"tier": "stale"}'), '{findings}', '[]') as item;

@@ -22,8 +22,8 @@ create unique index billing_alerts_one_open_per_key on public.billing_alerts (al
 alter table public.subscriptions drop constraint subscriptions_status_check;
 -- mutant: an alert may have any severity | structure
 alter table public.billing_alerts drop constraint billing_alerts_severity_check;
--- mutant: findings keep their run alive | structure
-alter table public.reconciliation_findings drop constraint reconciliation_findings_reconciliation_log_id_fkey;
+-- mutant: history outlives its entry | structure
+alter table public.drift_events drop constraint drift_events_drift_id_fkey;
 -- mutant: a function without a comment | structure
 comment on function billing_ops.admit(text, text) is null;
 
@@ -32,14 +32,14 @@ grant execute on function public.start_reconciliation_run(text, text, integer, i
 -- mutant: anon may ask for alerts | access_functions
 grant execute on function public.admin_billing_alerts(text, text, text, text, integer, timestamptz, uuid) to anon;
 -- mutant: people may apply repairs | access_functions
-grant execute on function public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb) to authenticated;
+grant execute on function public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb) to authenticated;
 -- mutant: people may prune | access_functions
 grant execute on function billing_ops.prune(integer) to authenticated;
 -- mutant: anon sees the helpers' schema | access_functions
 grant usage on schema billing_ops to anon;
 -- mutant: the service role may not finish runs | access_functions
 revoke execute on function
-  public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb) from service_role;
+  public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb, jsonb) from service_role;
 -- mutant: anon reads alerts | access_tables
 grant select on public.billing_alerts to anon;
 -- mutant: people write runs | access_tables
@@ -48,8 +48,8 @@ grant insert on public.reconciliation_logs to authenticated;
 grant delete on public.billing_alert_events to service_role;
 -- mutant: history can be rewritten | access_tables
 grant update on public.billing_alert_events to service_role;
--- mutant: findings without row level security | access_tables
-alter table public.reconciliation_findings disable row level security;
+-- mutant: drift without row level security | access_tables
+alter table public.drift disable row level security;
 -- mutant: everybody signed in reads alerts | access_tables
 drop policy billing_alerts_admin_read on public.billing_alerts;
 create policy billing_alerts_admin_read on public.billing_alerts for select to authenticated using (true);
@@ -58,7 +58,7 @@ drop policy reconciliation_logs_admin_read on public.reconciliation_logs;
 -- mutant: a second policy beside ours | structure
 create policy leftover on public.billing_alert_events for select to authenticated using (auth.uid() is not null);
 -- mutant: anybody moves a sequence | access_tables
-grant usage on sequence public.reconciliation_findings_id_seq to anon;
+grant usage on sequence public.drift_events_id_seq to anon;
 -- mutant: members are admins | caller_standing
 select pg_temp.rewrite('billing_ops.is_admin', '''owner'', ''admin''', '''owner'', ''admin'', ''member''');
 -- mutant: users.role does not count | caller_standing
@@ -174,8 +174,10 @@ select pg_temp.rewrite('billing_ops.prune', 'o.id <> (select n.id', 'o.id is dis
 -- mutant: open alerts are pruned | retention
 select pg_temp.rewrite('billing_ops.prune', 'o.resolved and o.created_at < now() - interval ''400 days'' and o.resolved_at < now() - interval ''400 days''',
   'o.created_at < now() - interval ''400 days''');
--- mutant: a run goes before its findings | retention
-select pg_temp.rewrite('billing_ops.prune', 'and not exists (select 1 from public.reconciliation_findings f where f.reconciliation_log_id = o.id)', '');
+-- mutant: what stands is pruned | retention
+select pg_temp.rewrite('billing_ops.prune', 'where o.closed_at < greatest(', 'where coalesce(o.closed_at, o.first_seen_at) < greatest(');
+-- mutant: closed drift of any number | retention
+select pg_temp.rewrite('billing_ops.prune', 'offset 199999', 'offset 299999');
 -- mutant: pruning has no bound | retention
 select pg_temp.rewrite('billing_ops.prune', 'limit p_limit', 'limit null');
 -- mutant: the monitor does not prune | retention
@@ -189,7 +191,13 @@ select pg_temp.rewrite('public.admin_reconciliation_runs', '(r.started_at, r.id)
 select pg_temp.rewrite('public.admin_billing_alerts', 'from public.billing_alerts where resolved = false', 'from public.billing_alerts');
 -- mutant: a page of any size | admin_views
 select pg_temp.rewrite('billing_ops.page_size', '200', '1000000');
--- mutant: findings of other runs | admin_views
-select pg_temp.rewrite('public.admin_reconciliation_run', ' and f.reconciliation_log_id <= p_id', '');
--- mutant: what was refused passes for fixed | admin_views
-select pg_temp.rewrite('public.admin_reconciliation_run', 'page.action in (''repaired'', ''created'')', 'page.action <> ''none''');
+-- mutant: what ended in a run passes for standing at its end | admin_views
+select pg_temp.rewrite('billing_ops.drift_of_run', '(d.closed_at is null or d.closed_at > p_run.finished_at)', 'true');
+-- mutant: closed drift in the list of what stands | admin_views
+select pg_temp.rewrite('public.admin_drift', 'where d.closed_at is null', 'where true');
+-- mutant: every run that sees an entry again counts as new | batch
+select pg_temp.rewrite('billing_ops.record_drift', 'seen_count = d.seen_count + (d.last_run_id <> p_run_id)::integer', 'seen_count = d.seen_count + 1');
+-- mutant: a partial sweep closes what it has not seen | batch
+select pg_temp.rewrite('public.finish_reconciliation_run', 'and d.type in (select jsonb_array_elements_text(p_judged))', '');
+-- mutant: what was cleared stays open | batch
+select pg_temp.rewrite('billing_ops.clear_drift', 'closed_at = pg_catalog.clock_timestamp(), ', '');

@@ -34,20 +34,39 @@ insert into expected_columns values
   ('reconciliation_logs', 'result', 'jsonb', false),
   ('reconciliation_logs', 'triggered_by', 'text', false),
   ('reconciliation_logs', 'triggered_by_user', 'uuid', false),
-  ('reconciliation_findings', 'id', 'bigint', true),
-  ('reconciliation_findings', 'reconciliation_log_id', 'uuid', true),
-  ('reconciliation_findings', 'finding_key', 'text', true),
-  ('reconciliation_findings', 'type', 'text', true),
-  ('reconciliation_findings', 'severity', 'text', true),
-  ('reconciliation_findings', 'organization_id', 'uuid', false),
-  ('reconciliation_findings', 'stripe_subscription_id', 'text', false),
-  ('reconciliation_findings', 'stripe_customer_id', 'text', false),
-  ('reconciliation_findings', 'livemode', 'boolean', false),
-  ('reconciliation_findings', 'issue', 'text', true),
-  ('reconciliation_findings', 'details', 'jsonb', true),
-  ('reconciliation_findings', 'action', 'text', true),
-  ('reconciliation_findings', 'action_taken', 'text', true),
-  ('reconciliation_findings', 'created_at', 'timestamp with time zone', true),
+  ('reconciliation_logs', 'sweep_started_at', 'timestamp with time zone', false),
+  ('drift', 'id', 'uuid', true),
+  ('drift', 'drift_key', 'text', true),
+  ('drift', 'type', 'text', true),
+  ('drift', 'severity', 'text', true),
+  ('drift', 'owner', 'text', false),
+  ('drift', 'stripe_subscription_id', 'text', false),
+  ('drift', 'stripe_customer_id', 'text', false),
+  ('drift', 'livemode', 'boolean', false),
+  ('drift', 'issue', 'text', true),
+  ('drift', 'details', 'jsonb', true),
+  ('drift', 'proposal', 'jsonb', false),
+  ('drift', 'lowers_access', 'boolean', true),
+  ('drift', 'action', 'text', true),
+  ('drift', 'reason', 'text', false),
+  ('drift', 'first_seen_at', 'timestamp with time zone', true),
+  ('drift', 'last_seen_at', 'timestamp with time zone', true),
+  ('drift', 'seen_count', 'integer', true),
+  ('drift', 'first_run_id', 'uuid', true),
+  ('drift', 'last_run_id', 'uuid', true),
+  ('drift', 'closed_at', 'timestamp with time zone', false),
+  ('drift', 'closed_run_id', 'uuid', false),
+  ('drift', 'decided_by', 'uuid', false),
+  ('drift', 'decided_at', 'timestamp with time zone', false),
+  ('drift', 'note', 'text', false),
+  ('drift', 'excepted_until', 'timestamp with time zone', false),
+  ('drift_events', 'id', 'bigint', true),
+  ('drift_events', 'drift_id', 'uuid', true),
+  ('drift_events', 'event', 'text', true),
+  ('drift_events', 'run_id', 'uuid', false),
+  ('drift_events', 'actor', 'uuid', false),
+  ('drift_events', 'note', 'text', false),
+  ('drift_events', 'created_at', 'timestamp with time zone', true),
   ('billing_alerts', 'id', 'uuid', true),
   ('billing_alerts', 'alert_key', 'text', true),
   ('billing_alerts', 'alert_type', 'text', true),
@@ -111,10 +130,10 @@ select isnt(obj_description(to_regclass('public.' || relation), 'pg_class'), nul
 from (select distinct relation from expected_columns where relation <> 'subscriptions') tables order by relation;
 
 select set_eq(
-  $$select attname::text from pg_attribute where attrelid = any (array['public.reconciliation_findings',
+  $$select attname::text from pg_attribute where attrelid = any (array['public.drift', 'public.drift_events',
       'public.billing_alert_events', 'public.rate_limit_windows']::regclass[]) and attnum > 0 and not attisdropped$$,
   $$select attribute from expected_columns
-    where relation in ('reconciliation_findings', 'billing_alert_events', 'rate_limit_windows')$$,
+    where relation in ('drift', 'drift_events', 'billing_alert_events', 'rate_limit_windows')$$,
   'the tables of our own have these columns and no others');
 
 -- Values that a column takes ----------------------------------------------------------------------------------------------
@@ -173,12 +192,18 @@ insert into expected_indexes values
     public.billing_alerts USING btree (alert_key, created_at DESC)'),
   ('billing_alerts_previous', 'CREATE INDEX billing_alerts_previous ON public.billing_alerts USING
     btree (previous_alert_id) WHERE (previous_alert_id IS NOT NULL)'),
-  ('reconciliation_findings_by_type', 'CREATE INDEX reconciliation_findings_by_type ON
-    public.reconciliation_findings USING btree (reconciliation_log_id, type, id)'),
-  ('reconciliation_findings_page', 'CREATE INDEX reconciliation_findings_page ON
-    public.reconciliation_findings USING btree (reconciliation_log_id, id)'),
-  ('reconciliation_findings_age', 'CREATE INDEX reconciliation_findings_age ON
-    public.reconciliation_findings USING btree (created_at)'),
+  ('drift_one_open_per_key', 'CREATE UNIQUE INDEX drift_one_open_per_key ON public.drift USING btree (drift_key)
+    WHERE (closed_at IS NULL)'),
+  ('drift_open', 'CREATE INDEX drift_open ON public.drift USING btree (first_seen_at DESC, id DESC)
+    INCLUDE (type, severity) WHERE (closed_at IS NULL)'),
+  ('drift_open_subscription', 'CREATE INDEX drift_open_subscription ON public.drift USING btree (stripe_subscription_id)
+    WHERE (closed_at IS NULL)'),
+  ('drift_newest', 'CREATE INDEX drift_newest ON public.drift USING btree (first_seen_at DESC, id DESC)'),
+  ('drift_first_run', 'CREATE INDEX drift_first_run ON public.drift USING btree (first_run_id)'),
+  ('drift_closed_run', 'CREATE INDEX drift_closed_run ON public.drift USING btree (closed_run_id, drift_key)
+    WHERE (closed_run_id IS NOT NULL)'),
+  ('drift_age', 'CREATE INDEX drift_age ON public.drift USING btree (closed_at) WHERE (closed_at IS NOT NULL)'),
+  ('drift_events_drift', 'CREATE INDEX drift_events_drift ON public.drift_events USING btree (drift_id, id)'),
   ('billing_alert_events_alert_id_idx', 'CREATE INDEX billing_alert_events_alert_id_idx ON
     public.billing_alert_events USING btree (alert_id, id)'),
   ('rate_limit_windows_age', 'CREATE INDEX rate_limit_windows_age ON
@@ -204,12 +229,11 @@ from expected_indexes order by name;
 select isnt(to_regclass('public.subscriptions_stripe_subscription_id_key'), null, 'subscriptions are found by Stripe''s id');
 select set_has(
   $$select pg_get_constraintdef(oid) from pg_constraint where conrelid in
-      ('public.reconciliation_findings'::regclass, 'public.billing_alert_events'::regclass, 'public.billing_alerts'::regclass)$$,
-  $$values ('UNIQUE (reconciliation_log_id, finding_key)'),
-           ('FOREIGN KEY (reconciliation_log_id) REFERENCES reconciliation_logs(id) ON DELETE CASCADE'),
+      ('public.drift_events'::regclass, 'public.billing_alert_events'::regclass, 'public.billing_alerts'::regclass)$$,
+  $$values ('FOREIGN KEY (drift_id) REFERENCES drift(id) ON DELETE CASCADE'),
            ('FOREIGN KEY (alert_id) REFERENCES billing_alerts(id) ON DELETE CASCADE'),
            ('FOREIGN KEY (previous_alert_id) REFERENCES billing_alerts(id) ON DELETE SET NULL')$$,
-  'findings go with their run, events with their alert, and an episode outlives the one before');
+  'history goes with its entry or alert, and an episode outlives the one before');
 
 -- Functions ------------------------------------------------------------------------------------------------------------------
 
@@ -243,16 +267,17 @@ select isnt(obj_description('billing_ops'::regnamespace, 'pg_namespace'), null, 
 
 select ok((select relrowsecurity from pg_class where oid = to_regclass('public.' || relation)),
           'row level security is on for ' || relation)
-from unnest(array['reconciliation_logs', 'reconciliation_findings', 'billing_alerts', 'billing_alert_events',
+from unnest(array['reconciliation_logs', 'drift', 'drift_events', 'billing_alerts', 'billing_alert_events',
                   'rate_limit_windows']) relation;
 select set_eq(
   $$select concat_ws(' ', tablename, policyname, cmd, roles) from pg_policies
-    where schemaname = 'public' and tablename in ('reconciliation_logs', 'reconciliation_findings', 'billing_alerts',
+    where schemaname = 'public' and tablename in ('reconciliation_logs', 'drift', 'drift_events', 'billing_alerts',
       'billing_alert_events', 'rate_limit_windows')$$,
   $$values ('billing_alert_events billing_alert_events_admin_read SELECT {authenticated}'),
            ('billing_alerts billing_alerts_admin_read SELECT {authenticated}'),
            ('rate_limit_windows rate_limit_windows_nobody ALL {public}'),
-           ('reconciliation_findings reconciliation_findings_admin_read SELECT {authenticated}'),
+           ('drift drift_admin_read SELECT {authenticated}'),
+           ('drift_events drift_events_admin_read SELECT {authenticated}'),
            ('reconciliation_logs reconciliation_logs_admin_read SELECT {authenticated}')$$,
   'one policy a table, for reading, and no leftovers beside it');
 select isnt(obj_description(oid, 'pg_policy'), null, format('policy %s has a comment', polname))

@@ -10,7 +10,7 @@ use crate::function::Function;
 use crate::people::People;
 use crate::raw_http;
 use support::matrix::Principal;
-use support::paths::{ALERTS, CONFIG, HEALTH, MONITOR, RECONCILE, RECONCILE_NOW, RUNS};
+use support::paths::{ALERTS, CONFIG, DRIFT, HEALTH, MONITOR, RECONCILE, RECONCILE_NOW, RUNS};
 use support::{Request, Stack};
 
 const BODY_LIMIT: usize = 64 * 1024;
@@ -118,7 +118,13 @@ async fn parameters_that_are_unknown_doubled_or_out_of_range_are_refused_by_name
         (
             Method::GET,
             &run,
-            [limits, types, &["cursor=-1", "cursor=x", "cursor=99999999999999999999"]].concat(),
+            [limits, types, cursors, &["show=all", "cursor=-1", "cursor=99999999999999999999"]].concat(),
+        ),
+        (
+            Method::GET,
+            DRIFT,
+            [limits, cursors, types, &["state=resolved", "severity=urgent", "action=fixed", "owner="]]
+                .concat(),
         ),
         (Method::POST, &resolve, vec!["hours=24", "id=1&id=2"]),
         (Method::GET, HEALTH, vec!["deep=2", "deep=", "deep=true", "deep=1&deep=1"]),
@@ -145,7 +151,16 @@ async fn parameters_that_are_unknown_doubled_or_out_of_range_are_refused_by_name
         (Method::POST, format!("{RECONCILE_NOW}?hours=168")),
         (Method::GET, format!("{ALERTS}?status=all&severity=critical&type=drift_status_mismatch&limit=200")),
         (Method::GET, format!("{RUNS}?status=partial&type=manual&limit=1")),
-        (Method::GET, format!("{run}?type=missing_subscription&limit=1&cursor=0")),
+        (
+            Method::GET,
+            format!(
+                "{run}?show=standing&type=missing_subscription&limit=1&cursor=0_5a5f46f3-e143-43eb-b7df-7de6bbfd99ff"
+            ),
+        ),
+        (
+            Method::GET,
+            format!("{DRIFT}?state=all&type=status_mismatch&severity=high&owner=x&action=held&limit=200"),
+        ),
         (Method::GET, "/api/health?deep=0".into()),
     ] {
         let answer = allowed(&stack, method, &path).send().await;

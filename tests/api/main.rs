@@ -2,6 +2,7 @@
 
 mod access_matrix;
 mod canaries;
+mod drift;
 mod function;
 mod guards;
 mod heartbeat;

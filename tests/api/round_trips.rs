@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::request_log::request_line;
-use support::paths::{ALERTS, CONFIG, HEALTH, MONITOR, RECONCILE, RECONCILE_NOW, RUNS};
+use support::paths::{ALERTS, CONFIG, DRIFT, HEALTH, MONITOR, RECONCILE, RECONCILE_NOW, RUNS};
 use support::{Answer, Request, Stack};
 
 /// Makes a call, and answers it with the number of calls that arrived at the database's door meanwhile.
@@ -43,6 +43,7 @@ async fn no_endpoint_makes_more_round_trips_than_promised() {
         (Method::POST, format!("{ALERTS}/{alert}/resolve"), &at.admin_token, 2),
         (Method::GET, RUNS.to_owned(), &at.admin_token, 1),
         (Method::GET, format!("{RUNS}/{run}"), &at.admin_token, 1),
+        (Method::GET, format!("{DRIFT}?state=all&limit=200"), &at.admin_token, 1),
         (Method::GET, HEALTH.to_owned(), &at.admin_token, 0),
         (Method::GET, "/api/health?deep=1".to_owned(), &at.admin_token, 1),
         (Method::GET, CONFIG.to_owned(), &at.admin_token, 0),

@@ -92,8 +92,7 @@ async fn promise_3_a_killed_process_leaves_nothing_stuck() {
         drift(&database).await;
         let versions: i64 =
             count(&database, "select sum(row_version)::bigint from public.subscriptions").await;
-        let findings =
-            "select count(*) from public.reconciliation_findings where action in ('repaired', 'created')";
+        let findings = "select count(*) from public.drift where action in ('repaired', 'created')";
         let repaired = count(&database, findings).await;
         let key = Uuid::new_v4();
         kill_at(&stack, &database, key, place).await;

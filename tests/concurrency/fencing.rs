@@ -51,7 +51,7 @@ fn writes(run: &str, attempt: u64, (row, version): (Uuid, i64)) -> Vec<(&'static
                 "p_lease_seconds": 900, "p_cursor": cursor, "p_counts": {"updated_count": 77},
                 "p_items": [{
                     "kind": "update", "row": {"row_id": row, "row_version": version, "status": "canceled"},
-                    "findings": [{"finding_key": "k", "type": "status_mismatch", "severity": "info", "issue": "i",
+                    "findings": [{"drift_key": "k", "type": "status_mismatch", "severity": "info", "issue": "i",
                                   "stripe_subscription_id": "sub_one"}],
                 }],
             })),
@@ -186,10 +186,10 @@ async fn a_batch_that_is_sent_twice_at_once_is_applied_once() {
         stack.rpc("apply_reconciliation_batch", &batch),
         release
     );
-    assert_eq!(once.body, json!({"outcome": "applied", "items": ["repaired"]}));
+    assert_eq!((&once.body["outcome"], &once.body["items"]), (&"applied".into(), &json!(["repaired"])));
     assert_eq!(again.body, once.body);
     assert_eq!(count(database, "select max(row_version) from public.subscriptions").await, row.1 + 1);
-    assert_eq!(count(database, "select count(*) from public.reconciliation_findings").await, 1);
+    assert_eq!(count(database, "select count(*) from public.drift").await, 1);
 }
 
 /// One batch that has to wait keeps no other batch of the run waiting, and no heartbeat.
@@ -200,20 +200,20 @@ async fn batches_of_a_run_are_applied_side_by_side() {
     let mut other = repair(run, *attempt, *row);
     other["p_items"][0] = json!({
         "kind": "none",
-        "findings": [{"finding_key": "other", "type": "unknown_price", "severity": "info", "issue": "i"}],
+        "findings": [{"drift_key": "other", "type": "unknown_price", "severity": "info", "issue": "i"}],
     });
     let waiting = repair(run, *attempt, *row);
     let meanwhile = async {
         until_blocked(database, 1).await;
         let answer = stack.rpc("apply_reconciliation_batch", &other).await;
-        assert_eq!(answer.body, json!({"outcome": "applied", "items": ["none"]}));
+        assert_eq!((&answer.body["outcome"], &answer.body["items"]), (&"applied".into(), &json!(["none"])));
         let (function, heartbeat) = writes(run, *attempt, *row).swap_remove(0);
         assert_eq!(stack.rpc(function, &heartbeat).await.body["outcome"], "extended");
         until_blocked(database, 1).await;
         held.release().await;
     };
     let (answer, ()) = tokio::join!(stack.rpc("apply_reconciliation_batch", &waiting), meanwhile);
-    assert_eq!(answer.body, json!({"outcome": "applied", "items": ["repaired"]}));
+    assert_eq!((&answer.body["outcome"], &answer.body["items"]), (&"applied".into(), &json!(["repaired"])));
 }
 
 /// Hundreds of late writers of the dead attempt, in the midst of which the living one repairs a row and ends: only what
@@ -245,7 +245,7 @@ async fn promise_3_late_writers_lose_against_the_living_attempt() {
     assert!(late.iter().all(|answer| answer.body["outcome"] == "fenced"), "a late writer got through");
     assert_eq!(rows(&database).await["sub_one"]["status"], "canceled");
     assert_eq!(count(&database, "select max(row_version) from public.subscriptions").await, row.1 + 1);
-    assert_eq!(count(&database, "select count(*) from public.reconciliation_findings").await, 1);
+    assert_eq!(count(&database, "select count(*) from public.drift").await, 1);
     assert_eq!(stack.open_alert(&database, "drift_late").await, Some(("critical".into(), 1)));
     let ended: Vec<(i32, String)> = database
         .query("select attempt, status from public.reconciliation_logs order by attempt", &[])

@@ -262,7 +262,7 @@ impl Both<'_> {
 async fn agree(database: &Client, operations: &[Operation]) -> Result<(), TestCaseError> {
     database
         .batch_execute(
-            "truncate public.billing_alert_events, public.billing_alerts, public.reconciliation_findings,
+            "truncate public.billing_alert_events, public.billing_alerts, public.drift_events, public.drift,
                public.reconciliation_logs cascade",
         )
         .await

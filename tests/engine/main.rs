@@ -11,5 +11,6 @@ mod drift;
 mod failure;
 mod independent;
 mod resume;
+mod standing;
 mod store;
 mod world;

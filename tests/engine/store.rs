@@ -3,14 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use billing_ops::drift::class::Class;
 use billing_ops::drift::finding::Finding;
 use billing_ops::drift::repair::{Applied, Item, ItemKind, RowChange};
 use billing_ops::drift::row::{Fields, Row};
 use billing_ops::reconcile::progress::Counts;
 use billing_ops::reconcile::store::{
-    Batch, Duplicates, Group, ReconcileStore, StoreError, UNEXPLAINED_LIMIT, UNPLACED_PAGE, Unplaced,
+    Batch, Duplicates, Group, ReconcileStore, StoreError, UNEXPLAINED_LIMIT, UNPLACED_PAGE, Unplaced, Written,
 };
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
+
+use crate::world::now;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -25,6 +29,9 @@ pub struct State {
     pub written: BTreeMap<Uuid, Instant>,
     pub organizations: BTreeSet<Uuid>,
     pub findings: BTreeMap<String, (Finding, Applied)>,
+    /// What stands, by drift key, and what was cleared.
+    pub open: BTreeMap<String, (Uuid, DateTime<Utc>)>,
+    pub cleared: BTreeSet<String>,
     pub reads: u64,
     pub batches: u64,
     pub heartbeats: u64,
@@ -92,7 +99,7 @@ impl State {
 
     fn apply(&mut self, item: &Item) -> Applied {
         if let Some((_, applied)) =
-            item.findings.first().and_then(|first| self.findings.get(&first.finding_key))
+            item.findings.first().and_then(|first| self.findings.get(&first.drift_key))
         {
             return *applied;
         }
@@ -196,7 +203,10 @@ impl ReconcileStore for MemoryStore {
             .collect();
         let unexplained_count = unexplained.len() as u64;
         let unexplained = unexplained.into_iter().take(UNEXPLAINED_LIMIT).collect();
-        Ok(Group { rows, unexplained, unexplained_count })
+        let subject = |key: &String| key.split_once(':').map(|(_, subject)| subject.to_owned());
+        let open = state.open.keys().filter_map(|key| Some((subject(key)?, key.clone())));
+        let open = open.filter(|(subject, _)| wanted.contains(subject.as_str())).collect();
+        Ok(Group { rows, open, unexplained, unexplained_count })
     }
 
     async fn unplaced(&self, after: Option<Uuid>) -> Result<Unplaced, StoreError> {
@@ -230,7 +240,7 @@ impl ReconcileStore for MemoryStore {
         Ok(Duplicates { rows })
     }
 
-    async fn apply(&self, batch: Batch<'_>) -> Result<Vec<Applied>, StoreError> {
+    async fn apply(&self, batch: Batch<'_>) -> Result<Written, StoreError> {
         let mut state = self.lock();
         state.call()?;
         state.batches += 1;
@@ -244,10 +254,29 @@ impl ReconcileStore for MemoryStore {
         let outcomes: Vec<Applied> = batch.items.iter().map(|item| state.apply(item)).collect();
         for (item, outcome) in batch.items.iter().zip(&outcomes) {
             for finding in &item.findings {
-                state.findings.entry(finding.finding_key.clone()).or_insert((finding.clone(), *outcome));
+                state.findings.entry(finding.drift_key.clone()).or_insert((finding.clone(), *outcome));
             }
         }
-        Ok(outcomes)
+        let now = DateTime::UNIX_EPOCH + TimeDelta::seconds(now());
+        let mut entries = Vec::new();
+        for (item, outcome) in batch.items.iter().zip(&outcomes) {
+            for finding in &item.findings {
+                let key = match outcome {
+                    Applied::OrganizationUnknown => finding.key_as(Class::OrganizationUnknown),
+                    _ => finding.drift_key.clone(),
+                };
+                let (id, seen) = *state.open.entry(key.clone()).or_insert((Uuid::new_v4(), now));
+                if matches!(outcome, Applied::Repaired | Applied::Created) {
+                    state.open.remove(&key);
+                }
+                entries.push((key, id, seen));
+            }
+        }
+        for key in batch.cleared {
+            state.open.remove(key);
+            state.cleared.insert(key.clone());
+        }
+        Ok(Written { outcomes, entries })
     }
 
     async fn heartbeat(&self, _counts: Counts) -> Result<(), StoreError> {

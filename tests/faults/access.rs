@@ -85,7 +85,7 @@ async fn promise_4_never_writes_to_stripe_nor_lowers_access_unseen() {
         assert!(retrieved(&stats, id) >= 1, "{id}: and is not called missing before it was asked for");
         let finding = database
             .query_one(
-                "select type, severity, action from public.reconciliation_findings where stripe_subscription_id = $1",
+                "select type, severity, action from public.drift where stripe_subscription_id = $1",
                 &[id],
             )
             .await
@@ -124,10 +124,7 @@ async fn promise_5_a_newer_write_wins_over_a_repair() {
     assert_eq!(after[&ids[0]]["status"], "past_due", "the webhook's word stays");
     assert_eq!(after[&ids[1]]["status"], "canceled");
     let finding = database
-        .query_one(
-            "select action from public.reconciliation_findings where stripe_subscription_id = $1",
-            &[&ids[0]],
-        )
+        .query_one("select action from public.drift where stripe_subscription_id = $1", &[&ids[0]])
         .await
         .expect("one finding");
     assert_eq!(finding.get::<_, &str>(0), "superseded");

@@ -7,8 +7,7 @@ use uuid::Uuid;
 use support::Stack;
 use support::disturb::{DELETED, DRIFTED, count, drift, eventually, expire_lease, number, rows, text};
 
-const FINDINGS: &str =
-    "select count(*) from public.reconciliation_findings where action in ('repaired', 'created')";
+const FINDINGS: &str = "select count(*) from public.drift where action in ('repaired', 'created')";
 const RUNNING: &str = "select count(*) from public.reconciliation_logs where status = 'running'";
 const RUNS: &str = "select count(*) from public.reconciliation_logs";
 

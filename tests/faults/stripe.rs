@@ -90,8 +90,7 @@ async fn nothing_half_done(
     assert_eq!(findings, changed, "{case}: what was written and what is told of it");
 }
 
-const FINDINGS: &str =
-    "select count(*) from public.reconciliation_findings where action in ('repaired', 'created')";
+const FINDINGS: &str = "select count(*) from public.drift where action in ('repaired', 'created')";
 
 /// One fault after the other: the run fails or stops, says so, leaves nothing half done; then Stripe works again, and the
 /// next runs make everything good.

@@ -1,6 +1,6 @@
 // The API, as typed calls. Every failure leaves here as one ApiError that says what kind it is.
 
-import type { AlertPage, Config, FindingPage, Reconciled, Resolved, RunPage } from "./types.ts";
+import type { AlertPage, Config, RunDetail, Reconciled, Resolved, RunPage } from "./types.ts";
 
 /** Beyond this a read counts as unreachable: the API's own deadline is well below it. */
 const READ_TIMEOUT_MS = 20_000;
@@ -153,8 +153,8 @@ export const api = {
   runs: (query: RunQuery, signal?: AbortSignal) =>
     request<RunPage>("/api/admin/reconciliation-logs", { query: { ...query }, signal }),
 
-  run: (id: string, query: { type?: string | null; limit?: number; cursor?: string | null }, signal?: AbortSignal) =>
-    request<FindingPage>(`/api/admin/reconciliation-logs/${encodeURIComponent(id)}`, {
+  run: (id: string, query: { show?: string | null; type?: string | null; limit?: number; cursor?: string | null }, signal?: AbortSignal) =>
+    request<RunDetail>(`/api/admin/reconciliation-logs/${encodeURIComponent(id)}`, {
       query: { ...query },
       signal,
     }),

@@ -53,27 +53,61 @@ export interface components {
             updated_count: number;
         };
         /** @enum {string} */
+        DriftAction: "repaired" | "created" | "moved" | "observed" | "waiting" | "held" | "excepted" | "superseded" | "refused" | "none" | "cleared" | "reverted";
+        /** @enum {string} */
         DriftClass: "status_mismatch" | "period_mismatch" | "cancel_at_period_end_mismatch" | "trial_end_mismatch" | "quantity_mismatch" | "price_mismatch" | "tier_mismatch" | "missing_in_database" | "organization_unknown" | "missing_in_stripe" | "customer_mismatch" | "duplicate_live_subscription" | "unknown_price" | "unknown_status" | "mixed_item_periods" | "livemode_mismatch" | "malformed_object";
+        DriftCounts: {
+            ended: {
+                [key: string]: number;
+            };
+            new: {
+                [key: string]: number;
+            };
+            standing: {
+                [key: string]: number;
+            };
+        };
+        DriftEntry: {
+            action: components["schemas"]["DriftAction"];
+            action_taken?: string;
+            closed_at: string | null;
+            closed_run_id: string | null;
+            decided_at: string | null;
+            decided_by: string | null;
+            details: Record<string, unknown>;
+            drift_key: string;
+            excepted_until: string | null;
+            first_run_id: string;
+            first_seen_at: string;
+            id: string;
+            issue: string;
+            last_run_id: string;
+            last_seen_at: string;
+            livemode: boolean | null;
+            lowers_access: boolean;
+            note: string | null;
+            organization_id: string | null;
+            owner: string | null;
+            proposal: Record<string, unknown>;
+            seen_count: number;
+            severity: string;
+            stripe_customer_id: string | null;
+            stripe_subscription_id: string | null;
+            type: string;
+        };
+        DriftPage: {
+            by_type: {
+                [key: string]: number;
+            };
+            count: number;
+            drift: components["schemas"]["DriftEntry"][];
+            next_cursor: string | null;
+        };
         Error: {
             code: string;
             error: string;
             request_id: string;
             retry_after?: number;
-        };
-        Finding: {
-            action: string;
-            action_taken: string;
-            created_at: string;
-            details: Record<string, unknown>;
-            fixed: boolean;
-            id: string;
-            issue: string;
-            livemode: boolean | null;
-            organization_id: string | null;
-            severity: string;
-            stripe_customer_id: string | null;
-            stripe_subscription_id: string | null;
-            type: string;
         };
         Health: {
             commit: string | null;
@@ -107,7 +141,10 @@ export interface components {
             supabase_url: string;
         };
         Reported: {
+            action: components["schemas"]["DriftAction"];
             action_taken: string;
+            drift_id: string | null;
+            first_seen_at: string | null;
             fixed: boolean;
             issue: string;
             organization_id: string | null;
@@ -136,6 +173,7 @@ export interface components {
             run_type: string;
             started_at: string;
             status: string;
+            sweep_started_at: string | null;
             triggered_by: components["schemas"]["TriggeredBy"] | null;
         };
         RunAnswer: components["schemas"]["Counts"] & {
@@ -152,12 +190,11 @@ export interface components {
             run_type: string;
             status: string;
             success: boolean;
+            sweep_started_at: string | null;
         };
         RunDetail: {
-            finding_counts: {
-                [key: string]: number;
-            };
-            findings: components["schemas"]["Finding"][];
+            counts: components["schemas"]["DriftCounts"];
+            drift: components["schemas"]["DriftEntry"][];
             next_cursor: string | null;
             run: components["schemas"]["Run"];
         };

@@ -8,7 +8,7 @@ type Schemas = components["schemas"];
 export type Severity = "critical" | "high" | "warning" | "info";
 export type RunStatus = "running" | "success" | "partial" | "error";
 export type RunType = "scheduled" | "manual" | "webhook_failure" | "request";
-export type FindingAction = "repaired" | "created" | "superseded" | "refused" | "held" | "none";
+export type DriftAction = Schemas["DriftAction"];
 export type DriftClass = Schemas["DriftClass"];
 export type Outcome = Schemas["StartOutcome"];
 
@@ -24,8 +24,8 @@ export interface Difference {
   stripe: unknown;
 }
 
-/** One drift that a run found, and what it did about it. */
-export type Finding = Worded<Schemas["Finding"], { severity: Severity; action: FindingAction }>;
+/** A difference between Stripe and the database, for as long as it stands. `details` by field: what each of the two says. */
+export type Drift = Worded<Schemas["DriftEntry"], { severity: Severity; details: Record<string, unknown>; proposal: Record<string, unknown> | null }>;
 
 /** One episode of an alert: it opens, repeats, and is resolved by a person or by the system. */
 export type Alert = Worded<Schemas["Alert"], { severity: Severity; resolution: "manual" | "auto" | null }>;
@@ -33,7 +33,7 @@ export type Alert = Worded<Schemas["Alert"], { severity: Severity; resolution: "
 /** The counts are of all open alerts, not of this page. */
 export type AlertPage = Worded<Schemas["AlertPage"], { alerts: Alert[] }>;
 export type RunPage = Worded<Schemas["RunPage"], { runs: Run[] }>;
-export type FindingPage = Worded<Schemas["RunDetail"], { run: Run; findings: Finding[] }>;
+export type RunDetail = Worded<Schemas["RunDetail"], { run: Run; drift: Drift[] }>;
 export type Resolved = Worded<Schemas["Resolved"], { alert: Alert }>;
 
 /** The answer to Reconcile Now. Every field but `outcome` describes the run that answered. */

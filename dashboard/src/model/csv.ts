@@ -1,20 +1,21 @@
-// Findings as CSV (RFC 4180), safe to open in a spreadsheet.
+// Drift as CSV (RFC 4180), safe to open in a spreadsheet.
 
-import type { Difference, Finding } from "../api/types.ts";
+import type { Difference, Drift } from "../api/types.ts";
 import { value } from "./format.ts";
 
 const COLUMNS = [
-  "created_at",
+  "first_seen_at",
+  "last_seen_at",
+  "closed_at",
   "severity",
   "type",
-  "organization_id",
+  "owner",
   "stripe_subscription_id",
   "stripe_customer_id",
   "livemode",
   "issue",
   "differences",
   "action",
-  "fixed",
   "action_taken",
   "id",
 ] as const;
@@ -33,7 +34,7 @@ export function isDifference(detail: unknown): detail is Difference {
   return typeof detail === "object" && detail !== null && "database" in detail && "stripe" in detail;
 }
 
-function differences(details: Finding["details"]): string {
+function differences(details: Drift["details"]): string {
   return Object.entries(details)
     .map(([name, detail]) =>
       isDifference(detail) ? `${name}: ${value(detail.database)} -> ${value(detail.stripe)}` : `${name}: ${value(detail)}`,
@@ -46,13 +47,13 @@ export function header(): string {
   return `${COLUMNS.join(",")}\r\n`;
 }
 
-/** The lines of some findings, each with its line end. */
-export function lines(findings: Finding[]): string {
-  return findings
-    .map((finding) =>
+/** The lines of some entries, each with its line end. */
+export function lines(drift: Drift[]): string {
+  return drift
+    .map((entry) =>
       COLUMNS.map((column) => {
-        if (column === "differences") return cell(differences(finding.details));
-        const raw = finding[column];
+        if (column === "differences") return cell(differences(entry.details));
+        const raw = entry[column];
         return raw === null || raw === undefined ? "" : cell(String(raw));
       }).join(","),
     )

@@ -1,7 +1,7 @@
 // The words for what the API says in codes. A code the page doesn't know is shown as it is, never hidden.
 
 import type { ApiError } from "../api/client.ts";
-import type { DriftClass, FindingAction, Run, RunStatus, RunType, Severity } from "../api/types.ts";
+import type { DriftAction, DriftClass, Run, RunStatus, RunType, Severity } from "../api/types.ts";
 import { relative, span, utcClock } from "./format.ts";
 
 function unknown(code: string): string {
@@ -66,7 +66,7 @@ export const alertTypeWords: Record<string, string> = {
 };
 
 /** "status_mismatch" → "Status differs". */
-export function findingType(type: string): string {
+export function driftType(type: string): string {
   return (driftWords as Record<string, string>)[type] ?? unknown(type);
 }
 
@@ -75,17 +75,29 @@ export function alertName(key: string): string {
   const known = alertTypeWords[key];
   if (known !== undefined) return known;
   if (!key.startsWith("drift_")) return unknown(key);
-  const drift = findingType(key.slice("drift_".length));
+  const drift = driftType(key.slice("drift_".length));
   return `Drift: ${drift.charAt(0).toLowerCase()}${drift.slice(1)}`;
 }
 
-/** What was done about a finding, and whether a person has to do the rest. */
-export function action(code: FindingAction): { word: string; person: boolean; why: string } {
+/** What was done about a difference, and whether a person has to do the rest. */
+export function action(code: DriftAction): { word: string; person: boolean; why: string } {
   switch (code) {
     case "repaired":
       return { word: "Repaired", person: false, why: "The database now matches Stripe." };
     case "created":
       return { word: "Created", person: false, why: "The missing row was created from Stripe's data." };
+    case "moved":
+      return { word: "Moved", person: false, why: "The owner's row now follows their live subscription." };
+    case "cleared":
+      return { word: "Gone by itself", person: false, why: "A later run looked and did not see it any more." };
+    case "reverted":
+      return { word: "Taken back", person: false, why: "A person took the repair back." };
+    case "observed":
+      return { word: "Observed", person: false, why: "It would be repaired; nothing is written yet." };
+    case "waiting":
+      return { word: "Waits for approval", person: true, why: "It is repaired once a person approves." };
+    case "excepted":
+      return { word: "Excepted", person: false, why: "A person has said why it may stay." };
     case "superseded":
       return { word: "Superseded", person: false, why: "Something else updated the row in the meantime; the newer values were kept." };
     case "refused":

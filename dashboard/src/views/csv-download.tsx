@@ -1,4 +1,4 @@
-// All findings of a run as a CSV file.
+// The drift of a run as a CSV file.
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api, ApiError } from "../api/client.ts";
@@ -10,8 +10,8 @@ import { Glyph } from "../ui/glyph.tsx";
 
 type Download = { kind: "idle" } | { kind: "busy"; done: number } | { kind: "failed"; error: ApiError };
 
-/** Downloads all findings of the run, page by page; waits where the server says so. */
-export function CsvDownload({ run, total, type }: { run: Run; total: number; type: string }) {
+/** Downloads all of it, page by page; waits where the server says so. */
+export function CsvDownload({ run, total, show, type }: { run: Run; total: number; show: string; type: string }) {
   const [state, setState] = useState<Download>({ kind: "idle" });
   const flight = useRef<AbortController | null>(null);
   useEffect(() => () => flight.current?.abort(), []);
@@ -25,13 +25,13 @@ export function CsvDownload({ run, total, type }: { run: Run; total: number; typ
     setState({ kind: "busy", done });
     try {
       do {
-        const page: Awaited<ReturnType<typeof api.run>> = await patient(() => api.run(run.id, { type, limit: 200, cursor }, abort.signal), abort.signal);
-        parts.push(lines(page.findings));
-        done += page.findings.length;
+        const page: Awaited<ReturnType<typeof api.run>> = await patient(() => api.run(run.id, { show, type, limit: 200, cursor }, abort.signal), abort.signal);
+        parts.push(lines(page.drift));
+        done += page.drift.length;
         cursor = page.next_cursor;
         setState({ kind: "busy", done });
       } while (cursor !== null);
-      save(new Blob(parts, { type: "text/csv;charset=utf-8" }), `${run.run_key.replaceAll(":", "-")}${type === "" ? "" : `_${type}`}.csv`);
+      save(new Blob(parts, { type: "text/csv;charset=utf-8" }), `${run.run_key.replaceAll(":", "-")}${show === "new" ? "" : `_${show}`}${type === "" ? "" : `_${type}`}.csv`);
       setState({ kind: "idle" });
     } catch (cause) {
       if (abort.signal.aborted) setState({ kind: "idle" });
@@ -43,7 +43,7 @@ export function CsvDownload({ run, total, type }: { run: Run; total: number; typ
     <div class="csv">
       {state.kind === "busy" ? (
         <>
-          <progress max={Math.max(1, total)} value={state.done} aria-label="Downloading the findings" />
+          <progress max={Math.max(1, total)} value={state.done} aria-label="Downloading the drift" />
           <span class="quiet">
             {count(state.done)} of {count(total)}
           </span>

@@ -1,4 +1,4 @@
-// One run: how it went, how it goes, and its findings.
+// One run: how it went, how it goes, and its drift.
 
 import { api } from "../api/client.ts";
 import type { Run as RunData } from "../api/types.ts";
@@ -15,7 +15,7 @@ import { Glyph } from "../ui/glyph.tsx";
 import { Loaded } from "../ui/loading.tsx";
 import { More } from "../ui/more.tsx";
 import { Ago, Moment } from "../ui/time.tsx";
-import { Findings } from "./findings.tsx";
+import { RunDrift, type Show } from "./run-drift.tsx";
 
 const POLL_RUNNING_MS = 3000;
 
@@ -124,10 +124,12 @@ function Head({ run }: { run: RunData }) {
 
 export function Run({ id }: { id: string }) {
   const type = route.value.params["type"] ?? "";
+  const asked = route.value.params["show"];
+  const show: Show = asked === "ended" || asked === "standing" ? asked : "new";
   const { live, showMore } = usePaged(
-    `run ${id} ${type}`,
-    (limit, cursor, signal) => api.run(id, { type, limit, cursor }, signal),
-    (page) => page.findings,
+    `run ${id} ${show} ${type}`,
+    (limit, cursor, signal) => api.run(id, { show, type, limit, cursor }, signal),
+    (page) => page.drift,
     (data) => (data.first.run.status === "running" ? POLL_RUNNING_MS : null),
   );
   return (
@@ -146,7 +148,7 @@ export function Run({ id }: { id: string }) {
         {(data) => (
           <>
             <Head run={data.first.run} />
-            <Findings run={data.first.run} counts={data.first.finding_counts} findings={data.items} type={type} />
+            <RunDrift run={data.first.run} counts={data.first.counts} drift={data.items} show={show} type={type} />
             <More shown={data.items.length} more={data.more} busy={live?.busy.value ?? false} onMore={showMore} />
           </>
         )}

@@ -223,7 +223,7 @@ pub async fn everything(database: &Client) -> Value {
         database,
         "select jsonb_build_object(
            'runs', (select jsonb_agg(to_jsonb(r) order by r.id) from public.reconciliation_logs r),
-           'findings', (select jsonb_agg(to_jsonb(f) order by f.id) from public.reconciliation_findings f),
+           'findings', (select jsonb_agg(to_jsonb(f) order by f.id) from public.drift f),
            'alerts', (select jsonb_agg(to_jsonb(a) order by a.id) from public.billing_alerts a),
            'events', (select jsonb_agg(to_jsonb(e) order by e.id) from public.billing_alert_events e),
            'subscriptions', (select jsonb_agg(to_jsonb(s) order by s.id) from public.subscriptions s))",

@@ -14,3 +14,5 @@ pub const MONITOR: &str = "/api/admin/billing-alerts/monitor";
 pub const ALERTS: &str = "/api/admin/billing-alerts";
 /// The runs; each is below, by its id.
 pub const RUNS: &str = "/api/admin/reconciliation-logs";
+/// What differs between Stripe and the database.
+pub const DRIFT: &str = "/api/admin/drift";

@@ -6,9 +6,9 @@ select plan(2);
 select is_empty($$
   select c.oid::regclass, acl.grantee::regrole, acl.privilege_type
   from pg_class c, aclexplode(c.relacl) acl
-  where c.oid in ('public.reconciliation_logs'::regclass, 'public.reconciliation_findings'::regclass, 'public.billing_alerts'::regclass,
+  where c.oid in ('public.reconciliation_logs'::regclass, 'public.drift'::regclass, 'public.drift_events'::regclass, 'public.billing_alerts'::regclass,
                   'public.billing_alert_events'::regclass, 'public.rate_limit_windows'::regclass,
-                  'public.reconciliation_findings_id_seq'::regclass, 'public.billing_alert_events_id_seq'::regclass)
+                  'public.drift_events_id_seq'::regclass, 'public.billing_alert_events_id_seq'::regclass)
     and (acl.grantee in (0, 'anon'::regrole) or (acl.grantee = 'authenticated'::regrole and acl.privilege_type <> 'SELECT')
       or c.relkind = 'S' and acl.grantee <> c.relowner)
 $$, 'tables and sequences');

@@ -1,0 +1,195 @@
+// The drift of a run: what was new in it, what it ended, what stood at its end; what was done, what needs a person.
+
+import type { Drift, DriftAction, Run, RunDetail } from "../api/types.ts";
+import { isDifference } from "../model/csv.ts";
+import { count, plural, value } from "../model/format.ts";
+import { action, driftType } from "../model/words.ts";
+import { href, route } from "../state/router.ts";
+import { SeverityBadge } from "../ui/badges.tsx";
+import { Glyph, type GlyphName } from "../ui/glyph.tsx";
+import { Id } from "../ui/id.tsx";
+import { Empty } from "../ui/loading.tsx";
+import { Ago } from "../ui/time.tsx";
+import { CsvDownload } from "./csv-download.tsx";
+import { Find, matches } from "./find.tsx";
+
+const actionGlyphs: Record<DriftAction, GlyphName> = {
+  repaired: "check",
+  created: "check",
+  moved: "check",
+  cleared: "check",
+  reverted: "info",
+  observed: "info",
+  waiting: "person",
+  excepted: "info",
+  superseded: "info",
+  refused: "cross",
+  held: "octagon",
+  none: "person",
+};
+
+function Differences({ details }: { details: Drift["details"] }) {
+  const entries = Object.entries(details);
+  const pairs = entries.flatMap(([name, detail]) => (isDifference(detail) ? [{ name, ...detail }] : []));
+  const others = entries.filter(([, detail]) => !isDifference(detail) && detail !== null);
+  return (
+    <>
+      {pairs.length > 0 && (
+        <table class="differences">
+          <caption class="visually-hidden">What differs</caption>
+          <thead>
+            <tr>
+              <th scope="col">Field</th>
+              <th scope="col">Database said</th>
+              <th scope="col">Stripe says</th>
+            </tr>
+          </thead>
+          <tbody>
+            {pairs.map((pair) => (
+              <tr key={pair.name}>
+                <th scope="row">{pair.name.replaceAll("_", " ")}</th>
+                <td>{value(pair.database)}</td>
+                <td>{value(pair.stripe)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+      {others.length > 0 && (
+        <p class="quiet">
+          {others.map(([name, detail]) => `${name.replaceAll("_", " ")}: ${value(detail)}`).join(" · ")}
+        </p>
+      )}
+    </>
+  );
+}
+
+function Item({ entry }: { entry: Drift }) {
+  const done = action(entry.action);
+  const person = done.person && entry.closed_at === null;
+  return (
+    <li class={`finding ${person ? "needs-person" : ""}`} data-item data-row tabIndex={-1}>
+      <div class="finding-what">
+        <p class="finding-type">
+          <SeverityBadge severity={entry.severity} /> <strong>{driftType(entry.type)}</strong>
+        </p>
+        <p class="finding-issue">{entry.issue}</p>
+        <Differences details={entry.details} />
+        <p class="finding-ids">
+          {entry.stripe_subscription_id !== null && <Id id={entry.stripe_subscription_id} livemode={entry.livemode} />}
+          {entry.stripe_customer_id !== null && <Id id={entry.stripe_customer_id} livemode={entry.livemode} />}
+          {entry.organization_id !== null && (
+            <span class="id-labelled">
+              <span class="quiet">organization</span> <Id id={entry.organization_id} livemode={null} />
+            </span>
+          )}
+        </p>
+      </div>
+      <div class="finding-done">
+        <p class={`action ${person ? "tone-warning" : entry.action === "superseded" ? "tone-neutral" : "tone-ok"}`}>
+          <Glyph name={actionGlyphs[entry.action] ?? "info"} /> {done.word}
+        </p>
+        <p class="quiet">{entry.action_taken || done.why}</p>
+        {entry.seen_count > 1 && (
+          <p class="quiet">
+            since <Ago at={entry.first_seen_at} />, seen by {plural(entry.seen_count, "run")}
+          </p>
+        )}
+        {person && <p class="person">Needs a person</p>}
+      </div>
+    </li>
+  );
+}
+
+/** How much of each type; each a filter. */
+function Types({ run, counts, show, type }: { run: Run; counts: Record<string, number>; show: Show; type: string }) {
+  const entries = Object.entries(counts).filter(([, n]) => n > 0).sort(([, a], [, b]) => b - a);
+  if (entries.length === 0) return null;
+  const chip = (key: string, label: string, n: number) => (
+    <li key={key}>
+      <a class="chip" href={href("run", { id: run.id, show: show === "new" ? "" : show, type: key })} aria-current={type === key ? "true" : undefined}>
+        {label} <span class="count">{count(n)}</span>
+      </a>
+    </li>
+  );
+  return (
+    <nav aria-label="Drift by type">
+      <ul class="chips">
+        {chip("", "All", total(counts))}
+        {entries.map(([key, n]) => chip(key, driftType(key), n))}
+      </ul>
+    </nav>
+  );
+}
+
+export type Show = keyof RunDetail["counts"];
+
+const shows: [Show, string][] = [
+  ["new", "New in it"],
+  ["ended", "Ended in it"],
+  ["standing", "Standing at its end"],
+];
+
+const total = (counts: Record<string, number>): number => Object.values(counts).reduce((sum, n) => sum + n, 0);
+
+/** What was new, what ended, what stood: which of the three is shown. */
+function Shows({ run, counts, show }: { run: Run; counts: RunDetail["counts"]; show: Show }) {
+  return (
+    <nav aria-label="Drift of this run">
+      <ul class="chips">
+        {shows.map(([key, label]) => (
+          <li key={key}>
+            <a class="chip" href={href("run", { id: run.id, show: key === "new" ? "" : key })} aria-current={show === key ? "true" : undefined}>
+              {label} <span class="count">{count(total(counts[key]))}</span>
+            </a>
+          </li>
+        ))}
+      </ul>
+    </nav>
+  );
+}
+
+export function RunDrift({ run, counts, drift, show, type }: { run: Run; counts: RunDetail["counts"]; drift: Drift[]; show: Show; type: string }) {
+  const find = route.value.params["q"] ?? "";
+  const shown = drift.filter((entry) =>
+    matches(find, [entry.type, entry.issue, entry.stripe_subscription_id, entry.stripe_customer_id, entry.owner, entry.action_taken]),
+  );
+  const fitting = type === "" ? total(counts[show]) : (counts[show][type] ?? 0);
+  const none = total(counts.new) + total(counts.ended) + total(counts.standing) === 0;
+  return (
+    <section class="findings-section" aria-labelledby="drift-title">
+      <div class="section-head">
+        <h2 id="drift-title">Drift</h2>
+        {fitting > 0 && <CsvDownload run={run} total={fitting} show={show} type={type} />}
+      </div>
+      {!none && <Shows run={run} counts={counts} show={show} />}
+      <Types run={run} counts={counts[show]} show={show} type={type} />
+      {drift.length > 5 && (
+        <div class="filters" role="search" aria-label="Filter drift">
+          <Find placeholder="Subscription, customer, organization" />
+        </div>
+      )}
+      {shown.length === 0 ? (
+        find !== "" && drift.length > 0 ? (
+          <Empty glyph="empty" title="No match among those loaded" />
+        ) : run.status === "running" ? (
+          <Empty glyph="running" title="Nothing found so far" />
+        ) : run.status === "error" ? (
+          <Empty glyph="empty" title="Nothing found before it failed" />
+        ) : none ? (
+          <Empty glyph="check" title="No drift">
+            Stripe and the database agreed on {plural(run.scanned_count, "subscription")}.
+          </Empty>
+        ) : (
+          <Empty glyph="check" title={show === "new" ? "Nothing new" : show === "ended" ? "Nothing ended" : "Nothing stood"} />
+        )
+      ) : (
+        <ul class="findings">
+          {shown.map((entry) => (
+            <Item key={entry.id} entry={entry} />
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
