@@ -1,0 +1,263 @@
+-- The mapping: which table and which of its columns say what. Here it is kept, taken apart, and looked up in the catalog.
+-- 22_objections.sql judges it, 23_adapter.sql makes functions of it, 24_adopt.sql puts it in force.
+
+create table billing_ops.adoption (
+  one boolean primary key default true check (one),
+  mapping jsonb not null,
+  fingerprint jsonb not null,
+  granted jsonb not null,
+  generator integer not null,
+  adopted_at timestamptz not null default now(),
+  adopted_by text not null default current_user
+);
+comment on table billing_ops.adoption is
+  'The table that is reconciled: no row before billing_ops.adopt, one row after. Written by adopt and unadopt only.';
+comment on column billing_ops.adoption.one is 'Always true: there is one adopted table at most.';
+comment on column billing_ops.adoption.mapping is 'The mapping with its defaults filled in and its tables'' names in full.';
+comment on column billing_ops.adoption.fingerprint is
+  'billing_ops.fingerprint(mapping) as it was: what the generated functions rely on.';
+comment on column billing_ops.adoption.granted is
+  'What service_role was granted for this mapping and did not have before: exactly this is taken back.';
+comment on column billing_ops.adoption.generator is 'The version of the generator that made the functions.';
+comment on column billing_ops.adoption.adopted_at is 'When.';
+comment on column billing_ops.adoption.adopted_by is 'The database role that called adopt.';
+alter table billing_ops.adoption enable row level security;
+revoke all on billing_ops.adoption from public, anon, authenticated, service_role;
+grant select on billing_ops.adoption to service_role;
+
+-- Names --------------------------------------------------------------------------------------------------------------
+
+create function billing_ops.relation_parts(p_name text)
+returns text[]
+language plpgsql immutable
+set search_path = ''
+as $$
+declare
+  v_parts text[] := pg_catalog.parse_ident(p_name);
+begin
+  return case pg_catalog.cardinality(v_parts) when 1 then array['public'] || v_parts when 2 then v_parts end;
+exception when invalid_parameter_value then
+  return null;
+end
+$$;
+comment on function billing_ops.relation_parts(text) is
+  'Schema and name of a table as SQL writes it (billing."Sub"); the schema is public if none is given; null for what is not a name.';
+revoke all on function billing_ops.relation_parts(text) from public, anon, authenticated;
+grant execute on function billing_ops.relation_parts(text) to service_role;
+
+create function billing_ops.relation_name(p_name text)
+returns text
+language sql immutable
+set search_path = ''
+as $$
+  select pg_catalog.format('%I.%I', parts[1], parts[2]) from billing_ops.relation_parts(p_name) parts where parts is not null
+$$;
+comment on function billing_ops.relation_name(text) is 'A table''s name in full, quoted where SQL asks for it.';
+revoke all on function billing_ops.relation_name(text) from public, anon, authenticated;
+grant execute on function billing_ops.relation_name(text) to service_role;
+
+-- By join and not by to_regclass, which raises for a schema that the caller may not use.
+create function billing_ops.relation_oid(p_name text)
+returns oid
+language sql stable
+set search_path = ''
+as $$
+  select c.oid
+  from billing_ops.relation_parts(p_name) parts
+  join pg_catalog.pg_namespace n on n.nspname = parts[1]
+  join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = parts[2]
+  where c.relkind in ('r', 'p', 'v', 'm', 'f')
+$$;
+comment on function billing_ops.relation_oid(text) is 'The table or view of that name; null if there is none.';
+revoke all on function billing_ops.relation_oid(text) from public, anon, authenticated;
+grant execute on function billing_ops.relation_oid(text) to service_role;
+
+create function billing_ops.quantity_column(p_mapping jsonb)
+returns text
+language sql immutable
+set search_path = ''
+as $$
+  select case pg_catalog.jsonb_typeof(p_mapping -> 'quantity')
+    when 'object' then p_mapping #>> '{quantity,column}' else p_mapping ->> 'quantity' end
+$$;
+comment on function billing_ops.quantity_column(jsonb) is 'The mapping says either a column, or a column and the prices that it counts.';
+revoke all on function billing_ops.quantity_column(jsonb) from public, anon, authenticated;
+grant execute on function billing_ops.quantity_column(jsonb) to service_role;
+
+create function billing_ops.mapped_columns(p_mapping jsonb)
+returns table (word text, relation text, attribute text)
+language sql immutable
+set search_path = ''
+as $$
+  select w.word, billing_ops.relation_name(w.relation), w.attribute
+  from (values
+    ('key', p_mapping ->> 'table', p_mapping ->> 'key'),
+    ('stripe_subscription_id', p_mapping ->> 'table', p_mapping ->> 'stripe_subscription_id'),
+    ('owner', p_mapping ->> 'table', p_mapping #>> '{owner,column}'),
+    ('owner.key', p_mapping #>> '{owner,table}', p_mapping #>> '{owner,key}'),
+    -- A customer is a column of the row, or one of the row that a column of the row points to.
+    ('customer', coalesce(p_mapping #>> '{customer,table}', p_mapping ->> 'table'), p_mapping #>> '{customer,column}'),
+    ('customer.by', p_mapping ->> 'table', p_mapping #>> '{customer,by}'),
+    ('customer.key', p_mapping #>> '{customer,table}', p_mapping #>> '{customer,key}'),
+    ('status', p_mapping ->> 'table', p_mapping ->> 'status'),
+    ('tier', p_mapping ->> 'table', p_mapping ->> 'tier'),
+    ('price', p_mapping ->> 'table', p_mapping ->> 'price'),
+    ('quantity', p_mapping ->> 'table', billing_ops.quantity_column(p_mapping)),
+    ('period_start', p_mapping ->> 'table', p_mapping ->> 'period_start'),
+    ('period_end', p_mapping ->> 'table', p_mapping ->> 'period_end'),
+    ('cancel_at_period_end', p_mapping ->> 'table', p_mapping ->> 'cancel_at_period_end'),
+    ('trial_end', p_mapping ->> 'table', p_mapping ->> 'trial_end')
+  ) w (word, relation, attribute)
+  where w.attribute is not null and w.relation is not null
+  union all
+  select fixed.word || '.' || k.attribute, billing_ops.relation_name(p_mapping ->> 'table'), k.attribute
+  from (values ('where', p_mapping -> 'where'), ('on_insert', p_mapping -> 'on_insert')) fixed (word, constants)
+  cross join lateral pg_catalog.jsonb_object_keys(
+    case pg_catalog.jsonb_typeof(fixed.constants) when 'object' then fixed.constants else '{}' end) k (attribute)
+$$;
+comment on function billing_ops.mapped_columns(jsonb) is
+  'Every column that a mapping names for reading or writing subscriptions, with the word that it stands for.';
+revoke all on function billing_ops.mapped_columns(jsonb) from public, anon, authenticated;
+grant execute on function billing_ops.mapped_columns(jsonb) to service_role;
+
+-- The catalog --------------------------------------------------------------------------------------------------------
+
+create function billing_ops.column_facts(p_relation text, p_attribute text)
+returns table (attnum smallint, type_oid oid, type_name text, declared text, limit_at integer, family text, small boolean,
+  labels text[], required boolean, has_default boolean, generated boolean)
+language sql stable
+set search_path = ''
+as $$
+  with recursive attribute as (
+    select a.*, a.atttypid as base, a.atttypmod as modifier
+    from pg_catalog.pg_attribute a
+    where a.attrelid = billing_ops.relation_oid(p_relation) and a.attname = p_attribute and a.attnum > 0 and not a.attisdropped
+  ),
+  -- A domain is judged by what it is made of.
+  bases as (
+    select t.oid, t.typtype, t.typbasetype, a.modifier, t.typnotnull from attribute a join pg_catalog.pg_type t on t.oid = a.base
+    union all
+    select t.oid, t.typtype, t.typbasetype, greatest(b.modifier, d.typtypmod), b.typnotnull or t.typnotnull
+    from bases b
+    join pg_catalog.pg_type d on d.oid = b.oid
+    join pg_catalog.pg_type t on t.oid = b.typbasetype
+    where b.typtype = 'd'
+  )
+  select a.attnum, a.atttypid,
+    pg_catalog.format_type(a.atttypid, null),
+    pg_catalog.format_type(a.atttypid, a.atttypmod),
+    case when b.oid = 'pg_catalog.varchar'::regtype and b.modifier > 4 then b.modifier - 4 end,
+    case
+      when b.typtype = 'e' then 'enum'
+      when b.oid in ('pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype) then 'text'
+      when b.oid in ('pg_catalog.int2'::regtype, 'pg_catalog.int4'::regtype, 'pg_catalog.int8'::regtype) then 'integer'
+      when b.oid in ('pg_catalog.uuid'::regtype, 'pg_catalog.numeric'::regtype) then pg_catalog.format_type(b.oid, null)
+      when b.oid = 'pg_catalog.bool'::regtype then 'boolean'
+      when b.oid = 'pg_catalog.timestamptz'::regtype then 'timestamptz'
+      when b.oid = 'pg_catalog.timestamp'::regtype then 'timestamp'
+      else 'other' end,
+    b.oid = 'pg_catalog.int2'::regtype,
+    case when b.typtype = 'e' then array(
+      select e.enumlabel::text from pg_catalog.pg_enum e where e.enumtypid = b.oid order by e.enumsortorder) end,
+    a.attnotnull or b.typnotnull,
+    -- An identity column has no default of its own, and fills itself all the same.
+    a.atthasdef or a.attidentity <> '' or exists (
+      select 1 from pg_catalog.pg_type t where t.oid = a.atttypid and t.typdefault is not null),
+    a.attgenerated <> '' or a.attidentity = 'a'
+  from attribute a join bases b on b.typtype <> 'd'
+$$;
+comment on function billing_ops.column_facts(text, text) is
+  'What the catalog knows of one column; no row if it is not there. family: what kind of value it can hold; small: smallint, too
+  short for a time; generated: cannot be written.';
+revoke all on function billing_ops.column_facts(text, text) from public, anon, authenticated;
+grant execute on function billing_ops.column_facts(text, text) to service_role;
+
+create function billing_ops.unique_columns(p_relation text)
+returns table (columns text[], predicate text)
+language sql stable
+set search_path = ''
+as $$
+  select array(
+      select a.attname::text
+      from pg_catalog.unnest(i.indkey::smallint[]) with ordinality k (attnum, place)
+      join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+      where k.place <= i.indnkeyatts order by a.attname),
+    pg_catalog.pg_get_expr(i.indpred, i.indrelid)
+  from pg_catalog.pg_index i
+  where i.indrelid = billing_ops.relation_oid(p_relation) and i.indisunique and i.indisvalid and i.indexprs is null
+$$;
+comment on function billing_ops.unique_columns(text) is
+  'The columns (in alphabetical order) of each unique index of a table, primary key and constraints included, and its predicate.';
+revoke all on function billing_ops.unique_columns(text) from public, anon, authenticated;
+grant execute on function billing_ops.unique_columns(text) to service_role;
+
+create function billing_ops.fingerprint(p_mapping jsonb)
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select pg_catalog.jsonb_object_agg(t.relation, pg_catalog.jsonb_build_object(
+    'kind', (select c.relkind from pg_catalog.pg_class c where c.oid = billing_ops.relation_oid(t.relation)),
+    'columns', (
+      select pg_catalog.jsonb_object_agg(mapped.attribute, (
+        select pg_catalog.jsonb_build_object('type', f.declared, 'required', f.required, 'labels', f.labels)
+        from billing_ops.column_facts(t.relation, mapped.attribute) f))
+      from pg_catalog.unnest(t.attributes) mapped (attribute)),
+    'unique', (
+      select coalesce(pg_catalog.jsonb_agg(distinct pg_catalog.array_to_string(u.columns, ', ')
+        || coalesce(' where ' || u.predicate, '')), '[]')
+      from billing_ops.unique_columns(t.relation) u
+      where u.columns <@ t.attributes)
+  ))
+  from (select m.relation, pg_catalog.array_agg(distinct m.attribute) as attributes
+        from billing_ops.mapped_columns(p_mapping) m group by m.relation) t
+$$;
+comment on function billing_ops.fingerprint(jsonb) is
+  'What the generated functions rely on, by table: name, type, nullability and enum labels of the mapped columns, and the unique
+  indexes that consist of mapped columns. Not the names of indexes, nor checks, triggers or other columns: an app may change those freely.';
+revoke all on function billing_ops.fingerprint(jsonb) from public, anon, authenticated;
+grant execute on function billing_ops.fingerprint(jsonb) to service_role;
+
+create function billing_ops.fingerprint_difference(p_before jsonb, p_now jsonb)
+returns text
+language sql immutable
+set search_path = ''
+as $$
+  with tables as (
+    select t.relation, t.before, p_now -> t.relation as now from pg_catalog.jsonb_each(p_before) t (relation, before)
+  ),
+  -- Of a table that is gone, its columns are no news.
+  kept as (select t.* from tables t where t.now ->> 'kind' = t.before ->> 'kind')
+  select pg_catalog.string_agg(d.said, ' ' order by d.place, d.said) from (
+    select 1 as place, pg_catalog.format(
+      case when t.now ->> 'kind' is null then 'Table %s no longer exists.' else '%s is no longer the same kind of table.' end,
+      t.relation) as said
+    from tables t where t.now ->> 'kind' is distinct from t.before ->> 'kind'
+    union all
+    select 2, case
+      when coalesce(c.now, 'null') = 'null' then pg_catalog.format('Column %s of %s no longer exists.', c.attribute, c.relation)
+      when c.now -> 'type' <> c.before -> 'type'
+        then pg_catalog.format('Column %s of %s was %s and is now %s.', c.attribute, c.relation, c.before ->> 'type', c.now ->> 'type')
+      when c.now -> 'labels' <> c.before -> 'labels'
+        then pg_catalog.format('Column %s of %s has other enum labels: %s.', c.attribute, c.relation,
+          (select pg_catalog.string_agg(l, ', ') from pg_catalog.jsonb_array_elements_text(c.now -> 'labels') l))
+      when (c.now ->> 'required')::boolean
+        then pg_catalog.format('Column %s of %s can no longer be null.', c.attribute, c.relation)
+      else pg_catalog.format('Column %s of %s can be null now.', c.attribute, c.relation) end
+    from (select k.relation, b.attribute, b.before, k.now -> 'columns' -> b.attribute as now
+          from kept k cross join lateral pg_catalog.jsonb_each(k.before -> 'columns') b (attribute, before)) c
+    where c.now is distinct from c.before
+    union all
+    select 3, pg_catalog.format('The unique index on %s (%s) is gone.', k.relation, u)
+    from kept k cross join lateral pg_catalog.jsonb_array_elements_text(k.before -> 'unique') u
+    where not k.now -> 'unique' ? u
+    union all
+    select 3, pg_catalog.format('There is a new unique index on %s (%s).', k.relation, u)
+    from kept k cross join lateral pg_catalog.jsonb_array_elements_text(k.now -> 'unique') u
+    where not k.before -> 'unique' ? u
+  ) d
+$$;
+comment on function billing_ops.fingerprint_difference(jsonb, jsonb) is
+  'How two fingerprints differ, in sentences; null if they do not.';
+revoke all on function billing_ops.fingerprint_difference(jsonb, jsonb) from public, anon, authenticated;
+grant execute on function billing_ops.fingerprint_difference(jsonb, jsonb) to service_role;
