@@ -33,8 +33,9 @@ language plpgsql immutable
 set search_path = ''
 as $$
 declare
-  v_parts text[] := pg_catalog.parse_ident(p_name);
+  v_parts text[];
 begin
+  v_parts := pg_catalog.parse_ident(p_name);
   return case pg_catalog.cardinality(v_parts) when 1 then array['public'] || v_parts when 2 then v_parts end;
 exception when invalid_parameter_value then
   return null;
@@ -56,7 +57,8 @@ comment on function billing_ops.relation_name(text) is 'A table''s name in full,
 revoke all on function billing_ops.relation_name(text) from public, anon, authenticated;
 grant execute on function billing_ops.relation_name(text) to service_role;
 
--- By join and not by to_regclass, which raises for a schema that the caller may not use.
+-- By join and not by to_regclass, which raises for a schema that the caller may not use. Here and below names are compared as
+-- names, and a table is looked up in a sub-select: else the catalog is read from end to end, and the table looked up at each row.
 create function billing_ops.relation_oid(p_name text)
 returns oid
 language sql stable
@@ -64,8 +66,8 @@ set search_path = ''
 as $$
   select c.oid
   from billing_ops.relation_parts(p_name) parts
-  join pg_catalog.pg_namespace n on n.nspname = parts[1]
-  join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = parts[2]
+  join pg_catalog.pg_namespace n on n.nspname = parts[1]::name
+  join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = parts[2]::name
   where c.relkind in ('r', 'p', 'v', 'm', 'f')
 $$;
 comment on function billing_ops.relation_oid(text) is 'The table or view of that name; null if there is none.';
@@ -84,9 +86,10 @@ comment on function billing_ops.quantity_column(jsonb) is 'The mapping says eith
 revoke all on function billing_ops.quantity_column(jsonb) from public, anon, authenticated;
 grant execute on function billing_ops.quantity_column(jsonb) to service_role;
 
+-- "rows": left to guess, the planner takes a thousand for each, and compiles a plan for a thousand million.
 create function billing_ops.mapped_columns(p_mapping jsonb)
 returns table (word text, relation text, attribute text)
-language sql immutable
+language sql immutable rows 15
 set search_path = ''
 as $$
   select w.word, billing_ops.relation_name(w.relation), w.attribute
@@ -125,13 +128,13 @@ grant execute on function billing_ops.mapped_columns(jsonb) to service_role;
 create function billing_ops.column_facts(p_relation text, p_attribute text)
 returns table (attnum smallint, type_oid oid, type_name text, declared text, limit_at integer, family text, small boolean,
   labels text[], required boolean, has_default boolean, generated boolean)
-language sql stable
+language sql stable rows 1
 set search_path = ''
 as $$
   with recursive attribute as (
     select a.*, a.atttypid as base, a.atttypmod as modifier
     from pg_catalog.pg_attribute a
-    where a.attrelid = billing_ops.relation_oid(p_relation) and a.attname = p_attribute and a.attnum > 0 and not a.attisdropped
+    where a.attrelid = (select billing_ops.relation_oid(p_relation)) and a.attname = p_attribute::name and a.attnum > 0 and not a.attisdropped
   ),
   -- A domain is judged by what it is made of.
   bases as (
@@ -174,7 +177,7 @@ grant execute on function billing_ops.column_facts(text, text) to service_role;
 
 create function billing_ops.unique_columns(p_relation text)
 returns table (columns text[], predicate text)
-language sql stable
+language sql stable rows 3
 set search_path = ''
 as $$
   select array(
@@ -184,7 +187,7 @@ as $$
       where k.place <= i.indnkeyatts order by a.attname),
     pg_catalog.pg_get_expr(i.indpred, i.indrelid)
   from pg_catalog.pg_index i
-  where i.indrelid = billing_ops.relation_oid(p_relation) and i.indisunique and i.indisvalid and i.indexprs is null
+  where i.indrelid = (select billing_ops.relation_oid(p_relation)) and i.indisunique and i.indisvalid and i.indexprs is null
 $$;
 comment on function billing_ops.unique_columns(text) is
   'The columns (in alphabetical order) of each unique index of a table, primary key and constraints included, and its predicate.';
@@ -197,7 +200,7 @@ language sql stable
 set search_path = ''
 as $$
   select pg_catalog.jsonb_object_agg(t.relation, pg_catalog.jsonb_build_object(
-    'kind', (select c.relkind from pg_catalog.pg_class c where c.oid = billing_ops.relation_oid(t.relation)),
+    'kind', (select c.relkind from pg_catalog.pg_class c where c.oid = (select billing_ops.relation_oid(t.relation))),
     'columns', (
       select pg_catalog.jsonb_object_agg(mapped.attribute, (
         select pg_catalog.jsonb_build_object('type', f.declared, 'required', f.required, 'labels', f.labels)

@@ -2,7 +2,7 @@
 
 create function billing_ops.mapping_words()
 returns table (parent text, word text, kinds text[], needed boolean)
-language sql immutable
+language sql immutable rows 32
 set search_path = ''
 as $$
   values
@@ -270,7 +270,7 @@ begin
   ) m
   where not exists (
     select 1 from pg_catalog.pg_attribute a
-    where a.attrelid = billing_ops.relation_oid(m.relation) and a.attname = m.attribute and a.attnum > 0 and not a.attisdropped)
+    where a.attrelid = (select billing_ops.relation_oid(m.relation)) and a.attname = m.attribute::name and a.attnum > 0 and not a.attisdropped)
   limit 1;
   if v_said is not null then return v_said; end if;
 
@@ -368,7 +368,7 @@ declare
   v_said text;
 begin
   if not exists (select 1 from billing_ops.unique_columns(v_table) u where u.columns = array[v_key] and u.predicate is null) then
-    if exists (select 1 from pg_catalog.pg_class c where c.oid = billing_ops.relation_oid(v_table) and c.relkind = 'p') then
+    if exists (select 1 from pg_catalog.pg_class c where c.oid = (select billing_ops.relation_oid(v_table)) and c.relkind = 'p') then
       return pg_catalog.format('%s is partitioned by %s, and no unique index holds column %s alone; a key must be unique in the whole table.',
         v_table, pg_catalog.lower(pg_catalog.pg_get_partkeydef(billing_ops.relation_oid(v_table))), v_key);
     end if;
@@ -450,7 +450,7 @@ begin
   into v_said
   from pg_catalog.pg_attribute a
   cross join lateral billing_ops.column_facts(v_table, a.attname) f
-  where a.attrelid = billing_ops.relation_oid(v_table) and a.attnum > 0 and not a.attisdropped
+  where a.attrelid = (select billing_ops.relation_oid(v_table)) and a.attnum > 0 and not a.attisdropped
     and f.required and not f.has_default and not f.generated
     and not exists (select 1 from billing_ops.mapped_columns(p_mapping) m where m.relation = v_table and m.attribute = a.attname)
   order by a.attnum limit 1;

@@ -46,9 +46,13 @@ begin
   ) f (name, arguments, result, volatility, for_service, said)
   where f.name = p_name;
 
+  -- Where rows are looked for by a list of ids, the plan for any list is wanted: planned for a thousand ids at hand, the planner takes
+  -- to reading the whole table, unless that is very large.
   execute pg_catalog.format(
-    'create or replace function billing_ops.%I(%s) returns %s language plpgsql %s set search_path = '''' as %L',
-    p_name, v_function.arguments, v_function.result, v_function.volatility, p_body);
+    'create or replace function billing_ops.%I(%s) returns %s language plpgsql %s set search_path = ''''%s as %L',
+    p_name, v_function.arguments, v_function.result, v_function.volatility,
+    case when p_name in ('adapter_read', 'adapter_rows_of_owners', 'adapter_present', 'adapter_versions', 'adapter_owners', 'adapter_customers')
+      then ' set plan_cache_mode = force_generic_plan' else '' end, p_body);
   execute pg_catalog.format('comment on function billing_ops.%I is %L', p_name, v_function.said);
   execute pg_catalog.format('revoke all on function billing_ops.%I from public, anon, authenticated, service_role', p_name);
   if v_function.for_service then
@@ -159,7 +163,7 @@ grant execute on function billing_ops.as_labels(text[], oid) to service_role;
 
 create function billing_ops.adapter_readable(p_word text, p_column text, p_family text, p_nullable boolean)
 returns table (value text, odd text)
-language sql immutable
+language sql immutable rows 1
 set search_path = ''
 as $$
   select
@@ -256,7 +260,7 @@ begin
     then pg_catalog.format(E'\n  left join %s c on %s = %s', p_mapping #>> '{customer,table}',
       v_columns #>> '{customer.key,name}', v_columns #>> '{customer.by,name}') else '' end;
   select pg_catalog.string_agg(r.value, E',\n    ' order by w.place),
-    coalesce(pg_catalog.format('nullif(pg_catalog.concat_ws(''; '', %s), '''')', pg_catalog.string_agg(r.odd, ', ' order by w.place)), 'null')
+    coalesce('nullif(pg_catalog.concat_ws(''; '', ' || pg_catalog.string_agg(r.odd, ', ' order by w.place) || '), '''')', 'null::text')
   into v_array, v_odd
   from pg_catalog.unnest(array['owner', 'stripe_subscription_id', 'customer'] || billing_ops.mapping_fields()) with ordinality w (word, place)
   cross join lateral billing_ops.adapter_readable(w.word, v_columns #>> array[w.word, 'name'], v_columns #>> array[w.word, 'family'],
@@ -304,9 +308,9 @@ $body$, v_id ->> 'name', v_table, v_where));
   perform billing_ops.adapter_define('adapter_versions', pg_catalog.format($body$
 begin
   return query
-  select %1$s::text, s.xmin::text from %2$s s where %1$s = any (%3$s);
+  select %1$s::text, s.xmin::text from %2$s s where %1$s = any (%3$s)%4$s;
 end
-$body$, v_key ->> 'name', v_table, v_keys));
+$body$, v_key ->> 'name', v_table, v_keys, v_where));
 
   perform billing_ops.adapter_define('adapter_unplaced', pg_catalog.format($body$
 #variable_conflict use_column
@@ -339,10 +343,14 @@ begin
   return query
   select %1$s::text, pg_catalog.array_agg(%2$s::text order by %2$s)
   from %3$s s
-  where %4$s = any (%5$s) and %2$s <> '' and (p_after is null or %1$s > %6$s)%7$s
-  group by %1$s having count(*) > 1 and %1$s is not null
-  order by %1$s
-  limit p_limit;
+  where %4$s = any (%5$s) and %2$s <> ''%7$s
+    and %1$s in (
+      select %1$s from %3$s s
+      where %4$s = any (%5$s) and %2$s <> '' and (p_after is null or %1$s > %6$s)%7$s
+      group by %1$s having count(*) > 1
+      order by %1$s limit p_limit)
+  group by %1$s
+  order by %1$s;
 end
 $body$, v_owner ->> 'name', v_id ->> 'name', v_table, v_status ->> 'name', v_statuses, v_after_owner, v_where));
 
@@ -409,16 +417,16 @@ $body$ end);
   -- Only the columns that a row sets are named: a trigger on "update of status" is not to fire for somebody's seats.
   perform billing_ops.adapter_define('adapter_set', pg_catalog.format($body$
 begin
-  return query execute 'update %s s set '
+  return query execute %L
     || (select pg_catalog.string_agg(a.assignment, ', ') from (values
       %s
     ) a (field, assignment) where a.field = any (p_fields))
     || %L
   using p_rows;
 end
-$body$, v_table, v_sets, pg_catalog.format(' from pg_catalog.jsonb_to_recordset($1) as r (%s) where %s = %s and s.xmin = r.version::xid%s returning r.key',
-    v_writable, v_key ->> 'name', case v_key ->> 'family' when 'uuid' then 'r.key::uuid' when 'integer' then 'r.key::bigint' else 'r.key' end,
-    v_where)));
+$body$, pg_catalog.format('update %s s set ', v_table), v_sets, pg_catalog.format(
+      ' from pg_catalog.jsonb_to_recordset($1) as r (%s) where %s = %s and s.xmin = r.version::xid%s returning r.key', v_writable, v_key ->> 'name',
+      case v_key ->> 'family' when 'uuid' then 'r.key::uuid' when 'integer' then 'r.key::bigint' else 'r.key' end, v_where)));
 
   -- A column that can be null is given as null where there is no value: its default may be a lie ("trial_end default now()").
   -- One that cannot is left to its default.
@@ -439,15 +447,15 @@ $body$, v_table, v_sets, pg_catalog.format(' from pg_catalog.jsonb_to_recordset(
   ) a;
   perform billing_ops.adapter_define('adapter_add', pg_catalog.format($body$
 begin
-  return query execute (
-    select pg_catalog.format('insert into %s (%%s) select %%s', pg_catalog.string_agg(a.attribute, ', '), pg_catalog.string_agg(a.expression, ', '))
+  return query execute %L
+    || (select '(' || pg_catalog.string_agg(a.attribute, ', ') || ') select ' || pg_catalog.string_agg(a.expression, ', ')
     from (values
       %s
     ) a (field, attribute, expression, always) where a.always::boolean or a.field = any (p_fields))
     || %L
   using p_rows;
 end
-$body$, v_table, v_adds,
+$body$, pg_catalog.format('insert into %s ', v_table), v_adds,
     -- A row that came meanwhile is not an error, and not a reason to look at the others one by one.
     pg_catalog.format(' from pg_catalog.jsonb_to_recordset($1) as r (%s) where not exists (select 1 from %s s where %s = r.stripe_subscription_id%s) '
       'returning %I::text', v_writable, v_table, v_id ->> 'name', v_where, v_id ->> 'attribute')));

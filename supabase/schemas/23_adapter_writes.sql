@@ -59,7 +59,7 @@ begin
     select pg_catalog.format('trigger %s refuses it', t.tgname) into v_said
     from pg_catalog.pg_trigger t
     join pg_catalog.pg_proc p on p.oid = t.tgfoid
-    where t.tgrelid = billing_ops.relation_oid(v_table) and not t.tgisinternal
+    where t.tgrelid = (select billing_ops.relation_oid(v_table)) and not t.tgisinternal
       and exists (
         select 1 from pg_catalog.regexp_matches(p_context, 'function (?:[^ ().]+\.|"[^"]+"\.)?("[^"]+"|[^ ().]+)\(', 'g') f
         where f[1] = pg_catalog.format('%I', p.proname))

@@ -4,7 +4,7 @@
 
 create function billing_ops.needed_grants(p_mapping jsonb)
 returns table (kind text, object text, attribute text, privilege text)
-language sql stable
+language sql stable rows 40
 set search_path = ''
 as $$
   with mapped as (
@@ -51,7 +51,7 @@ as $$
     and p.refclassid = 'pg_catalog.pg_class'::regclass
   join pg_catalog.pg_class q on q.oid = p.refobjid and q.relkind = 'S'
   join pg_catalog.pg_namespace n on n.oid = q.relnamespace
-  where p_mapping ->> 'writes' = 'update_and_insert' and a.attrelid = billing_ops.relation_oid(p_mapping ->> 'table')
+  where p_mapping ->> 'writes' = 'update_and_insert' and a.attrelid = (select billing_ops.relation_oid(p_mapping ->> 'table'))
     and not exists (select 1 from given g where g.attribute = a.attname)
 $$;
 comment on function billing_ops.needed_grants(jsonb) is
@@ -75,7 +75,7 @@ as $$
     else (
       select pg_catalog.has_column_privilege('service_role', a.attrelid, a.attnum, p_privilege)
       from pg_catalog.pg_attribute a
-      where a.attrelid = billing_ops.relation_oid(p_object) and a.attname = p_attribute and not a.attisdropped) end
+      where a.attrelid = (select billing_ops.relation_oid(p_object)) and a.attname = p_attribute::name and not a.attisdropped) end
 $$;
 comment on function billing_ops.holds_grant(text, text, text, text) is
   'Has service_role this right, from whomever it has it? Null where the object is not there.';

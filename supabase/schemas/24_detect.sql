@@ -26,7 +26,7 @@ as $$
     join pg_catalog.pg_class c on c.oid = k.confrelid
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     join pg_catalog.pg_attribute a on a.attrelid = k.confrelid and a.attnum = k.confkey[1]
-    where k.contype = 'f' and k.conrelid = billing_ops.relation_oid(p_relation) and pg_catalog.cardinality(k.conkey) = 1
+    where k.contype = 'f' and k.conrelid = (select billing_ops.relation_oid(p_relation)) and pg_catalog.cardinality(k.conkey) = 1
       and k.conkey[1] = (select f.attnum from billing_ops.column_facts(p_relation, p_attribute) f)
     union all
     select g.place, g.relation, 'id' from pg_catalog.unnest(p_guesses) with ordinality g (relation, place)
