@@ -1,0 +1,36 @@
+-- Mutants of the adapter (scripts/test-adapter.sh --mutants): each takes one guard out, and the test that it names must go red.
+-- "-- mutant: NAME | DATABASE | FILE" begins one; pg_temp.rewrite(function, from, to) changes a function's text, and fails where that
+-- text is not there.
+
+-- mutant: compare-and-set does not compare | races | races
+select pg_temp.rewrite('billing_ops.adapter_generate', ' and s.xmin = r.version::xid', '');
+-- mutant: nothing is ever newer | races | races
+select pg_temp.rewrite('billing_ops.horizon_window', 'else w.width end', 'else 0 end');
+-- mutant: a horizon of another life proves that nothing is newer | races | races
+select pg_temp.rewrite('billing_ops.horizon_window', 'then 4294967296', 'then 0');
+-- mutant: a row that came meanwhile is a refusal | races | races
+select pg_temp.rewrite('billing_ops.adapter_insert', 'when there.id is not null then ''superseded''', 'when false then ''superseded''');
+-- mutant: ids are compared as they stand | races | races
+select pg_temp.rewrite('billing_ops.adapter_generate', '((s.xmin::text::bigint - v_horizon) & 4294967295) < v_window', 's.xmin::text::bigint > v_horizon + v_window');
+-- mutant: one row takes the batch with it | vercel | vercel
+select pg_temp.rewrite('billing_ops.adapter_write', 'jsonb_array_length(p_rows) > 1', 'false');
+-- mutant: the message of a trigger is told | vercel | vercel
+select pg_temp.rewrite('billing_ops.refusal', 'trigger %s refuses it', 'the code %s says no');
+-- mutant: defaults are believed | vercel | vercel
+select pg_temp.rewrite('billing_ops.adapter_generate', 'm.word ^@ ''where.'' or m.word ^@ ''on_insert.''', 'm.word ^@ ''where.''');
+-- mutant: what was granted stays | vercel | vercel
+select pg_temp.rewrite('billing_ops.take_back_grants', 'revoke %s (%I) on %s from service_role', 'grant %s (%I) on %s to service_role');
+-- mutant: rows of another provider are read | basejump | basejump
+select pg_temp.rewrite('billing_ops.adapter_generate', 'from pg_catalog.jsonb_each(p_mapping -> ''where'') w (attribute, said);', 'from pg_catalog.jsonb_each(p_mapping -> ''where'') w (attribute, said) where false;');
+-- mutant: times without a zone are the session's | better_auth | better_auth
+select pg_temp.rewrite('billing_ops.adapter_written', 'pg_catalog.timezone(''''UTC'''', pg_catalog.to_timestamp(r.%I))', 'pg_catalog.to_timestamp(r.%I)');
+-- mutant: text is cut to fit | saas_starter | saas_starter
+select pg_temp.rewrite('billing_ops.adapter_written', 'else pg_catalog.format(''r.%I'', p_word)', 'else pg_catalog.format(''r.%I::varchar(20)'', p_word)');
+-- mutant: constraints wait for the commit | bigint_enum | bigint_enum
+select pg_temp.rewrite('billing_ops.adapter_write', 'set constraints all immediate;', '');
+-- mutant: an assertion is not an error | bigint_enum | bigint_enum
+select pg_temp.rewrite('billing_ops.adapter_write', 'when assert_failure or others', 'when others');
+-- mutant: a lost transaction is a row's refusal | bigint_enum | bigint_enum
+select pg_temp.rewrite('billing_ops.ends_transaction', 'pg_catalog.left(p_sqlstate, 2) in', 'pg_catalog.left(p_sqlstate, 3) in');
+-- mutant: rights that are gone are not missed | bigint_enum | bigint_enum
+select pg_temp.rewrite('billing_ops.adapter_state', 'where not coalesce(billing_ops.holds_grant', 'where false and not coalesce(billing_ops.holds_grant');
