@@ -82,7 +82,8 @@ as $$
   select case pg_catalog.jsonb_typeof(p_mapping -> 'quantity')
     when 'object' then p_mapping #>> '{quantity,column}' else p_mapping ->> 'quantity' end
 $$;
-comment on function billing_ops.quantity_column(jsonb) is 'The mapping says either a column, or a column and the prices that it counts.';
+comment on function billing_ops.quantity_column(jsonb) is
+  'The mapping says either a column, or a column and the prices that it counts.';
 revoke all on function billing_ops.quantity_column(jsonb) from public, anon, authenticated;
 grant execute on function billing_ops.quantity_column(jsonb) to service_role;
 
@@ -134,7 +135,8 @@ as $$
   with recursive attribute as (
     select a.*, a.atttypid as base, a.atttypmod as modifier
     from pg_catalog.pg_attribute a
-    where a.attrelid = (select billing_ops.relation_oid(p_relation)) and a.attname = p_attribute::name and a.attnum > 0 and not a.attisdropped
+    where a.attrelid = (select billing_ops.relation_oid(p_relation)) and a.attname = p_attribute::name and a.attnum > 0
+      and not a.attisdropped
   ),
   -- A domain is judged by what it is made of.
   bases as (

@@ -50,7 +50,8 @@ set search_path = ''
 as $$
   select array['status', 'tier', 'price', 'quantity', 'period_start', 'period_end', 'cancel_at_period_end', 'trial_end']
 $$;
-comment on function billing_ops.mapping_fields() is 'What a row says about a subscription: what is compared with Stripe and may be repaired.';
+comment on function billing_ops.mapping_fields() is
+  'What a row says about a subscription: what is compared with Stripe and may be repaired.';
 revoke all on function billing_ops.mapping_fields() from public, anon, authenticated;
 grant execute on function billing_ops.mapping_fields() to service_role;
 
@@ -61,10 +62,12 @@ set search_path = ''
 as $$
   -- Not jsonb_strip_nulls on the whole: "on_insert": {"ended_at": null} means what it says.
   select coalesce(pg_catalog.jsonb_object_agg(m.word,
-    case when m.word in ('owner', 'customer', 'quantity', 'admins') then pg_catalog.jsonb_strip_nulls(m.said) else m.said end), '{}')
+    case when m.word in ('owner', 'customer', 'quantity', 'admins') then pg_catalog.jsonb_strip_nulls(m.said)
+      else m.said end), '{}')
   from pg_catalog.jsonb_each(p_mapping) m (word, said) where m.said <> 'null'
 $$;
-comment on function billing_ops.without_nulls(jsonb) is 'A mapping without the words that it gives as null: those are as good as absent.';
+comment on function billing_ops.without_nulls(jsonb) is
+  'A mapping without the words that it gives as null: those are as good as absent.';
 revoke all on function billing_ops.without_nulls(jsonb) from public, anon, authenticated;
 
 create function billing_ops.one_row_each(p_mapping jsonb)
@@ -112,7 +115,8 @@ set search_path = ''
 as $$
   select pg_catalog.format('%L::%s', p_value #>> '{}', p_type)
 $$;
-comment on function billing_ops.constant(jsonb, text) is 'A JSON value as an SQL literal of a type, whose name comes from format_type.';
+comment on function billing_ops.constant(jsonb, text) is
+  'A JSON value as an SQL literal of a type, whose name comes from format_type.';
 revoke all on function billing_ops.constant(jsonb, text) from public, anon, authenticated;
 
 create function billing_ops.mapping_shape_objection(p_mapping jsonb)
@@ -146,7 +150,8 @@ begin
     if v_said is not null then return v_said; end if;
 
     select case
-        when v_object -> w.word is null then pg_catalog.format('The mapping lacks "%s".', pg_catalog.concat_ws('.', nullif(w.parent, ''), w.word))
+        when v_object -> w.word is null
+          then pg_catalog.format('The mapping lacks "%s".', pg_catalog.concat_ws('.', nullif(w.parent, ''), w.word))
         else pg_catalog.format('In the mapping, "%s" must be %s.', pg_catalog.concat_ws('.', nullif(w.parent, ''), w.word),
           (select pg_catalog.string_agg(case k when 'string' then 'a string' when 'object' then 'an object' when 'array' then 'a list'
             else 'true or false' end, ' or ') from pg_catalog.unnest(w.kinds) k)) end
@@ -178,7 +183,8 @@ begin
   if coalesce(v_mapping ->> 'writes', 'none') not in ('none', 'update', 'update_and_insert') then
     return pg_catalog.format('"writes" is "%s"; it must be none, update or update_and_insert.', v_mapping ->> 'writes');
   end if;
-  select case when k.word = any (billing_ops.mapping_fields()) then pg_catalog.format('"keeps" names %s, which is not mapped.', k.word)
+  select case when k.word = any (billing_ops.mapping_fields())
+    then pg_catalog.format('"keeps" names %s, which is not mapped.', k.word)
       else pg_catalog.format('"keeps" names %s; it may name %s.', k.element,
         pg_catalog.array_to_string(billing_ops.mapping_fields(), ', ')) end
   into v_said
@@ -247,7 +253,8 @@ begin
   return null;
 end
 $$;
-comment on function billing_ops.mapping_table_objection(jsonb) is 'What is wrong with the tables that a mapping names: one sentence, or null.';
+comment on function billing_ops.mapping_table_objection(jsonb) is
+  'What is wrong with the tables that a mapping names: one sentence, or null.';
 revoke all on function billing_ops.mapping_table_objection(jsonb) from public, anon, authenticated;
 
 create function billing_ops.mapping_column_objection(p_mapping jsonb)
@@ -270,7 +277,8 @@ begin
   ) m
   where not exists (
     select 1 from pg_catalog.pg_attribute a
-    where a.attrelid = (select billing_ops.relation_oid(m.relation)) and a.attname = m.attribute::name and a.attnum > 0 and not a.attisdropped)
+    where a.attrelid = (select billing_ops.relation_oid(m.relation)) and a.attname = m.attribute::name and a.attnum > 0
+      and not a.attisdropped)
   limit 1;
   if v_said is not null then return v_said; end if;
 
@@ -441,10 +449,6 @@ begin
     return pg_catalog.format('Column %s of %s has no default and is not the Stripe subscription id, so no row can be inserted; '
       'use "writes": "update".', v_key, v_table);
   end if;
-  select pg_catalog.format('Column %s of %s is in both "where" and "on_insert"; an inserted row gets what "where" says.', w, v_table)
-  into v_said
-  from pg_catalog.jsonb_object_keys(coalesce(p_mapping -> 'where', '{}')) w where coalesce(p_mapping -> 'on_insert', '{}') ? w limit 1;
-  if v_said is not null then return v_said; end if;
   select pg_catalog.format('Column %s of %s is not null and has no default, so a row needs a value for it; '
     'give one in "on_insert", or use "writes": "update".', a.attname, v_table)
   into v_said

@@ -155,7 +155,8 @@ set search_path = ''
 as $$
   select array(select e.enumlabel::text from pg_catalog.pg_enum e where e.enumtypid = p_enum and e.enumlabel = any (p_texts))
 $$;
-comment on function billing_ops.as_labels(text[], oid) is 'Those of the texts that are labels of the enum: a cast of another would raise.';
+comment on function billing_ops.as_labels(text[], oid) is
+  'Those of the texts that are labels of the enum: a cast of another would raise.';
 revoke all on function billing_ops.as_labels(text[], oid) from public, anon, authenticated;
 grant execute on function billing_ops.as_labels(text[], oid) to service_role;
 
@@ -241,7 +242,8 @@ begin
   v_after := case v_key ->> 'family' when 'uuid' then 'p_after::uuid' when 'integer' then 'p_after::bigint' else 'p_after' end;
   v_owners := case v_owner ->> 'family' when 'uuid' then 'billing_ops.as_uuids(p_owners)'
     when 'integer' then 'billing_ops.as_integers(p_owners)' else 'p_owners' end;
-  v_after_owner := case v_owner ->> 'family' when 'uuid' then 'p_after::uuid' when 'integer' then 'p_after::bigint' else 'p_after' end;
+  v_after_owner := case v_owner ->> 'family' when 'uuid' then 'p_after::uuid' when 'integer' then 'p_after::bigint'
+    else 'p_after' end;
   v_statuses := case v_status ->> 'family'
     when 'enum' then pg_catalog.format('billing_ops.as_labels(p_statuses, %s)::%s[]',
       coalesce((select nullif(t.typbasetype, 0) from pg_catalog.pg_type t where t.oid = (v_status ->> 'type_oid')::oid),
@@ -262,7 +264,8 @@ begin
   select pg_catalog.string_agg(r.value, E',\n    ' order by w.place),
     coalesce('nullif(pg_catalog.concat_ws(''; '', ' || pg_catalog.string_agg(r.odd, ', ' order by w.place) || '), '''')', 'null::text')
   into v_array, v_odd
-  from pg_catalog.unnest(array['owner', 'stripe_subscription_id', 'customer'] || billing_ops.mapping_fields()) with ordinality w (word, place)
+  from pg_catalog.unnest(array['owner', 'stripe_subscription_id', 'customer'] || billing_ops.mapping_fields())
+    with ordinality w (word, place)
   cross join lateral billing_ops.adapter_readable(w.word, v_columns #>> array[w.word, 'name'], v_columns #>> array[w.word, 'family'],
     not (v_columns #>> array[w.word, 'required'])::boolean) r;
 
@@ -369,10 +372,12 @@ begin
   select distinct %1$s::text from %2$s where %1$s = any (%3$s);
 end
 $body$, case when p_mapping #>> '{owner,table}' is null then v_owner ->> 'name' else v_columns #>> '{owner.key,name}' end,
-    case when p_mapping #>> '{owner,table}' is null then v_table || ' s' else (p_mapping #>> '{owner,table}') || ' c' end, v_owners));
+    case when p_mapping #>> '{owner,table}' is null then v_table || ' s' else (p_mapping #>> '{owner,table}')
+      || ' c' end, v_owners));
 
   v_customers := pg_catalog.concat_ws(' union ',
-    case when v_columns ? 'customer' then pg_catalog.format('select %1$s::text as customer, %2$s::text as owner from %3$s where %1$s = any (p_customers)%4$s',
+    case when v_columns ? 'customer'
+      then pg_catalog.format('select %1$s::text as customer, %2$s::text as owner from %3$s where %1$s = any (p_customers)%4$s',
       v_columns #>> '{customer,name}', v_owner ->> 'name', v_rows, v_where) end,
     -- A table of customers that hangs on the owner knows customers who have no row yet.
     case when p_mapping #>> '{customer,by}' = p_mapping #>> '{owner,column}' then pg_catalog.format(
@@ -412,7 +417,8 @@ $body$ end);
   select pg_catalog.string_agg(pg_catalog.format('(%L, %L)', w.word, pg_catalog.format('%I = %s', v_columns #>> array[w.word, 'attribute'],
       billing_ops.adapter_written(w.word, v_columns #>> array[w.word, 'type'], v_columns #>> array[w.word, 'family']))), E',\n      ' order by w.place)
   into v_sets
-  from pg_catalog.unnest(billing_ops.mapping_fields() || array['stripe_subscription_id', 'customer']) with ordinality w (word, place)
+  from pg_catalog.unnest(billing_ops.mapping_fields() || array['stripe_subscription_id', 'customer'])
+    with ordinality w (word, place)
   where v_columns #>> array[w.word, 'name'] ^@ 's.';
   -- Only the columns that a row sets are named: a trigger on "update of status" is not to fire for somebody's seats.
   perform billing_ops.adapter_define('adapter_set', pg_catalog.format($body$
@@ -437,7 +443,8 @@ $body$, pg_catalog.format('update %s s set ', v_table), v_sets, pg_catalog.forma
     select w.place, w.word, v_columns #>> array[w.word, 'attribute'] as attribute,
       billing_ops.adapter_written(w.word, v_columns #>> array[w.word, 'type'], v_columns #>> array[w.word, 'family']) as expression,
       w.word in ('owner', 'stripe_subscription_id') or not (v_columns #>> array[w.word, 'required'])::boolean as always
-    from pg_catalog.unnest(array['owner', 'stripe_subscription_id', 'customer'] || billing_ops.mapping_fields()) with ordinality w (word, place)
+    from pg_catalog.unnest(array['owner', 'stripe_subscription_id', 'customer'] || billing_ops.mapping_fields())
+      with ordinality w (word, place)
     where v_columns #>> array[w.word, 'name'] ^@ 's.'
     union all
     select 100, m.word, m.attribute,
@@ -461,7 +468,8 @@ $body$, pg_catalog.format('insert into %s ', v_table), v_adds,
       'returning %I::text', v_writable, v_table, v_id ->> 'name', v_where, v_id ->> 'attribute')));
 end
 $$;
-comment on function billing_ops.adapter_generate(jsonb) is 'Makes the adapter''s functions for a complete mapping that nothing objects to.';
+comment on function billing_ops.adapter_generate(jsonb) is
+  'Makes the adapter''s functions for a complete mapping that nothing objects to.';
 revoke all on function billing_ops.adapter_generate(jsonb) from public, anon, authenticated;
 
 create function billing_ops.adapter_written(p_word text, p_type text, p_family text)
@@ -477,7 +485,8 @@ as $$
     when p_family = 'timestamp' then pg_catalog.format('pg_catalog.timezone(''UTC'', pg_catalog.to_timestamp(r.%I))', p_word)
     else pg_catalog.format('r.%I', p_word) end
 $$;
-comment on function billing_ops.adapter_written(text, text, text) is 'The expression that turns a batch''s value into one of a column''s type.';
+comment on function billing_ops.adapter_written(text, text, text) is
+  'The expression that turns a batch''s value into one of a column''s type.';
 revoke all on function billing_ops.adapter_written(text, text, text) from public, anon, authenticated;
 
 select billing_ops.adapter_clear();

@@ -171,7 +171,8 @@ begin
     group by r.fields
   loop
     if v_group.refusal is not null then
-      select v_refused || jsonb_object_agg(r.said ->> 'key', v_group.refusal) into v_refused from jsonb_array_elements(v_group.rows) r (said);
+      select v_refused || jsonb_object_agg(r.said ->> 'key', v_group.refusal) into v_refused
+        from jsonb_array_elements(v_group.rows) r (said);
       continue;
     end if;
     select v_written || coalesce(jsonb_object_agg(w.id, true) filter (where w.reason is null), '{}'),
@@ -182,7 +183,8 @@ begin
 
   return query
   select r.key,
-    case when v_written ? r.key then 'repaired' when v_refused ? r.key or now.version = r.version then 'refused' else 'superseded' end,
+    case when v_written ? r.key then 'repaired' when v_refused ? r.key or now.version = r.version then 'refused'
+      else 'superseded' end,
     case when v_written ? r.key then null
       when v_refused ? r.key then v_refused ->> r.key
       -- Nobody else wrote it, and neither did the statement.
@@ -196,7 +198,8 @@ end
 $$;
 comment on function billing_ops.adapter_update(jsonb) is
   'Repairs rows, [{"key", "version", field: value, …}]: a field that is given is set, null too; one that is missing is kept. Compare-and-set:
-  only where the row is still the version that was read. Answers repaired, superseded (somebody wrote or deleted it) or refused, and why.';
+  only where the row is still the version that was read. Answers repaired, superseded (somebody wrote or deleted it)
+  or refused, and why.';
 revoke all on function billing_ops.adapter_update(jsonb) from public, anon, authenticated;
 grant execute on function billing_ops.adapter_update(jsonb) to service_role;
 
@@ -249,7 +252,8 @@ begin
   ) r
   -- After the writes: a row that somebody else was just inserting is what a unique index refused it for.
   left join billing_ops.adapter_present(array(
-    select u ->> 'stripe_subscription_id' from jsonb_array_elements(p_rows) u where not v_written ? (u ->> 'stripe_subscription_id'))) there (id)
+    select u ->> 'stripe_subscription_id' from jsonb_array_elements(p_rows) u
+      where not v_written ? (u ->> 'stripe_subscription_id'))) there (id)
     on there.id = r.id
   order by r.place;
 end

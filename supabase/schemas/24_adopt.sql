@@ -39,9 +39,11 @@ as $$
   union all
   select 'column', p_mapping ->> 'table', 'xmin', 'select'
   union all
-  select distinct 'column', p_mapping ->> 'table', s.attribute, 'update' from settable s where p_mapping ->> 'writes' in ('update', 'update_and_insert')
+  select distinct 'column', p_mapping ->> 'table', s.attribute, 'update' from settable s
+    where p_mapping ->> 'writes' in ('update', 'update_and_insert')
   union all
-  select distinct 'column', p_mapping ->> 'table', g.attribute, 'insert' from given g where p_mapping ->> 'writes' = 'update_and_insert'
+  select distinct 'column', p_mapping ->> 'table', g.attribute, 'insert' from given g
+    where p_mapping ->> 'writes' = 'update_and_insert'
   union all
   -- A serial column takes its number from a sequence in the name of whoever inserts.
   select distinct 'sequence', pg_catalog.format('%I.%I', n.nspname, q.relname), null::text, 'usage'
@@ -205,8 +207,8 @@ end
 $$;
 comment on function billing_ops.adopt(jsonb) is
   'Adopts the app''s table: judges the mapping, grants what it needs, makes the functions, and answers billing_ops.adapter_state().
-  Without a mapping, the one that detect() proposes, if it is one. Refuses with one sentence, and nothing is half done. Called again,
-  it replaces what was there, grants included. For the owner of the database, in a migration or the SQL editor.';
+  Without a mapping, the one that detect() proposes, if it is one. Refuses with one sentence, and nothing is half
+  done. Called again, it replaces what was there, grants included. For the owner of the database, in a migration or the SQL editor.';
 revoke all on function billing_ops.adopt(jsonb) from public, anon, authenticated;
 
 create function billing_ops.unadopt()
@@ -221,7 +223,8 @@ begin
   delete from billing_ops.adoption;
 end
 $$;
-comment on function billing_ops.unadopt() is 'Lets go of the adopted table: takes the grants back and forgets the mapping. What is remembered of subscriptions stays.';
+comment on function billing_ops.unadopt() is
+  'Lets go of the adopted table: takes the grants back and forgets the mapping. What is remembered of subscriptions stays.';
 revoke all on function billing_ops.unadopt() from public, anon, authenticated;
 
 create function billing_ops.adapter_state()
@@ -236,7 +239,8 @@ as $$
       'changed', d.changed,
       'table', a.mapping ->> 'table',
       'has', (select coalesce(pg_catalog.jsonb_agg(w order by place), '[]')
-              from pg_catalog.unnest(array['customer'] || billing_ops.mapping_fields()) with ordinality w (w, place) where a.mapping ? w),
+              from pg_catalog.unnest(array['customer'] || billing_ops.mapping_fields()) with ordinality w (w, place)
+                where a.mapping ? w),
       'keeps', a.mapping -> 'keeps',
       'one_row_each', (a.mapping #>> '{owner,one_row_each}')::boolean,
       'owners_known', a.mapping #> '{owner,table}' is not null,

@@ -11,7 +11,8 @@ as $$
   where f.family = any (p_families)
   order by n.place limit 1
 $$;
-comment on function billing_ops.column_like(text, text[], text[]) is 'The first of these columns that a table has, and whose type could serve; else null.';
+comment on function billing_ops.column_like(text, text[], text[]) is
+  'The first of these columns that a table has, and whose type could serve; else null.';
 revoke all on function billing_ops.column_like(text, text[], text[]) from public, anon, authenticated;
 
 create function billing_ops.owner_table(p_relation text, p_attribute text, p_guesses text[])
@@ -106,7 +107,8 @@ as $$
         'status', s.status, 'price', s.price, 'quantity', s.quantity,
         -- Each of these has now() for a default: a new row would say that it has ended.
         'on_insert', (
-          select pg_catalog.jsonb_object_agg(a, null) from pg_catalog.unnest(array['ended_at', 'cancel_at', 'canceled_at', 'trial_start']) a
+          select pg_catalog.jsonb_object_agg(a, null)
+            from pg_catalog.unnest(array['ended_at', 'cancel_at', 'canceled_at', 'trial_start']) a
           where exists (select 1 from billing_ops.column_facts(s.relation, a) f where f.has_default and not f.required))),
       '{}',
       'Its key is Stripe''s subscription id, beside user_id and price_id, and customers has stripe_customer_id.'
@@ -122,9 +124,11 @@ as $$
           || coalesce(billing_ops.owner_table(s.relation, s.account, array[pg_catalog.format('%I.accounts', s.nspname)]), '{}'),
         'customer', pg_catalog.jsonb_build_object('column', 'billing_customer_id'),
         'status', s.status, 'price', s.price, 'quantity', s.quantity,
-        'where', case when billing_ops.column_like(s.relation, '{text}', '{provider}') is not null then '{"provider": "stripe"}'::jsonb end,
+        'where', case when billing_ops.column_like(s.relation, '{text}', '{provider}') is not null
+          then '{"provider": "stripe"}'::jsonb end,
         'on_insert', (
-          select pg_catalog.jsonb_object_agg(a, null) from pg_catalog.unnest(array['ended_at', 'cancel_at', 'canceled_at', 'trial_start']) a
+          select pg_catalog.jsonb_object_agg(a, null)
+            from pg_catalog.unnest(array['ended_at', 'cancel_at', 'canceled_at', 'trial_start']) a
           where exists (select 1 from billing_ops.column_facts(s.relation, a) f where f.has_default and not f.required))),
       '{}',
       'Its key is Stripe''s subscription id, beside account_id and billing_customer_id.'
@@ -143,7 +147,8 @@ as $$
       'It has referenceId, stripeSubscriptionId and plan. Its owners are looked for among users; where they are organizations, '
       'name that table in "owner".'
     from shapes s
-    where s.relname in ('subscription', 'subscriptions') and s.id is not null and s.stripe_id is not null and s.reference is not null
+    where s.relname in ('subscription', 'subscriptions') and s.id is not null and s.stripe_id is not null
+      and s.reference is not null
       and s.plan is not null and s.status is not null
     union all
     select 5, 'nextjs/saas-starter', s.relation,
