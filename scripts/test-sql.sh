@@ -3,7 +3,7 @@
 #
 #   scripts/test-sql.sh --own-cluster    a scratch Postgres: the suite on a fresh project, then on every older database
 #                                        of supabase/tests/upgrade brought up to date; supabase/schemas held against
-#                                        what the migrations make
+#                                        what the migrations make; then scripts/test-adapter.sh
 #   scripts/test-sql.sh DATABASE_URL     the suite on a database that has the migrations (as its owner or a superuser)
 #
 # Needs pg_prove (libtap-parser-sourcehandler-pgtap-perl) and, for a cluster, postgresql-15-pgtap. As root or not.
@@ -85,6 +85,9 @@ case "${1:-}" in
       apply_migrations "$url" "${pending[@]}"
       prove "$url" "${scenario}after.test.sql" "${suite[@]}"
     done
+    # In a cluster of its own, as it moves that to where transaction ids come round.
+    echo "== the tables of other apps"
+    "$repo_root/scripts/test-adapter.sh" || failed=1
     ;;
   "" | -*) die "usage: $(basename "$0") --own-cluster | DATABASE_URL" ;;
   *)

@@ -1,6 +1,7 @@
 -- Who may do what, on one screen. Everything is taken away first and given back by name: hosted projects grant nothing
 -- by themselves any more, and earlier ones granted too much. Which rows an admin sees is said by the policies, beside
--- their tables.
+-- their tables. The adapter's functions are not in the list: adopt makes them anew, and grants them as it does (23_adapter,
+-- 24_adopt).
 
 revoke all on schema billing_ops from public;
 grant usage on schema billing_ops to authenticated, service_role;
