@@ -576,7 +576,6 @@ declare
   v_table constant text := billing_ops.relation_name(p_mapping ->> 'table');
   v_said text;
   v_column record;
-  v_matches boolean;
 begin
   select pg_catalog.format('%s has no column "%s".', m.relation, m.attribute) into v_said
   from (
@@ -658,9 +657,9 @@ begin
   loop
     begin
       if v_column.word ^@ 'where.' then
-        execute pg_catalog.format('select %1$s = %1$s', billing_ops.constant(v_column.said, v_column.type_name)) into v_matches;
+        execute pg_catalog.format('select %1$s = %1$s', billing_ops.constant(v_column.said, v_column.type_name));
       else
-        execute pg_catalog.format('select %s is null', billing_ops.constant(v_column.said, v_column.type_name)) into v_matches;
+        execute pg_catalog.format('select %s is null', billing_ops.constant(v_column.said, v_column.type_name));
       end if;
     exception when others then
       return pg_catalog.format('"%s" gives column %s a value that %s cannot hold or compare.',
@@ -1427,8 +1426,8 @@ declare
   v_mapping jsonb;
   v_settable text[];
   v_group record;
-  v_written jsonb := '{}';
-  v_refused jsonb := '{}';
+  v_written jsonb := '{}'::jsonb;
+  v_refused jsonb := '{}'::jsonb;
 begin
   select a.mapping into v_mapping from billing_ops.adoption a;
   if v_mapping is null then
@@ -1497,8 +1496,8 @@ as $$
 declare
   v_mapping jsonb;
   v_group record;
-  v_written jsonb := '{}';
-  v_refused jsonb := '{}';
+  v_written jsonb := '{}'::jsonb;
+  v_refused jsonb := '{}'::jsonb;
 begin
   select a.mapping into v_mapping from billing_ops.adoption a;
   if v_mapping is null then
@@ -1642,7 +1641,7 @@ set search_path = ''
 as $$
 declare
   v_grant record;
-  v_granted jsonb := '[]';
+  v_granted jsonb := '[]'::jsonb;
 begin
   for v_grant in
     select * from billing_ops.needed_grants(p_mapping) n

@@ -266,7 +266,6 @@ declare
   v_table constant text := billing_ops.relation_name(p_mapping ->> 'table');
   v_said text;
   v_column record;
-  v_matches boolean;
 begin
   select pg_catalog.format('%s has no column "%s".', m.relation, m.attribute) into v_said
   from (
@@ -348,9 +347,9 @@ begin
   loop
     begin
       if v_column.word ^@ 'where.' then
-        execute pg_catalog.format('select %1$s = %1$s', billing_ops.constant(v_column.said, v_column.type_name)) into v_matches;
+        execute pg_catalog.format('select %1$s = %1$s', billing_ops.constant(v_column.said, v_column.type_name));
       else
-        execute pg_catalog.format('select %s is null', billing_ops.constant(v_column.said, v_column.type_name)) into v_matches;
+        execute pg_catalog.format('select %s is null', billing_ops.constant(v_column.said, v_column.type_name));
       end if;
     exception when others then
       return pg_catalog.format('"%s" gives column %s a value that %s cannot hold or compare.',

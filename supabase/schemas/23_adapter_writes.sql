@@ -142,8 +142,8 @@ declare
   v_mapping jsonb;
   v_settable text[];
   v_group record;
-  v_written jsonb := '{}';
-  v_refused jsonb := '{}';
+  v_written jsonb := '{}'::jsonb;
+  v_refused jsonb := '{}'::jsonb;
 begin
   select a.mapping into v_mapping from billing_ops.adoption a;
   if v_mapping is null then
@@ -212,8 +212,8 @@ as $$
 declare
   v_mapping jsonb;
   v_group record;
-  v_written jsonb := '{}';
-  v_refused jsonb := '{}';
+  v_written jsonb := '{}'::jsonb;
+  v_refused jsonb := '{}'::jsonb;
 begin
   select a.mapping into v_mapping from billing_ops.adoption a;
   if v_mapping is null then

@@ -91,7 +91,7 @@ set search_path = ''
 as $$
 declare
   v_grant record;
-  v_granted jsonb := '[]';
+  v_granted jsonb := '[]'::jsonb;
 begin
   for v_grant in
     select * from billing_ops.needed_grants(p_mapping) n
