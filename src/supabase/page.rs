@@ -37,7 +37,7 @@ impl PageCursor {
 }
 
 /// Cuts a page to its length. True where there is more: it was asked for with one more than is shown.
-pub fn cut<T>(items: &mut Vec<T>, limit: u32) -> bool {
+fn cut<T>(items: &mut Vec<T>, limit: u32) -> bool {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = items.len() > limit;
     items.truncate(limit);
