@@ -66,6 +66,8 @@ test("much drift comes page by page, and all of it as CSV", async ({ page, admin
 
 test("a run under way is followed to its end", async ({ page, admin }) => {
   await page.clock.install();
+  // Nothing that earlier runs saw stands any more.
+  sql("truncate public.drift cascade");
   const id = sql(`insert into public.reconciliation_logs (run_key, run_type, started_at, heartbeat_at, lease_expires_at, scanned_count, triggered_by)
     values ('manual_test', 'manual', now() - interval '10 seconds', now(), now() + interval '330 seconds', 4200, 'admin') returning id`);
   await admin(`/?view=run&id=${id}`);
