@@ -83,9 +83,9 @@ export function seedHistory(): void {
   sql(HISTORY);
 }
 
-/** No runs and no alerts at all. */
+/** No runs, no drift and no alerts at all. */
 export function seedNothing(): void {
-  sql("truncate public.reconciliation_logs, public.billing_alerts, public.rate_limit_windows cascade;");
+  sql("truncate public.reconciliation_logs, public.drift, public.billing_alerts, public.rate_limit_windows cascade;");
 }
 
 /** Calls a control endpoint of the stack's Supabase or Stripe. */
