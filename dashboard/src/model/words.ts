@@ -89,7 +89,7 @@ export function action(code: DriftAction): { word: string; person: boolean; why:
     case "moved":
       return { word: "Moved", person: false, why: "The owner's row now follows their live subscription." };
     case "cleared":
-      return { word: "Gone by itself", person: false, why: "A later run looked and did not see it any more." };
+      return { word: "Gone", person: false, why: "A later run no longer found it." };
     case "reverted":
       return { word: "Taken back", person: false, why: "A person took the repair back." };
     case "observed":
