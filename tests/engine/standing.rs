@@ -20,10 +20,10 @@ async fn what_stands_is_one_entry_and_is_closed_by_the_run_that_no_longer_sees_i
     world.store.change(&facts.id, |row| row.stripe_customer_id = Some("cus_other".into()));
 
     let first = world.run().await;
-    assert_eq!(open(&world), [key.clone()]);
+    assert_eq!(open(&world), std::slice::from_ref(&key));
     let told = &first.reconciliations[0];
     let second = world.run_again(None).await;
-    assert_eq!(open(&world), [key.clone()]);
+    assert_eq!(open(&world), std::slice::from_ref(&key));
     assert_eq!(second.reconciliations[0].drift_id, told.drift_id, "the same entry");
     assert_eq!((told.action, told.fixed), (Action::None, false));
     assert!(world.store.lock().cleared.is_empty());
