@@ -37,7 +37,7 @@ pub struct Entry {
     #[schema(value_type = Object)]
     pub details: Value,
     /// What a repair would set, where one is possible and has not been made.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     pub proposal: Option<Value>,
     /// Whether its repair takes something away from the customer.
     pub lowers_access: bool,

@@ -88,7 +88,7 @@ export interface components {
             note: string | null;
             organization_id: string | null;
             owner: string | null;
-            proposal: Record<string, unknown>;
+            proposal: Record<string, unknown> | null;
             seen_count: number;
             severity: string;
             stripe_customer_id: string | null;

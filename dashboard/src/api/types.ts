@@ -25,7 +25,7 @@ export interface Difference {
 }
 
 /** A difference between Stripe and the database, for as long as it stands. `details` by field: what each of the two says. */
-export type Drift = Worded<Schemas["DriftEntry"], { severity: Severity; details: Record<string, unknown>; proposal: Record<string, unknown> | null }>;
+export type Drift = Worded<Schemas["DriftEntry"], { severity: Severity }>;
 
 /** One episode of an alert: it opens, repeats, and is resolved by a person or by the system. */
 export type Alert = Worded<Schemas["Alert"], { severity: Severity; resolution: "manual" | "auto" | null }>;
