@@ -944,7 +944,13 @@ returns text[]
 language sql stable
 set search_path = ''
 as $$
-  select array(select e.enumlabel::text from pg_catalog.pg_enum e where e.enumtypid = p_enum and e.enumlabel = any (p_texts))
+  -- Down to the enum that a domain, or a domain of a domain, is made of.
+  with recursive base as (
+    select t.oid, t.typbasetype from pg_catalog.pg_type t where t.oid = p_enum
+    union all
+    select t.oid, t.typbasetype from base b join pg_catalog.pg_type t on t.oid = b.typbasetype
+  )
+  select array(select e.enumlabel::text from base b join pg_catalog.pg_enum e on e.enumtypid = b.oid where e.enumlabel = any (p_texts))
 $$;
 comment on function billing_ops.as_labels(text[], oid) is
   'Those of the texts that are labels of the enum: a cast of another would raise.';
@@ -996,7 +1002,7 @@ as $$
 declare
   v_table constant text := p_mapping ->> 'table';
   v_one_row_each constant boolean := (p_mapping #>> '{owner,one_row_each}')::boolean;
-  -- By word: name (s."x", where s is the row and c its customer), attribute, type, type_oid, family, required.
+  -- By word: name (s."x", where s is the row and c its customer), attribute, type, family, required.
   v_columns jsonb;
   v_key jsonb;
   v_id jsonb;
@@ -1020,7 +1026,7 @@ begin
   select pg_catalog.jsonb_object_agg(m.word, pg_catalog.jsonb_build_object(
     'name', pg_catalog.format('%s.%I', case when m.relation = v_table and m.word not in ('owner.key', 'customer.key') and not (
       m.word = 'customer' and p_mapping #>> '{customer,table}' is not null) then 's' else 'c' end, m.attribute),
-    'attribute', m.attribute, 'type', f.type_name, 'type_oid', f.type_oid, 'family', f.family, 'required', f.required))
+    'attribute', m.attribute, 'type', f.type_name, 'family', f.family, 'required', f.required))
   into v_columns
   from billing_ops.mapped_columns(p_mapping) m
   cross join lateral billing_ops.column_facts(m.relation, m.attribute) f;
@@ -1036,9 +1042,9 @@ begin
   v_after_owner := case v_owner ->> 'family' when 'uuid' then 'p_after::uuid' when 'integer' then 'p_after::bigint'
     else 'p_after' end;
   v_statuses := case v_status ->> 'family'
-    when 'enum' then pg_catalog.format('billing_ops.as_labels(p_statuses, %s)::%s[]',
-      coalesce((select nullif(t.typbasetype, 0) from pg_catalog.pg_type t where t.oid = (v_status ->> 'type_oid')::oid),
-        (v_status ->> 'type_oid')::oid), v_status ->> 'type')
+    -- By name: after a restore, or where an app has made its enum anew, the oid is another one and no label would be found.
+    when 'enum' then pg_catalog.format('billing_ops.as_labels(p_statuses, %L::pg_catalog.regtype)::%s[]',
+      v_status ->> 'type', v_status ->> 'type')
     else 'p_statuses' end;
   select coalesce(pg_catalog.string_agg(case when w.said = 'null'
       then pg_catalog.format(' and %s is null', v_columns #>> array['where.' || w.attribute, 'name'])

@@ -34,3 +34,5 @@ select pg_temp.rewrite('billing_ops.adapter_write', 'when assert_failure or othe
 select pg_temp.rewrite('billing_ops.ends_transaction', 'pg_catalog.left(p_sqlstate, 2) in', 'pg_catalog.left(p_sqlstate, 3) in');
 -- mutant: rights that are gone are not missed | bigint_enum | bigint_enum
 select pg_temp.rewrite('billing_ops.adapter_state', 'where not coalesce(billing_ops.holds_grant', 'where false and not coalesce(billing_ops.holds_grant');
+-- mutant: an enum is remembered by its oid | vercel | vercel
+select pg_temp.rewrite('billing_ops.adapter_generate', 'v_status ->> ''type'', v_status ->> ''type'')', '(v_status ->> ''type'')::regtype::oid, v_status ->> ''type'')');

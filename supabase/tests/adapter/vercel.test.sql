@@ -24,6 +24,23 @@ select is(denial('select metadata from public.subscriptions'), '42501', 'nor to 
 select is(denial('select id, user_id, status, xmin from public.subscriptions'), null, 'only to read what is');
 select is(denial('select full_name from public.users'), '42501', 'of owners, their keys only');
 
+-- An app that makes its enum anew, with the same labels: its oid is another one, as it is after a restore.
+savepoint anew;
+drop view public.live_subscriptions;
+drop policy "Own live subscriptions" on public.subscriptions;
+drop index public.subscriptions_live;
+alter type public.subscription_status rename to subscription_status_before;
+create type public.subscription_status as enum
+  ('trialing', 'active', 'canceled', 'incomplete', 'incomplete_expired', 'past_due', 'unpaid', 'paused');
+alter table public.subscriptions alter column status type public.subscription_status using status::text::public.subscription_status;
+drop type public.subscription_status_before;
+select is(billing_ops.adapter_state() -> 'changed', 'null', 'an enum that was made anew with the same labels is no change');
+select is(value($$select billing_ops.adapter_granting('{active,past_due,great}')$$), '2', 'and rows in these statuses are counted as before');
+rollback to anew;
+create domain public.known_status as public.subscription_status;
+create domain public.current_status as public.known_status;
+select is(billing_ops.as_labels('{active,great}', 'public.current_status'::regtype), '{active}', 'a domain has the labels of what it is made of');
+
 -- Writing ----------------------------------------------------------------------------------------------------------------
 create function tests.mapping(p_writes text) returns jsonb language sql as $$
   select billing_ops.detect() -> 0 -> 'mapping' || jsonb_build_object('writes', p_writes)
