@@ -19,25 +19,13 @@ pg_prove -Q -d "$(database_url fresh)" "$tests"/*.test.sql >/dev/null || die "th
 # One file for each mutant, named by its place.
 mutants="$cluster_dir/mutants"
 mkdir "$mutants"
-cat >"$mutants/head" <<'SQL'
-create function pg_temp.rewrite(p_function regproc, p_from text, p_to text) returns void language plpgsql as $$
-declare
-  v_text text := pg_get_functiondef(p_function);
-begin
-  if position(p_from in v_text) = 0 then
-    raise exception '% does not hold: %', p_function, p_from;
-  end if;
-  execute replace(v_text, p_from, p_to);
-end
-$$;
-SQL
-awk -v folder="$mutants" '
+awk -v folder="$mutants" -v head="$repo_root/scripts/lib/rewrite.sql" '
   /^-- mutant: / {
     place++
     file = sprintf("%s/%03d.sql", folder, place)
     print > file
-    while ((getline line < (folder "/head")) > 0) print line > file
-    close(folder "/head")
+    while ((getline line < head) > 0) print line > file
+    close(head)
     next
   }
   place { print > file }' "$tests/mutations.sql"

@@ -16,14 +16,7 @@ tests="$repo_root/supabase/tests/adapter"
 fixtures="$repo_root/supabase/fixtures"
 shapes=(vercel basejump better_auth saas_starter bigint_enum)
 
-psql_wrapper="$(mktemp)"
-trap 'rm -f "$psql_wrapper"; cluster_stop' EXIT
-# pg_prove cuts a connection string at its first "=": so psql gets it from the environment.
-cat >"$psql_wrapper" <<'WRAPPER'
-#!/bin/sh
-exec psql --dbname "$SQL_TEST_URL" "$@"
-WRAPPER
-chmod 755 "$psql_wrapper"
+psql_wrapper="$repo_root/scripts/lib/psql-by-url.sh"
 
 failed=0
 # prove NAME TEST [ROLE]
@@ -138,18 +131,6 @@ mutants() {
   awk -v folder="$cluster_dir/mutants" '
     /^-- mutant: / { place++; file = sprintf("%s/%03d.sql", folder, place) }
     place { print > file }' "$tests/mutations.sql"
-  cat >"$cluster_dir/rewrite.sql" <<'SQL'
-create function pg_temp.rewrite(p_function regproc, p_from text, p_to text) returns void language plpgsql as $$
-declare
-  v_text text := pg_get_functiondef(p_function);
-begin
-  if position(p_from in v_text) = 0 then
-    raise exception '% does not hold: %', p_function, p_from;
-  end if;
-  execute replace(v_text, p_from, p_to);
-end
-$$;
-SQL
   for mutant in "$cluster_dir"/mutants/*.sql; do
     IFS='|' read -r name database expected < <(sed -n '1s/^-- mutant: //p' "$mutant")
     database="${database// /}" expected="${expected// /}" name="${name% }"
@@ -159,7 +140,7 @@ SQL
     else
       empty "$database"
     fi
-    run "$(database_url "$database")" -f "$cluster_dir/rewrite.sql" -f "$mutant" || die "it does not apply any more: $name"
+    run "$(database_url "$database")" -f "$repo_root/scripts/lib/rewrite.sql" -f "$mutant" || die "it does not apply any more: $name"
     local role=postgres
     [ "$database" != races ] || role=supabase_admin
     if SQL_TEST_URL="$(database_url "$database" "$role")" pg_prove -Q --psql "$psql_wrapper" "$tests/$expected.test.sql" >"$cluster_dir/out" 2>&1; then
@@ -176,7 +157,6 @@ SQL
 }
 
 cluster_start
-trap 'rm -f "$psql_wrapper"; cluster_stop' EXIT
 case "${1:-}" in
   "") tests_of ;;
   --mutants) mutants ;;

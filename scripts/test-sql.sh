@@ -13,14 +13,7 @@
 need pg_prove libtap-parser-sourcehandler-pgtap-perl
 started=$SECONDS
 
-# pg_prove cuts a connection string at its first "=": so psql gets it from the environment.
-psql_wrapper="$(mktemp)"
-trap 'rm -f "$psql_wrapper"; cluster_stop' EXIT
-cat >"$psql_wrapper" <<'WRAPPER'
-#!/bin/sh
-exec psql --dbname "$SQL_TEST_URL" "$@"
-WRAPPER
-chmod 755 "$psql_wrapper"
+psql_wrapper="$repo_root/scripts/lib/psql-by-url.sh"
 
 failed=0
 # prove URL FILE...
@@ -52,7 +45,6 @@ suite=("$repo_root"/supabase/tests/*.test.sql)
 case "${1:-}" in
   --own-cluster)
     cluster_start
-    trap 'rm -f "$psql_wrapper"; cluster_stop' EXIT
     new_database fresh
     apply_migrations "$(database_url fresh)"
     echo "== a fresh project"
