@@ -38,19 +38,19 @@ pub enum Class {
     PriceMismatch,
     /// The tier differs from the one that the price stands for.
     TierMismatch,
-    /// At Stripe, not in the database, and its organization is known.
+    /// At Stripe, not in the database, and its owner is known.
     MissingInDatabase,
-    /// At Stripe, not in the database, and no organization is known for it.
+    /// At Stripe, not in the database, and no owner is known for it.
     OrganizationUnknown,
     /// In the database, and Stripe answers 404.
     MissingInStripe,
     /// The customer differs.
     CustomerMismatch,
-    /// One organization has several subscriptions that live.
+    /// One owner has several subscriptions that live.
     DuplicateLiveSubscription,
     /// No tier is known for the price.
     UnknownPrice,
-    /// A status that this program does not know.
+    /// A status that Stripe does not have, or that this program does not know.
     UnknownStatus,
     /// Several items with different periods.
     MixedItemPeriods,
@@ -58,6 +58,8 @@ pub enum Class {
     LivemodeMismatch,
     /// An object of Stripe's that could not be read.
     MalformedObject,
+    /// A row that cannot be compared.
+    MalformedRow,
 }
 
 impl Class {
@@ -90,10 +92,9 @@ impl Class {
             Self::MissingInDatabase => {
                 ("subscription was missing in the database", "subscriptions were missing in the database")
             }
-            Self::OrganizationUnknown => (
-                "subscription belongs to no known organization",
-                "subscriptions belong to no known organization",
-            ),
+            Self::OrganizationUnknown => {
+                ("subscription belongs to no known owner", "subscriptions belong to no known owner")
+            }
             Self::MissingInStripe => (
                 "row names a subscription that Stripe does not know",
                 "rows name subscriptions that Stripe does not know",
@@ -102,10 +103,9 @@ impl Class {
                 "subscription has a different customer at Stripe",
                 "subscriptions have a different customer at Stripe",
             ),
-            Self::DuplicateLiveSubscription => (
-                "organization has several live subscriptions",
-                "organizations have several live subscriptions",
-            ),
+            Self::DuplicateLiveSubscription => {
+                ("owner has several live subscriptions", "owners have several live subscriptions")
+            }
             Self::UnknownPrice => {
                 ("subscription has a price without a tier", "subscriptions have a price without a tier")
             }
@@ -120,6 +120,7 @@ impl Class {
             Self::MalformedObject => {
                 ("object from Stripe could not be read", "objects from Stripe could not be read")
             }
+            Self::MalformedRow => ("row could not be compared", "rows could not be compared"),
         };
         format!("{count} {}", if count == 1 { one } else { many })
     }
@@ -152,7 +153,8 @@ impl Class {
             | Self::UnknownPrice
             | Self::UnknownStatus
             | Self::MixedItemPeriods
-            | Self::MalformedObject => Severity::Warning,
+            | Self::MalformedObject
+            | Self::MalformedRow => Severity::Warning,
             Self::MissingInStripe
             | Self::CustomerMismatch
             | Self::DuplicateLiveSubscription

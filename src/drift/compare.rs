@@ -3,6 +3,8 @@
 //!
 //! Rules that hold everywhere:
 //! - An unknown or missing value at Stripe never replaces a known one in the database.
+//! - What the app does not map is never looked at; what it maps and does not keep itself is refreshed, and is no drift.
+//! - A row that is odd, or whose status is a word of the app's own, is left to a person.
 //! - A tier comes from the price map or metadata; a price that neither knows becomes no tier.
 //! - What Stripe is known to have changed within [`GRACE_SECONDS`] is left to the next run: its webhook may be under way.
 //! - What would lower a customer's access is marked: it is applied only after a fresh read. That is a status that no
@@ -14,6 +16,7 @@ use serde_json::{Map, Value, json};
 use super::class::Class;
 use super::finding::{Finding, Subject};
 use super::row::{Fields, Row};
+use super::shape::{Shape, Word};
 use super::tiers::{Tier, Tiers};
 use crate::stripe::{Status, Subscription};
 
@@ -23,6 +26,8 @@ pub const GRACE_SECONDS: i64 = 120;
 /// What a comparison is made by, beside the two sides.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
+    /// What the app's table has, and what may be written of it.
+    pub shape: &'a Shape,
     /// Price to tier.
     pub tiers: &'a Tiers,
     /// Whether the key is a live one.
@@ -38,7 +43,7 @@ pub struct Comparison {
     pub repaired: Vec<Finding>,
     /// Differences that a person has to judge.
     pub unrepaired: Vec<Finding>,
-    /// What the row should say; without findings this only completes columns that were never filled.
+    /// What the row should say; without findings this only refreshes what the app does not keep itself.
     pub repair: Fields,
     /// Whether the repair takes something away from the customer.
     pub lowers_access: bool,
@@ -62,27 +67,27 @@ pub fn compare(subscription: &Subscription, row: &Row, rules: Rules<'_>) -> Comp
     if let Some(finding) = livemode_mismatch(subscription, Some(row), rules, &subject) {
         return Comparison { unrepaired: vec![finding], mixed_modes: true, ..Comparison::default() };
     }
-    // A row that no run has looked at yet may lack what earlier schemas had no columns for. That is not drift.
-    let first_look = row.stripe_created.is_none();
-    let mut differ = Differ { subject: &subject, found: &mut found, first_look };
+    if let Some(odd) = &row.odd {
+        return Comparison { unrepaired: vec![subject.malformed_row(odd)], ..Comparison::default() };
+    }
+    let mut differ = Differ { subject: &subject, found: &mut found, shape: rules.shape };
 
     differ.status(subscription, row);
     differ.period(subscription, row, rules.now);
     differ.field(
         Class::CancelAtPeriodEndMismatch,
-        "cancel_at_period_end",
+        Word::CancelAtPeriodEnd,
         row.cancel_at_period_end,
         subscription.cancel_at_period_end,
         |repair, value| repair.cancel_at_period_end = Some(value),
     );
     let trial_end = subscription.trial_end.filter(|moment| *moment > 0);
-    differ.field(Class::TrialEndMismatch, "trial_end", row.trial_end, trial_end, |repair, value| {
-        repair.trial_end = Some(value.into());
+    differ.field(Class::TrialEndMismatch, Word::TrialEnd, row.trial_end, trial_end, |repair, value| {
+        repair.trial_end = Some(value);
     });
     differ.price(subscription, row);
     differ.tier(subscription, row, rules.tiers);
     differ.customer(subscription, row);
-    differ.complete(subscription, row);
 
     for finding in &mut found.repaired {
         finding.lowers_access = found.lowers_access;
@@ -104,7 +109,7 @@ pub(super) fn livemode_mismatch(
     subject: &Subject,
 ) -> Option<Finding> {
     let stripe = subscription.livemode.unwrap_or(rules.livemode);
-    let database = row.and_then(|row| row.livemode).unwrap_or(stripe);
+    let database = rules.livemode != row.is_some_and(|row| row.other_mode);
     if stripe == rules.livemode && database == stripe {
         return None;
     }
@@ -114,7 +119,7 @@ pub(super) fn livemode_mismatch(
         mode_word(stripe),
         mode_word(database)
     );
-    let details = json!({"livemode": {"database": row.and_then(|row| row.livemode), "stripe": stripe}});
+    let details = json!({"livemode": {"database": database, "stripe": stripe}});
     Some(subject.finding(Class::LivemodeMismatch, issue, details))
 }
 
@@ -128,32 +133,42 @@ pub(super) fn unknown_status(subject: &Subject, raw: &str, database: Option<&str
 pub(super) struct Differ<'a> {
     pub(super) subject: &'a Subject,
     pub(super) found: &'a mut Comparison,
-    pub(super) first_look: bool,
+    pub(super) shape: &'a Shape,
 }
 
 impl Differ<'_> {
     fn status(&mut self, subscription: &Subscription, row: &Row) {
         let stripe = &subscription.status;
+        let database = row.status.as_deref().unwrap_or_default();
         if let Status::Unknown(raw) = stripe {
-            self.found.unrepaired.push(unknown_status(self.subject, raw, Some(&row.status)));
+            self.found.unrepaired.push(unknown_status(self.subject, raw, Some(database)));
             return;
         }
-        if stripe.as_str() == row.status {
+        if stripe.as_str() == database {
             return;
         }
-        let issue =
-            format!("The status is {} at Stripe and {} in the database.", stripe.as_str(), row.status);
-        self.repairable(
+        let before = Status::of(database);
+        if matches!(before, Status::Unknown(_)) {
+            let shown: String = database.chars().take(40).collect();
+            let issue = format!("The database gives a status that is not one of Stripe's: \"{shown}\".");
+            let details = json!({self.name(Word::Status): {"database": shown, "stripe": stripe.as_str()}});
+            self.found.unrepaired.push(self.subject.finding(Class::UnknownStatus, issue, details));
+            return;
+        }
+        let issue = format!("The status is {} at Stripe and {database} in the database.", stripe.as_str());
+        self.differs(
             Class::StatusMismatch,
             issue,
-            &[("status", json!(row.status), json!(stripe.as_str()))],
+            &[(Word::Status, json!(database), json!(stripe.as_str()))],
         );
         self.found.repair.status = Some(stripe.as_str().to_owned());
-        self.found.lowers_access |=
-            Status::of(row.status.as_str()).grants_access() && !stripe.grants_access();
+        self.found.lowers_access |= before.grants_access() && !stripe.grants_access();
     }
 
     pub(super) fn period(&mut self, subscription: &Subscription, row: &Row, now: i64) {
+        if self.shape.column(Word::PeriodStart).or(self.shape.column(Word::PeriodEnd)).is_none() {
+            return;
+        }
         if subscription.has_mixed_periods() {
             let issue = "Its items have different periods; the database has room for one.".to_owned();
             let periods: Vec<Value> = subscription
@@ -169,49 +184,49 @@ impl Differ<'_> {
         }
         let period = subscription.period();
         let mut differences = Vec::new();
-        if let Some(start) = period.start.filter(|start| row.current_period_start != Some(*start)) {
-            differences.push(("current_period_start", json!(row.current_period_start), json!(start)));
-            self.found.repair.current_period_start = Some(start.into());
+        if let Some(start) = self.another(Word::PeriodStart, row.period_start, period.start) {
+            differences.push((Word::PeriodStart, json!(row.period_start), json!(start)));
+            self.found.repair.period_start = Some(start);
         }
-        if let Some(end) = period.end.filter(|end| row.current_period_end != Some(*end)) {
-            differences.push(("current_period_end", json!(row.current_period_end), json!(end)));
-            self.found.repair.current_period_end = Some(end.into());
-            let over = end <= now && row.current_period_end.is_some_and(|before| before > now);
+        if let Some(end) = self.another(Word::PeriodEnd, row.period_end, period.end) {
+            differences.push((Word::PeriodEnd, json!(row.period_end), json!(end)));
+            self.found.repair.period_end = Some(end);
+            let over = end <= now && row.period_end.is_some_and(|before| before > now);
             self.found.lowers_access |= over && subscription.status.grants_access();
         }
-        if !differences.is_empty() {
-            let issue = "The billing period differs from Stripe's.".to_owned();
-            self.repairable(Class::PeriodMismatch, issue, &differences);
-        }
+        self.differs(
+            Class::PeriodMismatch,
+            "The billing period differs from Stripe's.".to_owned(),
+            &differences,
+        );
     }
 
-    /// The row has room for one price: that of the first item.
+    /// The row has room for one price: that of the first item. The quantity is of that item, too, unless the mapping says of which.
     pub(super) fn price(&mut self, subscription: &Subscription, row: &Row) {
-        let Some(item) = subscription.items.data.first() else { return };
-        if let Some(price) = &item.price {
-            let before = row.stripe_price_id.clone();
-            self.field(
-                Class::PriceMismatch,
-                "stripe_price_id",
-                before,
-                Some(price.id.clone()),
-                |repair, value| {
-                    repair.stripe_price_id = Some(value);
-                },
-            );
-        }
-        let quantity = item.quantity.and_then(|quantity| i32::try_from(quantity).ok());
-        self.field(Class::QuantityMismatch, "quantity", row.quantity, quantity, |repair, value| {
+        let items = &subscription.items.data;
+        let price = items.first().and_then(|item| item.price.as_ref()).map(|price| price.id.clone());
+        self.field(Class::PriceMismatch, Word::Price, row.price.clone(), price, |repair, value| {
+            repair.price = Some(value);
+        });
+        let counted = match &self.shape.quantity_prices {
+            None => items.first(),
+            Some(prices) => {
+                items.iter().find(|item| item.price.as_ref().is_some_and(|price| prices.contains(&price.id)))
+            }
+        };
+        // Beyond what an integer of any app's could hold it is no number of seats.
+        let quantity =
+            counted.and_then(|item| item.quantity).filter(|quantity| i32::try_from(*quantity).is_ok());
+        self.field(Class::QuantityMismatch, Word::Quantity, row.quantity, quantity, |repair, value| {
             repair.quantity = Some(value);
         });
-        self.found.lowers_access |=
-            matches!((row.quantity, quantity), (Some(before), Some(after)) if after < before);
+        self.found.lowers_access |= matches!((row.quantity, self.found.repair.quantity), (Some(before), Some(after)) if after < before);
     }
 
     /// Tiers matter, and are judged, while a subscription lives: what the application does to the tier of one that
     /// ended is its own business.
     pub(super) fn tier(&mut self, subscription: &Subscription, row: &Row, tiers: &Tiers) {
-        if !subscription.status.is_live() {
+        if !subscription.status.is_live() || self.shape.column(Word::Tier).is_none() {
             return;
         }
         let prices: Vec<&str> = subscription
@@ -224,7 +239,7 @@ impl Differ<'_> {
         match tiers.of(subscription) {
             Tier::Known(tier) => {
                 self.found.lowers_access |= row.tier.as_ref().is_some_and(|before| *before != tier);
-                self.field(Class::TierMismatch, "tier", row.tier.clone(), Some(tier), |repair, value| {
+                self.field(Class::TierMismatch, Word::Tier, row.tier.clone(), Some(tier), |repair, value| {
                     repair.tier = Some(value);
                 });
             }
@@ -235,61 +250,69 @@ impl Differ<'_> {
                     Tier::Ambiguous => "Its prices belong to different tiers.".to_owned(),
                     _ => "No tier is configured for its price.".to_owned(),
                 };
-                let details = json!({"tier": {"database": row.tier, "stripe": null}, "prices": prices});
+                let details =
+                    json!({self.name(Word::Tier): {"database": row.tier, "stripe": null}, "prices": prices});
                 self.found.unrepaired.push(self.subject.finding(Class::UnknownPrice, issue, details));
             }
         }
     }
 
     fn customer(&mut self, subscription: &Subscription, row: &Row) {
-        let Some(database) = row.stripe_customer_id.as_ref().filter(|id| **id != subscription.customer)
-        else {
+        let Some(database) = row.customer.as_ref().filter(|id| **id != subscription.customer) else {
             return;
         };
         let issue = "Stripe and the database name different customers.".to_owned();
-        let details = json!({"stripe_customer_id": {"database": database, "stripe": subscription.customer}});
+        let details =
+            json!({self.name(Word::Customer): {"database": database, "stripe": subscription.customer}});
         self.found.unrepaired.push(self.subject.finding(Class::CustomerMismatch, issue, details));
     }
 
-    /// Fills in what does not count as drift: where the subscription belongs in time, and its mode.
-    pub(super) fn complete(&mut self, subscription: &Subscription, row: &Row) {
-        if row.stripe_created != Some(subscription.created) {
-            self.found.repair.stripe_created = Some(subscription.created.into());
-        }
-        if row.livemode.is_none() {
-            self.found.repair.livemode = subscription.livemode;
-        }
-    }
-
-    /// A column of later schemas: filled in silently at the first look, drift afterwards.
+    /// A word by itself.
     fn field<T: PartialEq + Clone>(
         &mut self,
         class: Class,
-        column: &'static str,
+        word: Word,
         database: Option<T>,
         stripe: Option<T>,
         repair: impl FnOnce(&mut Fields, T),
     ) where
         Value: From<T>,
     {
-        let Some(stripe) = stripe.filter(|stripe| database.as_ref() != Some(stripe)) else { return };
-        if database.is_some() || !self.first_look {
-            let (before, after) = (database.map_or(Value::Null, Value::from), Value::from(stripe.clone()));
-            let issue =
-                format!("{column} is {} at Stripe and {} in the database.", plain(&after), plain(&before));
-            self.repairable(class, issue, &[(column, before, after)]);
-        }
+        let Some(stripe) = self.another(word, database.clone(), stripe) else { return };
+        let (before, after) = (database.map_or(Value::Null, Value::from), Value::from(stripe.clone()));
+        let issue = format!(
+            "{} is {} at Stripe and {} in the database.",
+            self.name(word),
+            plain(&after),
+            plain(&before)
+        );
+        self.differs(class, issue, &[(word, before, after)]);
         repair(&mut self.found.repair, stripe);
     }
 
-    fn repairable(&mut self, class: Class, issue: String, differences: &[(&str, Value, Value)]) {
+    /// What Stripe says, where the word is mapped and the row says something else.
+    fn another<T: PartialEq>(&self, word: Word, database: Option<T>, stripe: Option<T>) -> Option<T> {
+        self.shape.column(word)?;
+        stripe.filter(|stripe| database.as_ref() != Some(stripe))
+    }
+
+    /// The app's own name for it: what people know it by.
+    fn name(&self, word: Word) -> &str {
+        self.shape.column(word).unwrap_or(word.into())
+    }
+
+    /// Notes a difference that a repair removes, as far as it is one in what the app keeps.
+    fn differs(&mut self, class: Class, issue: String, differences: &[(Word, Value, Value)]) {
         let details: Map<String, Value> = differences
             .iter()
-            .map(|(column, database, stripe)| {
-                ((*column).to_owned(), json!({"database": database, "stripe": stripe}))
+            .filter(|(word, ..)| self.shape.keeps(*word))
+            .map(|(word, database, stripe)| {
+                (self.name(*word).to_owned(), json!({"database": database, "stripe": stripe}))
             })
             .collect();
-        self.found.repaired.push(self.subject.finding(class, issue, Value::Object(details)));
+        if !details.is_empty() {
+            self.found.repaired.push(self.subject.finding(class, issue, Value::Object(details)));
+        }
     }
 }
 

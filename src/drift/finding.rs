@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::class::Class;
 use super::row::Row;
@@ -20,7 +19,7 @@ pub struct Finding {
     /// How bad one of these is by itself (critical, high, warning, info).
     pub severity: Severity,
     /// Whose subscription it is, where known.
-    pub owner: Option<Uuid>,
+    pub owner: Option<String>,
     /// `sub_…`
     pub stripe_subscription_id: Option<String>,
     /// `cus_…`
@@ -52,7 +51,7 @@ impl Finding {
 #[derive(Clone, Debug, Default)]
 pub struct Subject {
     /// Whose subscription it is.
-    pub owner: Option<Uuid>,
+    pub owner: Option<String>,
     /// `sub_…`
     pub stripe_subscription_id: Option<String>,
     /// `cus_…`
@@ -65,7 +64,7 @@ impl Subject {
     /// A subscription at Stripe, and its row if there is one.
     pub fn of(subscription: &Subscription, row: Option<&Row>) -> Self {
         Self {
-            owner: row.map(|row| row.organization_id),
+            owner: row.and_then(|row| row.owner.clone()),
             stripe_subscription_id: Some(subscription.id.clone()),
             stripe_customer_id: Some(subscription.customer.clone()),
             livemode: subscription.livemode,
@@ -75,25 +74,21 @@ impl Subject {
     /// A row.
     pub fn of_row(row: &Row) -> Self {
         Self {
-            owner: Some(row.organization_id),
+            owner: row.owner.clone(),
             stripe_subscription_id: Some(row.stripe_subscription_id.clone()),
-            stripe_customer_id: row.stripe_customer_id.clone(),
-            livemode: row.livemode,
+            stripe_customer_id: row.customer.clone(),
+            livemode: None,
         }
     }
 
     /// A finding about this subject.
     pub fn finding(&self, class: Class, issue: String, details: Value) -> Finding {
-        let subject = match (&self.stripe_subscription_id, self.owner) {
-            (Some(id), _) => id.clone(),
-            (None, Some(organization)) => organization.to_string(),
-            (None, None) => "unnamed".to_owned(),
-        };
+        let subject = self.stripe_subscription_id.as_deref().or(self.owner.as_deref()).unwrap_or("unnamed");
         Finding {
             drift_key: format!("{}:{subject}", class.as_str()),
             class,
             severity: class.severity(1),
-            owner: self.owner,
+            owner: self.owner.clone(),
             stripe_subscription_id: self.stripe_subscription_id.clone(),
             stripe_customer_id: self.stripe_customer_id.clone(),
             livemode: self.livemode,
@@ -102,6 +97,11 @@ impl Subject {
             lowers_access: false,
             reason: None,
         }
+    }
+
+    /// The row cannot be compared, and why.
+    pub(super) fn malformed_row(&self, odd: &str) -> Finding {
+        self.finding(Class::MalformedRow, format!("The row cannot be compared: {odd}."), json!({}))
     }
 }
 
@@ -116,11 +116,18 @@ pub fn malformed(object: &MalformedObject, place: &str) -> Finding {
     finding
 }
 
-/// An organization with several live subscriptions.
-pub fn duplicate_live(organization: Uuid, subscriptions: &[String]) -> Finding {
-    let issue =
-        format!("The organization has {} subscriptions that live at the same time.", subscriptions.len());
-    let subject = Subject { owner: Some(organization), ..Subject::default() };
+/// A row that no read by Stripe id can return, and why.
+pub fn malformed_row(key: &str, owner: Option<String>, odd: &str) -> Finding {
+    let subject = Subject { owner, ..Subject::default() };
+    let mut finding = subject.malformed_row(odd);
+    finding.drift_key = format!("{}:{key}", Class::MalformedRow.as_str());
+    finding
+}
+
+/// An owner with several live subscriptions.
+pub fn duplicate_live(owner: String, subscriptions: &[String]) -> Finding {
+    let issue = format!("The owner has {} subscriptions that live at the same time.", subscriptions.len());
+    let subject = Subject { owner: Some(owner), ..Subject::default() };
     let shown: Vec<&String> = subscriptions.iter().take(20).collect();
     subject.finding(Class::DuplicateLiveSubscription, issue, json!({"stripe_subscription_ids": shown}))
 }

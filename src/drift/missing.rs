@@ -1,7 +1,6 @@
 //! A subscription without a row, and a row without a subscription.
 
 use serde_json::json;
-use uuid::Uuid;
 
 use super::class::Class;
 use super::compare::{
@@ -34,13 +33,13 @@ pub enum Missing {
     },
 }
 
-/// Judges a subscription that has no row. `organization` is the one that Stripe's data names, if any does.
-pub fn missing(subscription: &Subscription, organization: Option<Uuid>, rules: Rules<'_>) -> Missing {
+/// Judges a subscription that has no row. `owner` is the one that Stripe's data names, if any does.
+pub fn missing(subscription: &Subscription, owner: Option<String>, rules: Rules<'_>) -> Missing {
     if subscription.last_known_change(rules.now) > rules.now - GRACE_SECONDS {
         return Missing::InGrace;
     }
     let mut subject = Subject::of(subscription, None);
-    subject.owner = organization;
+    subject.owner = owner;
     if let Some(finding) = livemode_mismatch(subscription, None, rules, &subject) {
         return Missing::Leave { finding: Box::new(finding), mixed_modes: true };
     }
@@ -50,15 +49,14 @@ pub fn missing(subscription: &Subscription, organization: Option<Uuid>, rules: R
     }
     let empty = Row::default();
     let mut found = Comparison::default();
-    let mut differ = Differ { subject: &subject, found: &mut found, first_look: true };
+    let mut differ = Differ { subject: &subject, found: &mut found, shape: rules.shape };
     differ.period(subscription, &empty, rules.now);
     differ.price(subscription, &empty);
     differ.tier(subscription, &empty, rules.tiers);
-    differ.complete(subscription, &empty);
     let mut fields = found.repair;
     fields.status = Some(subscription.status.as_str().to_owned());
     fields.cancel_at_period_end = subscription.cancel_at_period_end;
-    fields.trial_end = subscription.trial_end.filter(|moment| *moment > 0).map(Into::into);
+    fields.trial_end = subscription.trial_end.filter(|moment| *moment > 0);
     let issue =
         format!("The subscription is {} at Stripe and not in the database.", subscription.status.as_str());
     let details = json!({"status": {"database": null, "stripe": subscription.status.as_str()}});
@@ -70,16 +68,17 @@ pub fn missing(subscription: &Subscription, organization: Option<Uuid>, rules: R
 /// says whether live and test are mixed.
 pub fn missing_in_stripe(row: &Row, rules: Rules<'_>) -> (Finding, bool) {
     let subject = Subject::of_row(row);
-    if row.livemode.is_some_and(|livemode| livemode != rules.livemode) {
+    if row.other_mode {
         let issue = format!(
             "Live and test are mixed: the key is {}, the row {}.",
             mode_word(rules.livemode),
             mode_word(!rules.livemode)
         );
-        let details = json!({"livemode": {"database": row.livemode, "stripe": null}});
+        let details = json!({"livemode": {"database": !rules.livemode, "stripe": null}});
         return (subject.finding(Class::LivemodeMismatch, issue, details), true);
     }
-    let issue = format!("The database says {}, and Stripe does not know the subscription.", row.status);
+    let status = row.status.as_deref().unwrap_or("nothing");
+    let issue = format!("The database says {status}, and Stripe does not know the subscription.");
     let details = json!({"status": {"database": row.status, "stripe": null}});
     (subject.finding(Class::MissingInStripe, issue, details), false)
 }

@@ -1,7 +1,7 @@
 //! Drift: how a subscription at Stripe and its row differ, and what follows. Pure: values in, values out; no clock, no network.
 //!
 //! - [`class`]: what can differ, in words, and how bad it is.
-//! - [`row`]: the row as it is read and written; [`tiers`]: what prices stand for.
+//! - [`shape`]: what the app's table has; [`row`]: a row as it is read and written; [`tiers`]: what prices stand for.
 //! - [`finding`]: one difference; [`compare`]: all of one subscription; [`missing`]: one of the two sides is not there.
 //! - [`entry`]: a difference for as long as it stands, as admins see it.
 //! - [`plan`]: from a comparison to repairs; [`repair`]: what a batch asks of the database, and what became of it.
@@ -14,6 +14,7 @@ pub mod missing;
 pub mod plan;
 pub mod repair;
 pub mod row;
+pub mod shape;
 pub mod tiers;
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! From a comparison to what is sent to the database: what is repaired, put off, held back or only recorded. Pure.
+//! From a comparison to what is sent to the database: what is repaired, put off, held back, observed or only recorded. Pure.
 
 use super::compare::Comparison;
 use super::finding::Finding;
-use super::repair::Item;
-use super::row::{Fields, Row};
+use super::repair::{Action, Item};
+use super::row::Row;
+use super::shape::Writes;
 
 /// How much may be repaired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,30 +26,31 @@ pub struct Planned {
     pub put_off: Option<Vec<Finding>>,
 }
 
+/// Why nothing follows from a finding.
+const NOTHING_IS_WRITTEN: &str = "none: the mapping says that nothing is written";
+
 /// Turns a comparison into items.
-pub fn plan(comparison: Comparison, row: &Row, repairs: Repairs) -> Planned {
+pub fn plan(comparison: Comparison, row: &Row, repairs: Repairs, writes: Writes) -> Planned {
     let mut planned = Planned::default();
     if !comparison.unrepaired.is_empty() {
-        let make = if comparison.mixed_modes { Item::held } else { Item::record };
-        planned.items.push(make(comparison.unrepaired));
+        let action = comparison.mixed_modes.then_some(Action::Held);
+        planned.items.push(Item::record(comparison.unrepaired, action));
     }
     if comparison.repair.is_empty() {
         return planned;
     }
     match repairs {
-        Repairs::WithoutLowering if comparison.lowers_access => {
-            planned.put_off = Some(comparison.repaired);
-            // What does not count as drift need not wait: without it the row would pass for one that no scan has seen.
-            let Fields { stripe_created, livemode, .. } = comparison.repair;
-            let fields = Fields { stripe_created, livemode, ..Fields::default() };
-            if !fields.is_empty() {
-                planned.items.push(Item::update(row, fields, Vec::new()));
-            }
-        }
+        Repairs::WithoutLowering if comparison.lowers_access => planned.put_off = Some(comparison.repaired),
         Repairs::Held if comparison.repaired.is_empty() => {}
-        Repairs::Held => planned.items.push(Item::held(comparison.repaired)),
+        Repairs::Held => planned.items.push(Item::record(comparison.repaired, Some(Action::Held))),
         Repairs::WithoutLowering | Repairs::All => {
-            planned.items.push(Item::update(row, comparison.repair, comparison.repaired));
+            let item = Item::update(row, comparison.repair, comparison.repaired);
+            // Whether it may be written is asked last, so that it is told as it would be done.
+            if writes >= Writes::Update {
+                planned.items.push(item);
+            } else if !item.findings.is_empty() {
+                planned.items.push(item.not_written(Action::Observed, Some(NOTHING_IS_WRITTEN)));
+            }
         }
     }
     planned

@@ -1,7 +1,6 @@
 //! A repair: what a batch asks of the database, and what became of each entry.
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::finding::Finding;
 use super::row::{Fields, Row};
@@ -11,16 +10,17 @@ use super::row::{Fields, Row};
 pub struct Item {
     /// What to do with the row.
     pub kind: ItemKind,
-    /// For a new row: the organization that Stripe's data names.
+    /// For a new row: the owner that Stripe's data names.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub organization_id: Option<Uuid>,
+    pub owner: Option<String>,
     /// The columns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub row: Option<RowChange>,
-    /// For what is only recorded: `held`, or nothing.
+    /// What becomes of the findings where nothing is to be written. Of a new row that is not to be, it is still asked whose it
+    /// would be.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub action: Option<&'static str>,
-    /// What is recorded with it. Empty: a column is filled in that does not count as drift.
+    pub action: Option<Action>,
+    /// What is recorded with it. Empty: a column is refreshed that does not count as drift.
     pub findings: Vec<Finding>,
 }
 
@@ -43,9 +43,9 @@ pub enum RowChange {
     /// For an update.
     Update {
         /// Primary key.
-        row_id: Uuid,
+        key: String,
         /// The version that was compared.
-        row_version: i64,
+        version: String,
         /// What to set.
         #[serde(flatten)]
         fields: Box<Fields>,
@@ -53,7 +53,7 @@ pub enum RowChange {
     /// For a new row.
     Create {
         /// `cus_…`
-        stripe_customer_id: String,
+        customer: String,
         /// `sub_…`
         stripe_subscription_id: String,
         /// The rest.
@@ -63,43 +63,41 @@ pub enum RowChange {
 }
 
 impl Item {
-    /// Records findings, and does nothing else.
-    pub fn record(findings: Vec<Finding>) -> Self {
-        Self { kind: ItemKind::None, organization_id: None, row: None, action: None, findings }
-    }
-
-    /// Records findings whose repair the circuit breaker holds back.
-    pub fn held(findings: Vec<Finding>) -> Self {
-        Self { action: Some("held"), ..Self::record(findings) }
+    /// Records findings, and does nothing else. Without an action a person has to decide.
+    pub fn record(findings: Vec<Finding>, action: Option<Action>) -> Self {
+        Self { kind: ItemKind::None, owner: None, row: None, action, findings }
     }
 
     /// Sets columns of a row.
     pub fn update(row: &Row, fields: Fields, findings: Vec<Finding>) -> Self {
-        let change =
-            RowChange::Update { row_id: row.id, row_version: row.row_version, fields: Box::new(fields) };
-        Self { kind: ItemKind::Update, organization_id: None, row: Some(change), action: None, findings }
+        let change = RowChange::Update {
+            key: row.key.clone(),
+            version: row.version.clone(),
+            fields: Box::new(fields),
+        };
+        Self { kind: ItemKind::Update, owner: None, row: Some(change), action: None, findings }
     }
 
     /// Inserts a row.
-    pub fn create(
-        organization: Option<Uuid>,
-        customer: &str,
-        id: &str,
-        fields: Fields,
-        finding: Finding,
-    ) -> Self {
+    pub fn create(owner: Option<String>, customer: &str, id: &str, fields: Fields, finding: Finding) -> Self {
         let change = RowChange::Create {
-            stripe_customer_id: customer.to_owned(),
+            customer: customer.to_owned(),
             stripe_subscription_id: id.to_owned(),
             fields: Box::new(fields),
         };
-        Self {
-            kind: ItemKind::Create,
-            organization_id: organization,
-            row: Some(change),
-            action: None,
-            findings: vec![finding],
+        Self { kind: ItemKind::Create, owner, row: Some(change), action: None, findings: vec![finding] }
+    }
+
+    /// The same, with nothing written.
+    pub fn not_written(self, action: Action, why: Option<&str>) -> Self {
+        let mut item = match self.kind {
+            ItemKind::Create => Self { action: Some(action), ..self },
+            ItemKind::Update | ItemKind::None => Self::record(self.findings, Some(action)),
+        };
+        if let Some(why) = why {
+            item.findings.iter_mut().for_each(|finding| finding.reason = Some(why.to_owned()));
         }
+        item
     }
 }
 
@@ -149,45 +147,35 @@ impl Action {
             Self::Held => "held back by the circuit breaker",
             Self::Excepted => "left as it is: a person said so",
             Self::Superseded => "left alone: the row was written while the run looked",
-            Self::Refused => "left alone: a constraint of the table refuses it",
+            Self::Refused => "left alone: the table refuses it",
             Self::None => "none: a person has to decide",
             Self::Cleared => "gone by itself",
             Self::Reverted => "taken back by a person",
         };
-        reason.unwrap_or(words).to_owned()
+        match reason {
+            Some(reason) if self == Self::Refused => format!("left alone: {reason}"),
+            reason => reason.unwrap_or(words).to_owned(),
+        }
     }
 }
 
-/// What the database did with an item.
+/// What the database did with an item: an action, or it turned out to be of another class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Applied {
-    /// The row says now what Stripe says.
-    Repaired,
-    /// The row was missing and is there now.
-    Created,
-    /// A newer write won.
-    Superseded,
-    /// A constraint of the table refuses it.
-    Refused,
-    /// No organization is known to create the row for.
+    /// No owner is known to create the row for.
     OrganizationUnknown,
-    /// Held back by the circuit breaker.
-    Held,
-    /// Only recorded.
-    None,
+    /// Anything else.
+    #[serde(untagged)]
+    Done(Action),
 }
 
 impl Applied {
     /// What was done about the item's differences.
     pub fn action(self) -> Action {
         match self {
-            Self::Repaired => Action::Repaired,
-            Self::Created => Action::Created,
-            Self::Superseded => Action::Superseded,
-            Self::Refused => Action::Refused,
-            Self::Held => Action::Held,
-            Self::OrganizationUnknown | Self::None => Action::None,
+            Self::OrganizationUnknown => Action::None,
+            Self::Done(action) => action,
         }
     }
 }

@@ -1,69 +1,47 @@
-//! A row of `public.subscriptions` as the reconciler reads and writes it.
+//! A row of the app's table as the reconciler reads and writes it, whatever the app calls its columns.
 
-use chrono::{DateTime, SecondsFormat};
-use serde::{Deserialize, Serialize, Serializer};
-use uuid::Uuid;
+use serde::{Deserialize, Serialize};
 
-/// The facts of a row, read from an array in the order of `billing_ops.subscription_facts`. Times are Unix seconds. The default
-/// says nothing: what a missing row is compared as.
+/// The facts of a row, read from an array in the order of the adapter (supabase/schemas/23_adapter.sql). Keys, owners and versions
+/// are text, times Unix seconds. The default says nothing: what a missing row is compared as.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Row {
     /// Primary key.
-    pub id: Uuid,
-    /// Rises with every change of the row.
-    pub row_version: i64,
+    pub key: String,
+    /// Another one after every change of the row (its `xmin`): a repair applies to the version that was compared.
+    pub version: String,
     /// Whose it is.
-    pub organization_id: Uuid,
+    pub owner: Option<String>,
     /// `sub_…`
     pub stripe_subscription_id: String,
     /// `cus_…`
-    pub stripe_customer_id: Option<String>,
-    /// One of Stripe's statuses, or what an earlier schema allowed.
-    pub status: String,
+    pub customer: Option<String>,
+    /// One of Stripe's statuses, or a word of the app's own.
+    pub status: Option<String>,
     /// What the customer may use.
     pub tier: Option<String>,
-    /// The price of the first item.
-    pub stripe_price_id: Option<String>,
-    /// The quantity of the first item.
-    pub quantity: Option<i32>,
+    /// The price of the item.
+    pub price: Option<String>,
+    /// How many of it.
+    pub quantity: Option<i64>,
     /// Current period.
-    pub current_period_start: Option<i64>,
+    pub period_start: Option<i64>,
     /// Current period.
-    pub current_period_end: Option<i64>,
+    pub period_end: Option<i64>,
     /// Whether it ends with the period.
     pub cancel_at_period_end: Option<bool>,
     /// When the trial ends or ended.
     pub trial_end: Option<i64>,
-    /// Live or test; `None` until it has been observed.
-    pub livemode: Option<bool>,
-    /// When Stripe created it; `None` until a scan has seen it.
-    pub stripe_created: Option<i64>,
-    /// Milliseconds between the last write to the row and the moment at which it was read, by the database's clock.
-    #[serde(default)]
-    pub changed_ago_ms: Option<i64>,
+    /// It was written since Stripe was asked, or may have been.
+    pub newer: bool,
+    /// What is odd about it, in words: such a row is neither compared nor written.
+    pub odd: Option<String>,
+    /// The subscription was seen with a key of the other mode.
+    #[serde(skip)]
+    pub other_mode: bool,
 }
 
-/// A moment in Unix seconds that is written as RFC 3339.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment(pub i64);
-
-impl From<i64> for Moment {
-    fn from(seconds: i64) -> Self {
-        Self(seconds)
-    }
-}
-
-impl Serialize for Moment {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match DateTime::from_timestamp(self.0, 0) {
-            Some(moment) => serializer.serialize_str(&moment.to_rfc3339_opts(SecondsFormat::Secs, true)),
-            // Beyond the year 262,000: no date, so nothing to write.
-            None => serializer.serialize_none(),
-        }
-    }
-}
-
-/// Columns to write. What is `None` is left as it is.
+/// Columns to write. What is `None` is left as it is. Times are Unix seconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Fields {
     /// One of the eight statuses.
@@ -72,30 +50,24 @@ pub struct Fields {
     /// From the price map or metadata.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
-    /// The price of the first item.
+    /// The price of the item.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub stripe_price_id: Option<String>,
-    /// The quantity of the first item.
+    pub price: Option<String>,
+    /// How many of it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub quantity: Option<i32>,
+    pub quantity: Option<i64>,
     /// Current period.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub current_period_start: Option<Moment>,
+    pub period_start: Option<i64>,
     /// Current period.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub current_period_end: Option<Moment>,
+    pub period_end: Option<i64>,
     /// Whether it ends with the period.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancel_at_period_end: Option<bool>,
     /// When the trial ends or ended.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub trial_end: Option<Moment>,
-    /// Live or test.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub livemode: Option<bool>,
-    /// When Stripe created it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stripe_created: Option<Moment>,
+    pub trial_end: Option<i64>,
 }
 
 impl Fields {
@@ -110,24 +82,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_is_an_array_with_or_without_its_age() {
-        let facts = r#"["00000000-0000-0000-0000-000000000001", 3, "00000000-0000-0000-0000-000000000002", "sub_1",
-            null, "active", null, null, 2, 5, 6, false, null, true, 7"#;
-        let row: Row = serde_json::from_str(&format!("{facts}]")).unwrap();
-        assert_eq!(
-            (row.row_version, row.quantity, row.stripe_created, row.changed_ago_ms),
-            (3, Some(2), Some(7), None)
-        );
-        let row: Row = serde_json::from_str(&format!("{facts}, 1234]")).unwrap();
-        assert_eq!(row.changed_ago_ms, Some(1234));
+    fn a_row_is_an_array_in_the_adapters_order() {
+        let row: Row = serde_json::from_str(
+            r#"["17", "763", "o", "sub_1", null, "active", null, "price_1", 2, 5, 6, false, null, true, "owner is null"]"#,
+        )
+        .unwrap();
+        assert_eq!((row.key.as_str(), row.version.as_str(), row.owner.as_deref()), ("17", "763", Some("o")));
+        assert_eq!((row.price.as_deref(), row.quantity, row.period_end), (Some("price_1"), Some(2), Some(6)));
+        assert_eq!((row.newer, row.odd.as_deref()), (true, Some("owner is null")));
     }
 
     #[test]
-    fn only_what_is_set_is_written_and_times_are_rfc_3339() {
-        let fields = Fields { current_period_end: Some(Moment(1_700_000_000)), ..Fields::default() };
-        assert_eq!(
-            serde_json::to_string(&fields).unwrap(),
-            r#"{"current_period_end":"2023-11-14T22:13:20Z"}"#
-        );
+    fn only_what_is_set_is_written() {
+        let fields = Fields { period_end: Some(1_700_000_000), ..Fields::default() };
+        assert_eq!(serde_json::to_string(&fields).unwrap(), r#"{"period_end":1700000000}"#);
     }
 }

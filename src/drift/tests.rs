@@ -1,13 +1,13 @@
 //! Every class of drift, and every rule about what is left alone, as a table.
 
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::class::Class;
 use super::compare::{Comparison, Rules, compare};
 use super::finding::Finding;
 use super::missing::{Missing, missing, missing_in_stripe};
-use super::row::{Fields, Moment, Row};
+use super::row::{Fields, Row};
+use super::shape::Shape;
 use super::tiers::Tiers;
 use crate::stripe::Subscription;
 
@@ -39,33 +39,68 @@ fn item(fields: Value) -> Value {
 /// The row that agrees with `subscription(json!({}))`.
 fn row() -> Row {
     Row {
-        id: Uuid::from_u128(1),
-        row_version: 7,
-        organization_id: Uuid::from_u128(2),
+        key: "17".into(),
+        version: "763".into(),
+        owner: Some("org_2".into()),
         stripe_subscription_id: "sub_1".into(),
-        stripe_customer_id: Some("cus_1".into()),
-        status: "active".into(),
+        customer: Some("cus_1".into()),
+        status: Some("active".into()),
         tier: Some("pro".into()),
-        stripe_price_id: Some("price_pro".into()),
+        price: Some("price_pro".into()),
         quantity: Some(3),
-        current_period_start: Some(NOW - 10 * DAY),
-        current_period_end: Some(NOW + 20 * DAY),
+        period_start: Some(NOW - 10 * DAY),
+        period_end: Some(NOW + 20 * DAY),
         cancel_at_period_end: Some(false),
-        trial_end: None,
-        livemode: Some(true),
-        stripe_created: Some(NOW - 100 * DAY),
-        changed_ago_ms: None,
+        ..Row::default()
     }
 }
+
+/// The table of an app that keeps these words true.
+fn keeping(kept: &[&str]) -> Shape {
+    shape(
+        json!({
+            "customer": "stripe_customer_id", "status": "status", "tier": "tier", "price": "stripe_price_id", "quantity": "quantity",
+            "period_start": "current_period_start", "period_end": "current_period_end",
+            "cancel_at_period_end": "cancel_at_period_end", "trial_end": "trial_end",
+        }),
+        kept,
+    )
+}
+
+fn shape(columns: Value, kept: &[&str]) -> Shape {
+    serde_json::from_value(json!({
+        "columns": columns, "keeps": kept, "writes": "update_and_insert", "quantity_prices": null,
+    }))
+    .unwrap()
+}
+
+const ALL: &[&str] = &[
+    "status",
+    "tier",
+    "price",
+    "quantity",
+    "period_start",
+    "period_end",
+    "cancel_at_period_end",
+    "trial_end",
+];
 
 fn tiers() -> Tiers {
     Tiers::new([("price_pro".to_owned(), "pro".to_owned()), ("price_team".to_owned(), "team".to_owned())])
 }
 
+fn rules<'a>(shape: &'a Shape, tiers: &'a Tiers) -> Rules<'a> {
+    Rules { shape, tiers, livemode: true, now: NOW }
+}
+
 fn compared(stripe: Value, change: impl FnOnce(&mut Row)) -> Comparison {
+    compared_in(&keeping(ALL), stripe, change)
+}
+
+fn compared_in(shape: &Shape, stripe: Value, change: impl FnOnce(&mut Row)) -> Comparison {
     let mut row = row();
     change(&mut row);
-    compare(&subscription(stripe), &row, Rules { tiers: &tiers(), livemode: true, now: NOW })
+    compare(&subscription(stripe), &row, rules(shape, &tiers()))
 }
 
 fn kinds(findings: &[Finding]) -> Vec<Class> {
@@ -95,7 +130,7 @@ fn each_repairable_difference_is_found_and_repaired() {
         (
             "active there, canceled here",
             json!({}),
-            |row| row.status = "canceled".into(),
+            |row| row.status = Some("canceled".into()),
             Class::StatusMismatch,
             Fields { status: Some("active".into()), ..none() },
             false,
@@ -111,7 +146,7 @@ fn each_repairable_difference_is_found_and_repaired() {
         (
             "unpaid has lost it",
             json!({"status": "unpaid"}),
-            |row| row.status = "trialing".into(),
+            |row| row.status = Some("trialing".into()),
             Class::StatusMismatch,
             Fields { status: Some("unpaid".into()), ..none() },
             true,
@@ -120,23 +155,19 @@ fn each_repairable_difference_is_found_and_repaired() {
             "renewed",
             json!({}),
             |row| {
-                row.current_period_start = Some(NOW - 40 * DAY);
-                row.current_period_end = Some(NOW - 10 * DAY);
+                row.period_start = Some(NOW - 40 * DAY);
+                row.period_end = Some(NOW - 10 * DAY);
             },
             Class::PeriodMismatch,
-            Fields {
-                current_period_start: Some(Moment(NOW - 10 * DAY)),
-                current_period_end: Some(Moment(NOW + 20 * DAY)),
-                ..none()
-            },
+            Fields { period_start: Some(NOW - 10 * DAY), period_end: Some(NOW + 20 * DAY), ..none() },
             false,
         ),
         (
             "the epoch in the row",
             json!({}),
-            |row| row.current_period_end = Some(0),
+            |row| row.period_end = Some(0),
             Class::PeriodMismatch,
-            Fields { current_period_end: Some(Moment(NOW + 20 * DAY)), ..none() },
+            Fields { period_end: Some(NOW + 20 * DAY), ..none() },
             false,
         ),
         (
@@ -144,7 +175,7 @@ fn each_repairable_difference_is_found_and_repaired() {
             json!({"items": {"data": [item(json!({"current_period_end": NOW - DAY}))]}}),
             |_| (),
             Class::PeriodMismatch,
-            Fields { current_period_end: Some(Moment(NOW - DAY)), ..none() },
+            Fields { period_end: Some(NOW - DAY), ..none() },
             true,
         ),
         (
@@ -160,7 +191,7 @@ fn each_repairable_difference_is_found_and_repaired() {
             json!({"trial_end": NOW + DAY}),
             |_| (),
             Class::TrialEndMismatch,
-            Fields { trial_end: Some(Moment(NOW + DAY)), ..none() },
+            Fields { trial_end: Some(NOW + DAY), ..none() },
             false,
         ),
         (
@@ -182,9 +213,9 @@ fn each_repairable_difference_is_found_and_repaired() {
         (
             "another price of the same tier",
             json!({}),
-            |row| row.stripe_price_id = Some("price_pro_old".into()),
+            |row| row.price = Some("price_pro_old".into()),
             Class::PriceMismatch,
-            Fields { stripe_price_id: Some("price_pro".into()), ..none() },
+            Fields { price: Some("price_pro".into()), ..none() },
             false,
         ),
         (
@@ -211,7 +242,7 @@ fn each_repairable_difference_is_found_and_repaired() {
         assert_eq!(found.lowers_access, lowers, "{name}");
         assert!(found.unrepaired.is_empty(), "{name}");
         assert_eq!(found.repaired[0].drift_key, format!("{}:sub_1", kind.as_str()));
-        assert_eq!(found.repaired[0].owner, Some(Uuid::from_u128(2)));
+        assert_eq!(found.repaired[0].owner.as_deref(), Some("org_2"));
     }
 }
 
@@ -230,7 +261,7 @@ fn each_difference_that_a_person_has_to_judge_is_found_and_left_alone() {
         ("unknown status", json!({"status": "hibernating"}), |_| (), Class::UnknownStatus),
         ("periods", two_periods, |_| (), Class::MixedItemPeriods),
         ("tiers", two_tiers, |_| (), Class::UnknownPrice),
-        ("price", other_price, |row| row.stripe_price_id = Some("price_new".into()), Class::UnknownPrice),
+        ("price", other_price, |row| row.price = Some("price_new".into()), Class::UnknownPrice),
         ("live and test", json!({"livemode": false}), |_| (), Class::LivemodeMismatch),
     ];
     for (name, stripe, change, kind) in cases {
@@ -243,7 +274,7 @@ fn each_difference_that_a_person_has_to_judge_is_found_and_left_alone() {
 
 #[test]
 fn a_row_of_the_other_mode_is_not_repaired_whatever_else_differs() {
-    let found = compared(json!({"status": "canceled"}), |row| row.livemode = Some(false));
+    let found = compared(json!({"status": "canceled"}), |row| row.other_mode = true);
     assert_eq!(kinds(&found.unrepaired), [Class::LivemodeMismatch]);
     assert!(found.repair.is_empty() && found.mixed_modes);
 }
@@ -288,42 +319,111 @@ fn a_tier_comes_from_the_map_then_the_price_then_the_subscription() {
 
 #[test]
 fn without_configured_prices_tiers_are_left_alone() {
-    let rules = Rules { tiers: &Tiers::default(), livemode: true, now: NOW };
-    let found = compare(&subscription(json!({})), &row(), rules);
+    let (shape, tiers) = (keeping(ALL), Tiers::default());
+    let found = compare(&subscription(json!({})), &row(), rules(&shape, &tiers));
     assert!(found.unrepaired.is_empty() && found.repair.is_empty());
 }
 
 #[test]
 fn the_tier_of_an_ended_subscription_is_not_judged() {
     let found = compared(json!({"status": "canceled"}), |row| {
-        row.status = "canceled".into();
+        row.status = Some("canceled".into());
         row.tier = Some("free".into());
     });
     assert!(found.repair.is_empty() && found.repaired.is_empty());
 }
 
 #[test]
-fn the_first_look_fills_in_new_columns_without_calling_it_drift() {
-    let found = compared(json!({"trial_end": NOW - 50 * DAY}), |row| {
-        row.stripe_created = None;
-        row.stripe_price_id = None;
-        row.quantity = None;
+fn what_the_app_does_not_keep_is_refreshed_without_a_word() {
+    let found = compared_in(&keeping(&["status"]), json!({"trial_end": NOW - 50 * DAY}), |row| {
+        row.price = None;
+        row.quantity = Some(1);
+        row.period_end = None;
         row.cancel_at_period_end = None;
-        row.livemode = None;
     });
     assert!(found.repaired.is_empty() && found.unrepaired.is_empty());
     assert_eq!(
         found.repair,
         Fields {
-            stripe_price_id: Some("price_pro".into()),
+            price: Some("price_pro".into()),
             quantity: Some(3),
+            period_end: Some(NOW + 20 * DAY),
             cancel_at_period_end: Some(false),
-            trial_end: Some(Moment(NOW - 50 * DAY)),
-            livemode: Some(true),
-            stripe_created: Some(Moment(NOW - 100 * DAY)),
+            trial_end: Some(NOW - 50 * DAY),
             ..Fields::default()
         }
     );
+}
+
+#[test]
+fn of_a_period_that_the_app_keeps_in_part_only_that_part_is_told() {
+    let found = compared_in(&keeping(&["period_end"]), json!({}), |row| {
+        row.period_start = None;
+        row.period_end = None;
+    });
+    assert_eq!(kinds(&found.repaired), [Class::PeriodMismatch]);
+    let expected = json!({"current_period_end": {"database": null, "stripe": NOW + 20 * DAY}});
+    assert_eq!(found.repaired[0].details, expected, "by the app's own names");
+    assert!(found.repair.period_start.is_some() && found.repair.period_end.is_some());
+}
+
+#[test]
+fn losing_what_the_app_does_not_keep_waits_for_a_fresh_read_all_the_same() {
+    let fewer = json!({"items": {"data": [item(json!({"quantity": 2}))]}});
+    let found = compared_in(&keeping(&["status"]), fewer, |_| ());
+    assert!(found.lowers_access && found.repaired.is_empty());
+}
+
+#[test]
+fn what_is_not_mapped_is_never_looked_at() {
+    let bare = shape(json!({"status": "state"}), &["status"]);
+    let other = json!({"items": {"data": [
+        item(json!({"price": {"id": "price_new"}, "quantity": 9, "current_period_end": NOW + 300 * DAY})), item(json!({})),
+    ]}, "trial_end": NOW + DAY, "cancel_at_period_end": true});
+    let found = compared_in(&bare, other, |row| *row = Row { status: row.status.clone(), ..Row::default() });
+    assert!(!found.differs() && found.repair.is_empty(), "{found:?}");
+    let found = compared_in(&bare, json!({"status": "canceled"}), |_| ());
+    assert_eq!(found.repaired[0].issue, "The status is canceled at Stripe and active in the database.");
+    assert_eq!(found.repaired[0].details, json!({"state": {"database": "active", "stripe": "canceled"}}));
+}
+
+#[test]
+fn the_quantity_is_of_the_item_that_the_mapping_names() {
+    let seats: Shape = serde_json::from_value(json!({
+        "columns": {"status": "status", "quantity": "seats"}, "keeps": ["quantity"], "writes": "update",
+        "quantity_prices": ["price_seat", "price_seat_old"],
+    }))
+    .unwrap();
+    let items = json!({"items": {"data": [
+        item(json!({})), item(json!({"price": {"id": "price_seat_old"}, "quantity": 25})),
+    ]}});
+    assert_eq!(compared_in(&seats, items, |_| ()).repair.quantity, Some(25));
+    let found = compared_in(&seats, json!({}), |_| ());
+    assert!(found.repair.is_empty() && !found.differs(), "without such an item nothing is known");
+}
+
+#[test]
+fn an_odd_row_is_one_entry_and_is_left_alone() {
+    let found = compared(json!({"status": "canceled"}), |row| {
+        row.odd = Some("owner is null; period_end is infinite".into());
+        row.owner = None;
+    });
+    assert_eq!(kinds(&found.unrepaired), [Class::MalformedRow]);
+    assert_eq!(
+        found.unrepaired[0].issue,
+        "The row cannot be compared: owner is null; period_end is infinite."
+    );
+    assert!(found.repaired.is_empty() && found.repair.is_empty());
+}
+
+#[test]
+fn a_status_of_the_apps_own_is_an_entry_and_never_overwritten() {
+    let found = compared(json!({"status": "canceled"}), |row| {
+        row.status = Some("grandfathered".into());
+        row.quantity = Some(2);
+    });
+    assert_eq!(kinds(&found.unrepaired), [Class::UnknownStatus]);
+    assert_eq!(found.repair, Fields { quantity: Some(3), ..Fields::default() });
 }
 
 #[test]
@@ -353,35 +453,35 @@ fn what_changed_a_moment_ago_is_left_to_the_next_run() {
 
 #[test]
 fn a_missing_row_carries_all_that_is_known() {
-    let rules = Rules { tiers: &tiers(), livemode: true, now: NOW };
-    let organization = Some(Uuid::from_u128(9));
+    let (shape, tiers) = (keeping(ALL), tiers());
+    let rules = rules(&shape, &tiers);
+    let owner = Some("org_9".to_owned());
     let stripe = subscription(json!({"status": "trialing", "trial_end": NOW + DAY}));
-    let Missing::Create { finding, fields, unrepaired } = missing(&stripe, organization, rules) else {
+    let Missing::Create { finding, fields, unrepaired } = missing(&stripe, owner.clone(), rules) else {
         panic!("it should be created")
     };
     assert_eq!(finding.class, Class::MissingInDatabase);
-    assert_eq!(finding.owner, organization);
+    assert_eq!(finding.owner, owner);
     assert!(unrepaired.is_empty());
     assert_eq!(
         *fields,
         Fields {
             status: Some("trialing".into()),
             tier: Some("pro".into()),
-            stripe_price_id: Some("price_pro".into()),
+            price: Some("price_pro".into()),
             quantity: Some(3),
-            current_period_start: Some(Moment(NOW - 10 * DAY)),
-            current_period_end: Some(Moment(NOW + 20 * DAY)),
+            period_start: Some(NOW - 10 * DAY),
+            period_end: Some(NOW + 20 * DAY),
             cancel_at_period_end: Some(false),
-            trial_end: Some(Moment(NOW + DAY)),
-            livemode: Some(true),
-            stripe_created: Some(Moment(NOW - 100 * DAY)),
+            trial_end: Some(NOW + DAY),
         }
     );
 }
 
 #[test]
 fn a_missing_row_is_not_created_when_it_is_new_or_strange() {
-    let rules = Rules { tiers: &tiers(), livemode: true, now: NOW };
+    let (shape, tiers) = (keeping(ALL), tiers());
+    let rules = rules(&shape, &tiers);
     assert!(matches!(missing(&subscription(json!({"created": NOW - 119})), None, rules), Missing::InGrace));
     for (stripe, kind, mixed) in [
         (json!({"livemode": false}), Class::LivemodeMismatch, true),
@@ -406,14 +506,11 @@ fn a_missing_row_is_not_created_when_it_is_new_or_strange() {
 
 #[test]
 fn a_row_that_stripe_does_not_know_is_missing_there_or_of_the_other_mode() {
-    let tiers = tiers();
-    let rules = Rules { tiers: &tiers, livemode: true, now: NOW };
-    for (livemode, kind, mixed) in [
-        (Some(true), Class::MissingInStripe, false),
-        (None, Class::MissingInStripe, false),
-        (Some(false), Class::LivemodeMismatch, true),
-    ] {
-        let (finding, mixed_modes) = missing_in_stripe(&Row { livemode, ..row() }, rules);
+    let (shape, tiers) = (keeping(ALL), tiers());
+    for (other_mode, kind, mixed) in
+        [(false, Class::MissingInStripe, false), (true, Class::LivemodeMismatch, true)]
+    {
+        let (finding, mixed_modes) = missing_in_stripe(&Row { other_mode, ..row() }, rules(&shape, &tiers));
         assert_eq!((finding.class, mixed_modes), (kind, mixed));
     }
 }

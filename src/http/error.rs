@@ -166,10 +166,11 @@ impl From<DatabaseError> for ApiError {
             (Fault::NotPermitted | Fault::MissingMigration, _) => {
                 Self::database_unavailable("The database lacks migrations of billing-ops, or grants of them.")
             }
-            (Fault::Unavailable, _) => {
+            (Fault::Unavailable | Fault::TimedOut, _) => {
                 Self::database_unavailable("The database does not answer at the moment.")
             }
             (Fault::NotConfigured, _) => Self::not_configured(error.detail),
+            (Fault::NotAdopted, _) => (&Failure::NotAdopted("No table is adopted.".to_owned())).into(),
             (Fault::Unexpected, _) => Self::internal(""),
         };
         told.with_detail(detail)
@@ -217,6 +218,8 @@ impl From<&Failure> for ApiError {
             Failure::DatabaseUnavailable(_) | Failure::Database(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, Some(30))
             }
+            // Waiting does not help: somebody has to adopt a table.
+            Failure::NotAdopted(_) => (StatusCode::SERVICE_UNAVAILABLE, None),
         };
         let mut error = Self::new(status, failure.code(), failure.sentence());
         error.retry_after = retry_after;

@@ -2,14 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use uuid::Uuid;
-
-use super::engine::{Engine, Interrupted};
-use super::owners::buyer;
+use super::engine::{Engine, Interrupted, ToWrite};
+use super::owners::{MissingJudged, buyer};
 use super::stop::Done;
-use super::store::ReconcileStore;
+use super::store::{Checkout, Lookup, ReconcileStore};
 use super::sweep::Sweep;
-use crate::drift::repair::Item;
+use crate::drift::repair::Action;
 use crate::stripe::{StripeError, Subscription};
 
 /// Bought subscriptions that are retrieved before their rows are written.
@@ -27,7 +25,7 @@ pub(super) async fn bought<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     sweep: &mut Sweep,
     hours: u32,
-) -> Result<(HashMap<String, Option<Uuid>>, Done), Interrupted> {
+) -> Result<(HashMap<String, Checkout>, Done), Interrupted> {
     let from = (engine.clock.started_at - i64::from(hours) * 3_600 - SESSION_LIFETIME).max(0);
     let (mut bought, mut gathered) = (HashMap::new(), HashMap::new());
     let mut after: Option<String> = None;
@@ -48,7 +46,7 @@ pub(super) async fn bought<S: ReconcileStore>(
             match element {
                 Ok(session) => {
                     if let Some(subscription) = &session.subscription {
-                        gathered.insert(subscription.clone(), buyer(&session));
+                        gathered.insert(subscription.clone(), buyer(&session, subscription));
                     }
                 }
                 Err(object) => {
@@ -76,11 +74,11 @@ async fn known<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     ids: impl Iterator<Item = &String>,
 ) -> Result<Vec<String>, Interrupted> {
-    let ids: Vec<&str> = ids.map(String::as_str).collect();
-    if ids.is_empty() {
+    let named: Vec<&str> = ids.map(String::as_str).collect();
+    if named.is_empty() {
         return Ok(Vec::new());
     }
-    let group = engine.store.group(&ids, None).await?;
+    let group = engine.read(Lookup { named, ..Lookup::default() }).await?;
     Ok(group.rows.into_iter().map(|row| row.stripe_subscription_id).collect())
 }
 
@@ -112,18 +110,19 @@ pub(super) async fn bought_and_missing<S: ReconcileStore>(
                 Err(error) => return Err(error.into()),
             }
         }
-        let (mut items, mixed, _) = match engine.judge_missing(subscriptions.iter(), &mut sweep.record).await
-        {
+        let judged = engine.judge_missing(subscriptions.iter(), &[], &mut sweep.record).await;
+        let MissingJudged { mut items, mixed_modes, looked_up, .. } = match judged {
             Ok(judged) => judged,
             Err(StripeError::Deadline) => return Ok(Done::Stopped),
             Err(error) => return Err(error.into()),
         };
-        sweep.mixed_modes |= mixed;
+        sweep.mixed_modes |= mixed_modes;
         if sweep.mixed_modes {
-            items = items.into_iter().map(|item| Item::held(item.findings)).collect();
+            items = items.into_iter().map(|item| item.not_written(Action::Held, None)).collect();
         }
         let counts = sweep.record.counts;
-        engine.apply(&items, &[], counts, None, &mut sweep.record).await?;
+        let found = ToWrite { items: &items, looked_up: &looked_up, counts, ..ToWrite::default() };
+        engine.apply(found, &mut sweep.record).await?;
     }
     Ok(Done::All)
 }

@@ -1,17 +1,17 @@
 //! What all steps of a run share: Stripe, the database, the rules, the time, and how a batch is written.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::progress::{Counts, Cursor};
 use super::record::{Entries, Record};
 use super::source::Source;
-use super::store::{Batch, ReconcileStore, StoreError};
+use super::store::{Batch, Checkout, Group, Horizon, Lookup, ReconcileStore, StoreError, Written};
 use crate::drift::compare::Rules;
-use crate::drift::repair::Item;
+use crate::drift::repair::{Action, Item};
+use crate::drift::shape::Shape;
 use crate::drift::tiers::Tiers;
 use crate::stripe::StripeError;
 
@@ -53,44 +53,92 @@ impl Clock {
     }
 }
 
+/// What a step found, to be written down.
+#[derive(Default)]
+pub(super) struct ToWrite<'a> {
+    pub(super) items: &'a [Item],
+    /// Differences that were looked for and are gone.
+    pub(super) cleared: &'a [String],
+    /// What Stripe said of checkouts.
+    pub(super) looked_up: &'a [Checkout],
+    /// The run's totals so far.
+    pub(super) counts: Counts,
+    /// What would be left to do if the run ended here.
+    pub(super) cursor: Option<Cursor>,
+}
+
 /// What all parts of a run share.
 pub(super) struct Engine<'a, S> {
     pub(super) source: Source<'a>,
     pub(super) store: &'a S,
+    pub(super) shape: &'a Shape,
     pub(super) tiers: &'a Tiers,
     pub(super) clock: Clock,
-    /// Subscriptions of completed checkout sessions that the database lacks, with the organization that bought.
-    pub(super) bought: HashMap<String, Option<Uuid>>,
+    /// Subscriptions of completed checkout sessions that the database lacks, with the owner that bought.
+    pub(super) bought: HashMap<String, Checkout>,
     pub(super) lookups: AtomicU32,
+    /// As of the latest read.
+    pub(super) horizon: AtomicU64,
 }
 
 impl<'a, S: ReconcileStore> Engine<'a, S> {
     pub(super) fn rules(&self) -> Rules<'a> {
-        Rules { tiers: self.tiers, livemode: self.source.livemode(), now: self.clock.now() }
+        let (shape, tiers) = (self.shape, self.tiers);
+        Rules { shape, tiers, livemode: self.source.livemode(), now: self.clock.now() }
     }
 
-    /// Sends items in batches, and records what became of them. `cleared`: differences that were looked for and are gone.
-    pub(super) async fn apply(
-        &self,
-        items: &[Item],
-        mut cleared: &[String],
-        counts: Counts,
-        mut cursor: Option<Cursor>,
-        record: &mut Record,
-    ) -> Result<(), StoreError> {
-        let mut chunks = items.chunks(BATCH).peekable();
-        while chunks.peek().is_some() || !cleared.is_empty() {
-            let items = chunks.next().unwrap_or_default();
-            let batch = Batch { items, cleared: std::mem::take(&mut cleared), counts, cursor: cursor.take() };
-            let written = self.store.apply(batch).await?;
-            if written.outcomes.len() != items.len() {
-                let error = format!("{} outcomes for {} items", written.outcomes.len(), items.len());
-                return Err(StoreError::Refused(error));
-            }
-            let entries = Entries::of(&written.entries, self.clock.started_at);
-            for (item, outcome) in items.iter().zip(written.outcomes) {
-                record.applied(item, outcome, &entries);
-            }
+    /// What was written before this is seen by whoever reads from now on. To be noted before Stripe is asked.
+    pub(super) fn horizon(&self) -> Horizon {
+        self.horizon.load(Ordering::Relaxed)
+    }
+
+    /// The rows of a part of Stripe's list.
+    pub(super) async fn read(&self, lookup: Lookup<'_>) -> Result<Group, StoreError> {
+        let group = self.store.group(lookup).await?;
+        // Reads cross: the latest answer need not be of the latest read.
+        self.horizon.fetch_max(group.horizon, Ordering::Relaxed);
+        Ok(group)
+    }
+
+    /// Sends what was found in batches, and records what became of it. A batch that runs into the statement timeout is halved, until
+    /// the one row is found that holds it up: that one is an entry, the others are served.
+    pub(super) async fn apply(&self, found: ToWrite<'_>, record: &mut Record) -> Result<(), StoreError> {
+        let ToWrite { items, mut cleared, mut looked_up, counts, mut cursor } = found;
+        let mut waiting: Vec<&[Item]> = items.chunks(BATCH).rev().collect();
+        while !waiting.is_empty() || !cleared.is_empty() || !looked_up.is_empty() {
+            let items = waiting.pop().unwrap_or_default();
+            let batch = Batch { items, cleared, looked_up, counts, cursor: cursor.clone() };
+            let written = match self.store.apply(batch).await {
+                Err(StoreError::TimedOut(_)) if items.len() > 1 => {
+                    let (first, second) = items.split_at(items.len() / 2);
+                    waiting.extend([second, first]);
+                    continue;
+                }
+                Err(StoreError::TimedOut(_)) if items.len() == 1 && items[0].row.is_some() => {
+                    let reason = "the statement ran into its timeout (57014)";
+                    let refused = [items[0].clone().not_written(Action::Refused, Some(reason))];
+                    let batch = Batch { items: &refused, cleared: &[], looked_up: &[], counts, cursor: None };
+                    let written = self.store.apply(batch).await?;
+                    self.note(&refused, written, record)?;
+                    continue;
+                }
+                written => written?,
+            };
+            self.note(items, written, record)?;
+            (cleared, looked_up, cursor) = (&[], &[], None);
+        }
+        Ok(())
+    }
+
+    /// Records what became of a batch.
+    fn note(&self, items: &[Item], written: Written, record: &mut Record) -> Result<(), StoreError> {
+        if written.outcomes.len() != items.len() {
+            let error = format!("{} outcomes for {} items", written.outcomes.len(), items.len());
+            return Err(StoreError::Refused(error));
+        }
+        let entries = Entries::of(&written.entries, self.clock.started_at);
+        for (item, (outcome, reason)) in items.iter().zip(written.outcomes) {
+            record.applied(item, outcome, reason.as_deref(), &entries);
         }
         Ok(())
     }

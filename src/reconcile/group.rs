@@ -1,26 +1,24 @@
 //! One group of subscriptions against the database: read the rows, compare, repair what may be repaired at once.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
-use tokio::time::Instant;
-
-use super::engine::{Engine, Interrupted};
+use super::engine::{Engine, Interrupted, ToWrite};
+use super::owners::MissingJudged;
 use super::progress::{Counts, Cursor};
 use super::record::Record;
-use super::store::ReconcileStore;
+use super::store::{Horizon, Lookup, ReconcileStore};
 use crate::drift::class::Class;
 use crate::drift::compare::{Comparison, compare as compare_one};
 use crate::drift::finding::{self, Finding};
 use crate::drift::plan::{Repairs, plan};
-use crate::drift::repair::Item;
+use crate::drift::repair::{Action, Item};
 use crate::drift::row::Row;
 use crate::stripe::{MalformedObject, Subscription};
 
-/// A subscription, and when the page that it came with was asked for.
+/// A subscription, and the horizon when the page that it came with was asked for: what was written since may know more.
 #[derive(Debug)]
 pub(super) struct Read {
-    pub(super) asked: Instant,
+    pub(super) horizon: Horizon,
     pub(super) subscription: Subscription,
 }
 
@@ -41,9 +39,11 @@ pub(super) struct Compared {
     pub(super) record: Record,
     /// Findings whose repair waits for a fresh read, by subscription.
     pub(super) put_off: Vec<(String, Vec<Finding>)>,
+    /// Subscriptions that differ from a row which was written since Stripe was asked.
+    pub(super) newer: Vec<String>,
     /// Rows of the span that Stripe does not list, and how many there are.
-    pub(super) unexplained: Vec<String>,
-    pub(super) unexplained_count: u64,
+    pub(super) unlisted: Vec<String>,
+    pub(super) unlisted_count: u64,
     /// Bought subscriptions that have been dealt with.
     pub(super) dealt_with: Vec<String>,
     pub(super) mixed_modes: bool,
@@ -60,27 +60,31 @@ pub(super) async fn compare<S: ReconcileStore>(
     for read in group.read.iter_mut().filter(|read| read.subscription.items.has_more) {
         engine.source.complete_items(&mut read.subscription).await?;
     }
+    let rules = engine.rules();
     // The rows of all that was read, and whatever else was created in the same span, in one round trip. What was carried over or
-    // could not be read is named too, so that its rows do not pass for unexplained.
-    let mut ids: Vec<&str> = group.read.iter().map(|read| read.subscription.id.as_str()).collect();
-    ids.extend(group.carried.iter().map(String::as_str));
-    ids.extend(group.malformed.iter().filter_map(|object| object.id.as_deref()));
-    let answer = engine.store.group(&ids, Some(group.span)).await?;
-    let answered = Instant::now();
+    // could not be read is named too, so that its rows do not pass for unlisted; so is what is of the other mode than the key, which
+    // is not to be remembered by it.
+    let of_the_key = |read: &&Read| read.subscription.livemode.is_none_or(|mode| mode == rules.livemode);
+    let (listed, strange): (Vec<&Read>, Vec<&Read>) = group.read.iter().partition(of_the_key);
+    let mut named: Vec<&str> = strange.iter().map(|read| read.subscription.id.as_str()).collect();
+    named.extend(group.carried.iter().map(String::as_str));
+    named.extend(group.malformed.iter().filter_map(|object| object.id.as_deref()));
+    let listed =
+        listed.iter().map(|read| (read.subscription.id.as_str(), read.subscription.created)).collect();
+    // One horizon for the whole group: the oldest. A row that passes for newer costs a look, one that passes for older an overwritten
+    // webhook.
+    let horizon = group.read.iter().map(|read| read.horizon).min();
+    let answer = engine.read(Lookup { listed, named, horizon, span: Some(group.span) }).await?;
 
-    let mut done = Compared {
-        unexplained: answer.unexplained,
-        unexplained_count: answer.unexplained_count,
-        ..Compared::default()
-    };
-    // Rows that are there: compare, and leave alone what somebody wrote after the page was asked for.
+    let mut done =
+        Compared { unlisted: answer.unlisted, unlisted_count: answer.unlisted_count, ..Compared::default() };
+    // Rows that are there: compare, and look afresh where somebody wrote after the page was asked for.
     let read: HashMap<&str, &Read> =
         group.read.iter().map(|read| (read.subscription.id.as_str(), read)).collect();
     let mut known: HashSet<&str> = HashSet::with_capacity(answer.rows.len());
     // Subscriptions that nothing could be said of in this run: what stands of them stays as it is.
     let mut unjudged: HashSet<&str> = HashSet::new();
     let mut different: Vec<(&Row, Comparison)> = Vec::new();
-    let rules = engine.rules();
     for row in &answer.rows {
         let Some(read) = read.get(row.stripe_subscription_id.as_str()) else { continue };
         known.insert(&row.stripe_subscription_id);
@@ -89,9 +93,9 @@ pub(super) async fn compare<S: ReconcileStore>(
         if comparison.in_grace {
             done.record.counts.skipped_count += 1;
             unjudged.insert(&row.stripe_subscription_id);
-        } else if comparison.differs() && changed_since(row, answered - read.asked) {
+        } else if row.newer && row.odd.is_none() && (comparison.differs() || !comparison.repair.is_empty()) {
             // Whoever wrote the row may have known more than the page did.
-            done.record.counts.superseded_count += 1;
+            done.newer.push(row.stripe_subscription_id.clone());
             unjudged.insert(&row.stripe_subscription_id);
         } else if comparison.differs() || !comparison.repair.is_empty() {
             different.push((row, comparison));
@@ -108,17 +112,18 @@ pub(super) async fn compare<S: ReconcileStore>(
         .filter(|subscription| engine.bought.contains_key(&subscription.id))
         .map(|subscription| subscription.id.clone())
         .collect();
-    let (mut items, mixed, skipped) = engine.judge_missing(missing, &mut done.record).await?;
-    done.mixed_modes |= mixed;
+    let judged = engine.judge_missing(missing, &answer.looked_up, &mut done.record).await?;
+    let MissingJudged { mut items, mixed_modes, skipped, looked_up } = judged;
+    done.mixed_modes |= mixed_modes;
 
     // From here on nothing is looked at any more, only decided: with live and test mixed nothing is written to rows at all.
     let held = held || done.mixed_modes;
     if held {
-        items = items.into_iter().map(|item| Item::held(item.findings)).collect();
+        items = items.into_iter().map(|item| item.not_written(Action::Held, None)).collect();
     }
     let repairs = if held { Repairs::Held } else { Repairs::WithoutLowering };
     for (row, comparison) in different {
-        let planned = plan(comparison, row, repairs);
+        let planned = plan(comparison, row, repairs, engine.shape.writes);
         items.extend(planned.items);
         done.put_off.extend(planned.put_off.map(|findings| (row.stripe_subscription_id.clone(), findings)));
     }
@@ -126,13 +131,14 @@ pub(super) async fn compare<S: ReconcileStore>(
         let message = format!("Stripe sent an object that cannot be read: {}.", object.reason);
         done.record.failed(object.id.as_deref(), &message);
         let place = format!("{}-{}-{place}", group.span.0, group.span.1);
-        items.push(Item::record(vec![finding::malformed(object, &place)]));
+        items.push(Item::record(vec![finding::malformed(object, &place)], None));
     }
     let judged = |id: &str| read.contains_key(id) && !unjudged.contains(id) && !skipped.contains(id);
     let put_off = done.put_off.iter().flat_map(|(_, findings)| findings);
     let cleared = gone(answer.open, judged, items.iter().flat_map(|item| &item.findings).chain(put_off));
     done.record.counts.scanned_count = (group.read.len() + group.malformed.len()) as u64;
-    engine.apply(&items, &cleared, counts, cursor, &mut done.record).await?;
+    let found = ToWrite { items: &items, cleared: &cleared, looked_up: &looked_up, counts, cursor };
+    engine.apply(found, &mut done.record).await?;
     Ok(done)
 }
 
@@ -154,9 +160,4 @@ pub(super) fn gone<'a>(
         }
     }
     open.into_iter().filter(|(id, key)| judged(id) && !keys.contains(key)).map(|(_, key)| key).collect()
-}
-
-/// Whether a row was written after the page was asked for, both measured backwards from the moment at which the row was read.
-fn changed_since(row: &Row, asked_ago: Duration) -> bool {
-    row.changed_ago_ms.is_some_and(|changed_ago| i128::from(changed_ago) <= asked_ago.as_millis() as i128)
 }

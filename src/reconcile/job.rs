@@ -33,7 +33,7 @@ pub struct Job {
 pub enum Status {
     /// All was looked at, nothing failed.
     Success,
-    /// Time was up, some items failed, or the circuit breaker held repairs back.
+    /// Time was up, some items failed or were refused, or the circuit breaker held repairs back.
     Partial,
     /// Stripe or the database failed.
     Error,
@@ -50,6 +50,8 @@ pub enum Failure {
     DatabaseUnavailable(String),
     /// The database refused a call: a bug, or migrations that are not there.
     Database(String),
+    /// No table is adopted, or it is not the one any more that was; in sentences: 503.
+    NotAdopted(String),
 }
 
 impl Failure {
@@ -59,6 +61,7 @@ impl Failure {
             Self::Stripe(_) => "stripe_error",
             Self::StripeUnavailable(_) => "stripe_unavailable",
             Self::DatabaseUnavailable(_) | Self::Database(_) => "database_unavailable",
+            Self::NotAdopted(_) => "not_adopted",
         }
     }
 
@@ -68,6 +71,7 @@ impl Failure {
             Self::Stripe(error) | Self::StripeUnavailable(error) => error.to_string(),
             Self::DatabaseUnavailable(_) => "The database stopped answering during the run.".to_owned(),
             Self::Database(_) => "The database refused a call of the run.".to_owned(),
+            Self::NotAdopted(why) => format!("{why} Run billing_ops.adopt."),
         }
     }
 
@@ -75,7 +79,7 @@ impl Failure {
     pub fn detail(&self) -> Option<&str> {
         match self {
             Self::DatabaseUnavailable(detail) | Self::Database(detail) => Some(detail),
-            Self::Stripe(_) | Self::StripeUnavailable(_) => None,
+            Self::Stripe(_) | Self::StripeUnavailable(_) | Self::NotAdopted(_) => None,
         }
     }
 }

@@ -1,18 +1,19 @@
 //! Fresh looks: a subscription is read again from Stripe before anything is taken away, and where Stripe did not list it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use futures::stream::{StreamExt, iter};
 
-use super::engine::{Engine, Interrupted};
+use super::engine::{Engine, Interrupted, ToWrite};
 use super::group::gone;
 use super::stop::Done;
-use super::store::{Group, ReconcileStore, UNPLACED_PAGE};
+use super::store::{Group, Lookup, ReconcileStore, UNPLACED_PAGE};
 use super::sweep::Sweep;
 use crate::drift::compare::compare;
+use crate::drift::finding::{self, Finding};
 use crate::drift::missing::missing_in_stripe;
 use crate::drift::plan::{Repairs, plan};
-use crate::drift::repair::Item;
+use crate::drift::repair::{Action, Item};
 use crate::drift::row::Row;
 use crate::stripe::{StripeError, Subscription};
 
@@ -20,16 +21,23 @@ use crate::stripe::{StripeError, Subscription};
 const RETRIEVERS: usize = 8;
 pub(super) const CHUNK: usize = 200;
 
-/// Adds the rows that no scan has placed in time to those that need a fresh look.
+/// Adds the rows that no scan has seen to those that need a fresh look, and records those that none can see.
 pub(super) async fn unplaced<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     sweep: &mut Sweep,
 ) -> Result<(), Interrupted> {
-    let mut after = None;
+    let mut after: Option<String> = None;
     loop {
-        let page = engine.store.unplaced(after).await?;
+        let page = engine.store.unplaced(after.as_deref()).await?;
         let full = page.rows.len() == UNPLACED_PAGE;
-        after = page.rows.last().map(|(id, _)| *id);
+        after = page.rows.last().map(|(key, _)| key.clone());
+        let odd: Vec<Item> = page
+            .odd
+            .into_iter()
+            .map(|(key, owner, odd)| Item::record(vec![finding::malformed_row(&key, owner, &odd)], None))
+            .collect();
+        let found = ToWrite { items: &odd, counts: sweep.record.counts, ..ToWrite::default() };
+        engine.apply(found, &mut sweep.record).await?;
         let kept = page.rows.into_iter().map(|(_, id)| sweep.look_afresh(id)).filter(|kept| *kept).count();
         if !full || (kept == 0 && sweep.too_many) {
             return Ok(());
@@ -45,44 +53,70 @@ pub(super) async fn record_put_off<S: ReconcileStore>(
 ) -> Result<(), Interrupted> {
     let items: Vec<Item> = std::mem::take(&mut sweep.put_off)
         .into_values()
-        .map(|mut findings| match why {
-            None => Item::held(findings),
-            Some(why) => {
-                findings.iter_mut().for_each(|finding| finding.reason = Some(why.to_owned()));
-                Item::record(findings)
-            }
+        // Nothing to tell: only what the app does not keep was to be refreshed.
+        .filter(|findings| !findings.is_empty())
+        .map(|findings| match why {
+            None => Item::record(findings, Some(Action::Held)),
+            Some(why) => Item::record(findings, None).not_written(Action::None, Some(why)),
         })
         .collect();
-    let counts = sweep.record.counts;
-    Ok(engine.apply(&items, &[], counts, None, &mut sweep.record).await?)
+    let found = ToWrite { items: &items, counts: sweep.record.counts, ..ToWrite::default() };
+    Ok(engine.apply(found, &mut sweep.record).await?)
 }
 
-/// Retrieves each subscription that needs it, and does what follows. What is done leaves `sweep.fresh`.
+/// Which subscriptions are looked at afresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Queue {
+    /// Those whose row was written while Stripe was asked. What would take something away goes to the other queue.
+    Newer,
+    /// Those that would lose something, or that Stripe does not list.
+    Suspects,
+}
+
+impl Queue {
+    fn of(self, sweep: &mut Sweep) -> &mut BTreeSet<String> {
+        match self {
+            Self::Newer => &mut sweep.newer,
+            Self::Suspects => &mut sweep.fresh,
+        }
+    }
+}
+
+/// Retrieves each subscription of a queue, and does what follows. What is done leaves the queue.
 pub(super) async fn look<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     sweep: &mut Sweep,
+    queue: Queue,
 ) -> Result<Done, Interrupted> {
-    while !sweep.fresh.is_empty() {
+    while !queue.of(sweep).is_empty() {
         if engine.source.stop.is_due() {
             return Ok(Done::Stopped);
         }
-        let chunk: Vec<String> = sweep.fresh.iter().take(CHUNK).cloned().collect();
-        let ids: Vec<&str> = chunk.iter().map(String::as_str).collect();
+        let chunk: Vec<String> = queue.of(sweep).iter().take(CHUNK).cloned().collect();
         // Rows first, Stripe second: a row that is written in between has another version, and is left alone.
-        let Group { rows, open, .. } = engine.store.group(&ids, None).await?;
+        let named = chunk.iter().map(String::as_str).collect();
+        let Group { rows, open, .. } = engine.read(Lookup { named, ..Lookup::default() }).await?;
         let without_row: Vec<&String> =
             chunk.iter().filter(|id| !rows.iter().any(|row| row.stripe_subscription_id == **id)).collect();
-        // A chunk that ends early is kept as far as it got; what is left stays in `fresh`, and so on the cursor.
+        // A chunk that ends early is kept as far as it got; what is left stays in the queue, and so on the cursor.
         let (looks, end) = retrieve(engine, rows).await;
         // What there was time for is done, so that each run gets further.
         let looked: Vec<String> = looks.iter().map(|(row, _)| row.stripe_subscription_id.clone()).collect();
-        let (items, judged) = judge(engine, sweep, looks);
-        let cleared = gone(open, |id| judged.contains(id), items.iter().flat_map(|item| &item.findings));
+        let Looked { items, judged, put_off } = judge(engine, sweep, looks, queue);
+        let waiting = put_off.iter().flat_map(|(_, findings)| findings);
+        let found = items.iter().flat_map(|item| &item.findings).chain(waiting);
+        let cleared = gone(open, |id| judged.contains(id), found);
+        for (id, findings) in put_off {
+            sweep.put_off(id, findings);
+        }
         let (counts, cursor) = (sweep.record.counts, sweep.checkpoint());
-        engine.apply(&items, &cleared, counts, cursor, &mut sweep.record).await?;
+        let found = ToWrite { items: &items, cleared: &cleared, counts, cursor, ..ToWrite::default() };
+        engine.apply(found, &mut sweep.record).await?;
         for id in looked.iter().chain(without_row) {
-            sweep.fresh.remove(id);
-            sweep.put_off.remove(id);
+            queue.of(sweep).remove(id);
+            if queue == Queue::Suspects {
+                sweep.put_off.remove(id);
+            }
         }
         match end {
             None => {}
@@ -118,14 +152,25 @@ async fn retrieve<S: ReconcileStore>(
     (looked, None)
 }
 
-/// What follows from fresh looks, and the subscriptions that could be judged by them.
+/// What follows from fresh looks.
+#[derive(Default)]
+struct Looked {
+    items: Vec<Item>,
+    /// The subscriptions that could be judged.
+    judged: HashSet<String>,
+    /// Those that would lose something after all.
+    put_off: Vec<(String, Vec<Finding>)>,
+}
+
 fn judge<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     sweep: &mut Sweep,
     looks: Vec<Look>,
-) -> (Vec<Item>, HashSet<String>) {
-    let (mut items, mut judged, rules) = (Vec::new(), HashSet::new(), engine.rules());
+    queue: Queue,
+) -> Looked {
+    let (mut looked, rules) = (Looked::default(), engine.rules());
     for (row, look) in looks {
+        let id = &row.stripe_subscription_id;
         match look {
             Ok(subscription) => {
                 let comparison = compare(&subscription, &row, rules);
@@ -134,20 +179,24 @@ fn judge<S: ReconcileStore>(
                     sweep.record.counts.skipped_count += 1;
                     continue;
                 }
-                judged.insert(row.stripe_subscription_id.clone());
-                let repairs = if sweep.mixed_modes { Repairs::Held } else { Repairs::All };
-                items.extend(plan(comparison, &row, repairs).items);
+                looked.judged.insert(id.clone());
+                let repairs = match queue {
+                    _ if sweep.mixed_modes => Repairs::Held,
+                    Queue::Newer => Repairs::WithoutLowering,
+                    Queue::Suspects => Repairs::All,
+                };
+                let planned = plan(comparison, &row, repairs, engine.shape.writes);
+                looked.items.extend(planned.items);
+                looked.put_off.extend(planned.put_off.map(|findings| (id.clone(), findings)));
             }
             Err(StripeError::NotFound { .. }) => {
                 let (finding, mixed_modes) = missing_in_stripe(&row, rules);
                 sweep.mixed_modes |= mixed_modes;
-                judged.insert(row.stripe_subscription_id.clone());
-                items.push(Item::record(vec![finding]));
+                looked.judged.insert(id.clone());
+                looked.items.push(Item::record(vec![finding], None));
             }
-            Err(error) => {
-                sweep.record.failed(Some(&row.stripe_subscription_id), &error.to_string());
-            }
+            Err(error) => sweep.record.failed(Some(id), &error.to_string()),
         }
     }
-    (items, judged)
+    looked
 }

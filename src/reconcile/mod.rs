@@ -34,7 +34,7 @@ pub mod tally;
 pub mod windows;
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
 use strum::VariantArray as _;
@@ -44,10 +44,11 @@ use breaker::Tripped;
 use conditions::conditions;
 use engine::{Clock, Engine, Interrupted};
 pub use job::{Ending, Failure, Fenced, Job, Status};
+use look::Queue;
 use progress::{Counts, Cursor};
 use source::Source;
 use stop::{Done, Stop};
-use store::{ReconcileStore, StoreError};
+use store::{Ground, ReconcileStore, StoreError};
 use sweep::Sweep;
 
 use crate::drift::class::Class;
@@ -66,20 +67,35 @@ pub async fn reconcile<S: ReconcileStore>(
     let at = job.deadline - (whole / 10).min(Duration::from_secs(10));
     let resume = job.resume.and_then(|cursor| serde_json::from_value::<Cursor>(cursor).ok());
     let mut sweep = Sweep::new(resume, job.started_at);
+    // Nothing is asked of Stripe, and nothing written, before it is known what the table looks like.
+    let ground = store.ground().await.map_err(Interrupted::Store);
+    let (shape, horizon) = match ground {
+        Ok(Ground { shape: Ok(shape), horizon }) => (shape, horizon),
+        Ok(Ground { shape: Err(why), .. }) => {
+            return Ok(ending(sweep, false, None, Some(Failure::NotAdopted(why))));
+        }
+        Err(interrupted) => return Ok(ending(sweep, false, None, Some(explain(interrupted)?))),
+    };
     let mut engine = Engine {
         source: Source::new(stripe, Stop { at, signal: job.stop }),
         store,
+        shape: &shape,
         tiers,
         clock: Clock { started_at: job.started_at, started },
         bought: HashMap::new(),
         lookups: AtomicU32::new(0),
+        horizon: AtomicU64::new(horizon),
     };
     let done = sweep_all(&mut engine, &mut sweep, job.lookback_hours).await;
     let (complete, tripped, mut failure) = match done {
         Ok((done, tripped)) => (done == Done::All, tripped, None),
         Err(interrupted) => (false, None, Some(explain(interrupted)?)),
     };
-    if !complete && !matches!(failure, Some(Failure::DatabaseUnavailable(_) | Failure::Database(_))) {
+    let database_answers = !matches!(
+        failure,
+        Some(Failure::DatabaseUnavailable(_) | Failure::Database(_) | Failure::NotAdopted(_))
+    );
+    if !complete && database_answers {
         let why = "none yet: the next run reads it again from Stripe first";
         if let Err(interrupted) = look::record_put_off(&engine, &mut sweep, Some(why)).await {
             failure = failure.or(Some(explain(interrupted)?));
@@ -104,11 +120,14 @@ async fn sweep_all<S: ReconcileStore>(
     if !sweep.scan.is_complete() || !sweep.ledger.left(&sweep.scan).is_empty() {
         return Ok((Done::Stopped, mixed(sweep)));
     }
+    if look::look(engine, sweep, Queue::Newer).await? == Done::Stopped {
+        return Ok((Done::Stopped, mixed(sweep)));
+    }
     look::unplaced(engine, sweep).await?;
     let tripped = breaker::breaker(sweep);
     if tripped.is_some() {
         look::record_put_off(engine, sweep, None).await?;
-    } else if look::look(engine, sweep).await? == Done::Stopped {
+    } else if look::look(engine, sweep, Queue::Suspects).await? == Done::Stopped {
         return Ok((Done::Stopped, mixed(sweep)));
     }
     for done in
@@ -124,7 +143,12 @@ async fn sweep_all<S: ReconcileStore>(
 fn explain(interrupted: Interrupted) -> Result<Failure, Fenced> {
     Ok(match interrupted {
         Interrupted::Store(StoreError::Fenced) => return Err(Fenced),
-        Interrupted::Store(StoreError::Unavailable(reason)) => Failure::DatabaseUnavailable(reason),
+        Interrupted::Store(StoreError::NotAdopted) => {
+            Failure::NotAdopted("The adopted table was let go of during the run.".to_owned())
+        }
+        Interrupted::Store(StoreError::Unavailable(reason) | StoreError::TimedOut(reason)) => {
+            Failure::DatabaseUnavailable(reason)
+        }
         Interrupted::Store(StoreError::Refused(reason)) => Failure::Database(reason),
         Interrupted::Stripe(error) if error.is_outage() => Failure::StripeUnavailable(error),
         Interrupted::Stripe(error) => Failure::Stripe(error),
@@ -135,15 +159,15 @@ fn ending(sweep: Sweep, complete: bool, tripped: Option<Tripped>, failure: Optio
     let blemished = sweep.is_blemished();
     let status = match failure {
         Some(_) => Status::Error,
-        None if complete && !blemished && tripped.is_none() => Status::Success,
+        None if complete && !blemished && tripped.is_none() && !sweep.record.refused => Status::Success,
         None => Status::Partial,
     };
     // What an error leaves is read again from the beginning: it may be the place where it failed that is at fault.
     let cursor = sweep.cursor();
     let conditions = conditions(&cursor.tally, complete && !blemished, tripped);
-    let counts = sweep.record.counts;
+    let (counts, refused) = (sweep.record.counts, sweep.record.refused);
     let (reconciliations, errors) = sweep.record.told();
-    let message = message(&counts, complete, tripped, failure.is_some());
+    let message = message(&counts, refused, complete, tripped, failure.is_some());
     Ending {
         status,
         counts,
@@ -164,7 +188,7 @@ fn judged(complete: bool, tripped: Option<Tripped>) -> Vec<Class> {
     all.filter(|class| *class != Class::MissingInStripe || tripped.is_none()).collect()
 }
 
-fn message(counts: &Counts, complete: bool, tripped: Option<Tripped>, failed: bool) -> String {
+fn message(counts: &Counts, refused: bool, complete: bool, tripped: Option<Tripped>, failed: bool) -> String {
     let issues = if counts.total_issues == 1 { "issue" } else { "issues" };
     let mut message = format!(
         "{} {issues} found, {} created, {} updated",
@@ -172,6 +196,9 @@ fn message(counts: &Counts, complete: bool, tripped: Option<Tripped>, failed: bo
     );
     if counts.error_count > 0 {
         message.push_str(&format!(", {} could not be looked at", counts.error_count));
+    }
+    if refused {
+        message.push_str("; the table refused a repair");
     }
     if tripped.is_some() {
         message.push_str("; repairs were held back by the circuit breaker");

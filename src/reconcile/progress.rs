@@ -53,8 +53,11 @@ pub struct Cursor {
     pub upper: i64,
     /// What is left to read.
     pub windows: Vec<OpenWindow>,
-    /// Subscriptions that need a fresh look.
+    /// Subscriptions that need a fresh look before something is taken away, or as Stripe does not list them.
     pub fresh: BTreeSet<String>,
+    /// Subscriptions that need one as their row was written while Stripe was asked.
+    #[serde(default)]
+    pub newer: BTreeSet<String>,
     /// Whether there were more than could be kept.
     #[serde(default)]
     pub too_many: bool,
@@ -68,7 +71,7 @@ pub struct Cursor {
 }
 
 /// The version that this program writes.
-pub const CURSOR_VERSION: u32 = 1;
+pub const CURSOR_VERSION: u32 = 2;
 
 /// What has been written of each window. Reading is ahead of writing, and only what was written is ticked off.
 #[derive(Debug, Default)]

@@ -27,7 +27,7 @@ pub struct Reported {
     #[serde(rename = "type")]
     pub class: Class,
     /// Whose subscription it is, where known.
-    pub organization_id: Option<Uuid>,
+    pub organization_id: Option<String>,
     /// `sub_…`, where it is about one.
     pub stripe_subscription_id: Option<String>,
     /// The difference in a sentence.
@@ -79,20 +79,29 @@ pub struct Record {
     pub standing: Vec<Reported>,
     /// The first errors.
     pub errors: Vec<ItemError>,
+    /// Whether the table refused something that was to be written.
+    pub refused: bool,
 }
 
 impl Record {
     /// Counts an item with what became of it.
-    pub(super) fn applied(&mut self, item: &Item, applied: Applied, entries: &Entries<'_>) {
+    pub(super) fn applied(
+        &mut self,
+        item: &Item,
+        applied: Applied,
+        reason: Option<&str>,
+        entries: &Entries<'_>,
+    ) {
+        let action = applied.action();
+        self.refused |= action == Action::Refused;
         if item.findings.is_empty() {
-            // A column was filled in that does not count as drift.
+            // A column was refreshed that does not count as drift.
             return;
         }
-        let action = applied.action();
-        let fixed = matches!(applied, Applied::Repaired | Applied::Created);
-        self.counts.created_count += u64::from(applied == Applied::Created);
-        self.counts.updated_count += u64::from(applied == Applied::Repaired);
-        self.counts.superseded_count += u64::from(applied == Applied::Superseded);
+        let fixed = matches!(action, Action::Repaired | Action::Created);
+        self.counts.created_count += u64::from(action == Action::Created);
+        self.counts.updated_count += u64::from(action == Action::Repaired);
+        self.counts.superseded_count += u64::from(action == Action::Superseded);
         for finding in &item.findings {
             let class = if applied == Applied::OrganizationUnknown {
                 Class::OrganizationUnknown
@@ -102,9 +111,8 @@ impl Record {
             let missing = matches!(class, Class::MissingInDatabase | Class::OrganizationUnknown);
             self.counts.total_issues += 1;
             self.counts.mismatch_count += u64::from(!missing);
-            let owner = finding.owner.map(|id| id.to_string());
-            if applied != Applied::Superseded {
-                let sample = finding.stripe_subscription_id.as_deref().or(owner.as_deref());
+            if action != Action::Superseded {
+                let sample = finding.stripe_subscription_id.as_deref().or(finding.owner.as_deref());
                 self.tally.add(class, fixed, sample.unwrap_or("unnamed"));
             }
             let entry = entries.by_key.get(finding.key_as(class).as_str()).copied();
@@ -114,12 +122,12 @@ impl Record {
                 list.push(Reported {
                     drift_id: entry.map(|(id, _)| id),
                     class,
-                    organization_id: finding.owner,
+                    organization_id: finding.owner.clone(),
                     stripe_subscription_id: finding.stripe_subscription_id.clone(),
                     issue: finding.issue.clone(),
                     fixed,
                     action,
-                    action_taken: action.words(finding.reason.as_deref()),
+                    action_taken: action.words(reason.or(finding.reason.as_deref())),
                     first_seen_at: entry.map(|(_, seen)| seen),
                 });
             }
@@ -150,5 +158,6 @@ impl Record {
         self.standing.truncate(REPORTED);
         self.errors.extend(part.errors);
         self.errors.truncate(ERRORS);
+        self.refused |= part.refused;
     }
 }

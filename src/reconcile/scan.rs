@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::engine::{Engine, Interrupted};
 use super::group::{self, Compared, Gathered, Read};
-use super::store::ReconcileStore;
+use super::store::{Horizon, ReconcileStore};
 use super::sweep::Sweep;
 use super::windows::{Head, Nonsense, Position, WindowId};
 use crate::stripe::error::RequestId;
@@ -30,7 +30,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 struct PageDone {
     id: WindowId,
     asked: Window,
-    at: Instant,
+    horizon: Horizon,
     result: Result<Page<Subscription>, StripeError>,
 }
 
@@ -149,16 +149,16 @@ fn every(period: Duration) -> Interval {
 }
 
 async fn read_page<S: ReconcileStore>(engine: &Engine<'_, S>, id: WindowId, asked: Window) -> PageDone {
-    let at = Instant::now();
+    let horizon = engine.horizon();
     let result = engine.source.subscriptions(&asked).await;
-    PageDone { id, asked, at, result }
+    PageDone { id, asked, horizon, result }
 }
 
 /// Puts a page to what has been read of its window.
 fn take_page(
     sweep: &mut Sweep,
     pending: &mut BTreeMap<WindowId, Pending>,
-    PageDone { id, asked, at, result }: PageDone,
+    PageDone { id, asked, horizon, result }: PageDone,
 ) -> Result<(), StripeError> {
     let page = match result {
         Ok(page) => page,
@@ -183,7 +183,7 @@ fn take_page(
     let read = sweep.scan.page_read(id, &asked, &heads, page.has_more).map_err(nonsense)?;
     for (element, _) in page.data.into_iter().zip(read.keep).filter(|(_, keep)| *keep) {
         match element {
-            Ok(subscription) => pending.gathered.read.push(Read { asked: at, subscription }),
+            Ok(subscription) => pending.gathered.read.push(Read { horizon, subscription }),
             Err(object) => pending.gathered.malformed.push(object),
         }
     }

@@ -3,55 +3,100 @@
 use std::future::Future;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::progress::{Counts, Cursor};
 use crate::drift::repair::{Applied, Item};
 use crate::drift::row::Row;
+use crate::drift::shape::Shape;
 
-/// How many unexplained rows of one window are named; beyond that they are only counted.
-pub const UNEXPLAINED_LIMIT: usize = 1_000;
+/// How many unlisted rows of one window are named; beyond that they are only counted.
+pub const UNLISTED_LIMIT: usize = 1_000;
 /// Rows on a page of unplaced subscriptions.
 pub const UNPLACED_PAGE: usize = 1_000;
-/// Organizations on a page of duplicates.
-pub const DUPLICATES_PAGE: usize = 100;
+/// Owners on a page of duplicates.
+pub const DUPLICATES_PAGE: usize = 1_000;
+
+/// The oldest transaction that was still at work when something was read: what commits later than that read has this id or a later
+/// one (`pg_snapshot_xmin`, <https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT>).
+pub type Horizon = u64;
+
+/// What a run stands on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ground {
+    /// The adopted table; or why there is none that may be written, in sentences.
+    pub shape: Result<Shape, String>,
+    /// As of now.
+    pub horizon: Horizon,
+}
+
+/// A part of Stripe's list, to be looked up.
+#[derive(Clone, Debug, Default)]
+pub struct Lookup<'a> {
+    /// Subscriptions as Stripe lists them, with when they were created, in Unix seconds: each is remembered.
+    pub listed: Vec<(&'a str, i64)>,
+    /// Other ids of which the rows are wanted.
+    pub named: Vec<&'a str>,
+    /// Rows that were written since are to be told; `None`: all rows count as old.
+    pub horizon: Option<Horizon>,
+    /// Also the rows of subscriptions created in this span (Unix seconds, from and up to) that are not among all these.
+    pub span: Option<(i64, i64)>,
+}
+
+/// What Stripe said of a subscription's checkout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkout {
+    /// `sub_…`
+    pub stripe_subscription_id: String,
+    /// Whom it names.
+    pub owner: Option<String>,
+    /// Where it names them; `None` where it names nobody.
+    pub source: Option<String>,
+}
 
 /// Rows that belong to a part of Stripe's list.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Group {
     /// The rows with the ids that were asked for.
     pub rows: Vec<Row>,
     /// What stands of the subscriptions that were asked for: Stripe id and drift key.
-    #[serde(default)]
     pub open: Vec<(String, String)>,
-    /// Stripe ids of rows that were created in the span that was asked for, and are not among those ids.
-    pub unexplained: Vec<String>,
+    /// Of the subscriptions that were asked for, those whose checkout has been looked up before.
+    pub looked_up: Vec<Checkout>,
+    /// Stripe ids of rows in the span that was asked for which are not among those ids.
+    pub unlisted: Vec<String>,
     /// How many of these there are, named or not.
-    pub unexplained_count: u64,
+    pub unlisted_count: u64,
+    /// As of this read.
+    pub horizon: Horizon,
 }
 
-/// Rows whose place in time is not known: primary key and Stripe id.
+/// Rows that no page of Stripe's list leads to.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Unplaced {
-    /// In the order of the primary key.
-    pub rows: Vec<(Uuid, String)>,
+    /// Rows of subscriptions that no scan has seen, in the order of the key: key and Stripe id.
+    pub rows: Vec<(String, String)>,
+    /// With the first page, rows whose Stripe id is none: key, owner, and what is odd.
+    pub odd: Vec<(String, Option<String>, String)>,
 }
 
-/// Organizations with several live subscriptions, and the Stripe ids of these.
+/// Owners with several live subscriptions, and the Stripe ids of these.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Duplicates {
-    /// In the order of the organization.
-    pub rows: Vec<(Uuid, Vec<String>)>,
+    /// In the order of the owner.
+    pub rows: Vec<(String, Vec<String>)>,
 }
 
 /// Findings and their repairs, to be applied in one transaction.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Batch<'a> {
     /// What to do.
     pub items: &'a [Item],
     /// Keys of differences that were looked for and are gone.
     pub cleared: &'a [String],
+    /// What Stripe said of checkouts, to be remembered.
+    pub looked_up: &'a [Checkout],
     /// The run's totals so far.
     pub counts: Counts,
     /// What would be left to do if the run ended here; `None`: as it was.
@@ -61,8 +106,8 @@ pub struct Batch<'a> {
 /// What became of a batch.
 #[derive(Clone, Debug, Default)]
 pub struct Written {
-    /// For each item, in their order.
-    pub outcomes: Vec<Applied>,
+    /// For each item, in their order, what was done and why.
+    pub outcomes: Vec<(Applied, Option<String>)>,
     /// The entries of what was recorded: drift key, id, and when it was first seen.
     pub entries: Vec<(String, Uuid, DateTime<Utc>)>,
 }
@@ -73,6 +118,12 @@ pub enum StoreError {
     /// The attempt has been given up for dead: another owns the run, and this one may write nothing more.
     #[error("the run belongs to another attempt now")]
     Fenced,
+    /// The app's table was let go of while the run was under way.
+    #[error("no table is adopted")]
+    NotAdopted,
+    /// The statement ran into its timeout, and nothing of it was done.
+    #[error("the statement took too long: {0}")]
+    TimedOut(String),
     /// The database cannot be reached or does not answer in time.
     #[error("the database does not answer: {0}")]
     Unavailable(String),
@@ -83,19 +134,21 @@ pub enum StoreError {
 
 /// The database, for one attempt of one run: every write is fenced by it.
 pub trait ReconcileStore: Send + Sync {
-    /// The rows with these Stripe ids, and the Stripe ids of others that were created in `created` (Unix seconds, from
-    /// and up to).
-    fn group(
+    /// What the run stands on.
+    fn ground(&self) -> impl Future<Output = Result<Ground, StoreError>> + Send;
+
+    /// The rows of a part of Stripe's list.
+    fn group(&self, lookup: Lookup<'_>) -> impl Future<Output = Result<Group, StoreError>> + Send;
+
+    /// A page of rows that no page of Stripe's list leads to.
+    fn unplaced(&self, after: Option<&str>) -> impl Future<Output = Result<Unplaced, StoreError>> + Send;
+
+    /// A page of owners with several rows in these statuses.
+    fn duplicates(
         &self,
-        stripe_ids: &[&str],
-        created: Option<(i64, i64)>,
-    ) -> impl Future<Output = Result<Group, StoreError>> + Send;
-
-    /// A page of rows that no scan has placed in time.
-    fn unplaced(&self, after: Option<Uuid>) -> impl Future<Output = Result<Unplaced, StoreError>> + Send;
-
-    /// A page of organizations with several live subscriptions.
-    fn duplicates(&self, after: Option<Uuid>) -> impl Future<Output = Result<Duplicates, StoreError>> + Send;
+        statuses: &[&str],
+        after: Option<&str>,
+    ) -> impl Future<Output = Result<Duplicates, StoreError>> + Send;
 
     /// Applies a batch; says what became of it. Sent again, the same batch changes nothing.
     fn apply(&self, batch: Batch<'_>) -> impl Future<Output = Result<Written, StoreError>> + Send;

@@ -25,8 +25,11 @@ pub(super) struct Sweep {
     pub(super) record: Record,
     /// What earlier runs of the same sweep have done.
     pub(super) before: Cursor,
-    /// Subscriptions that need a fresh look.
+    /// Subscriptions that need a fresh look before something is taken away, or as Stripe does not list them: what the circuit
+    /// breaker counts.
     pub(super) fresh: BTreeSet<String>,
+    /// Subscriptions whose row was written while Stripe was asked: nobody can say yet whether they differ.
+    pub(super) newer: BTreeSet<String>,
     pub(super) too_many: bool,
     /// What was found of those whose repair waits, to be recorded if it is held back.
     pub(super) put_off: BTreeMap<String, Vec<Finding>>,
@@ -50,6 +53,7 @@ impl Sweep {
             ledger: Ledger::default(),
             record: Record::default(),
             fresh: std::mem::take(&mut before.fresh),
+            newer: std::mem::take(&mut before.newer),
             too_many: before.too_many,
             before,
             put_off: BTreeMap::new(),
@@ -76,6 +80,7 @@ impl Sweep {
             upper: self.scan.upper(),
             windows: self.ledger.left(&self.scan),
             fresh: self.fresh.clone(),
+            newer: self.newer.clone(),
             too_many: self.too_many,
             scanned: self.scanned(),
             tally,
@@ -108,14 +113,27 @@ impl Sweep {
         self.record.merge(compared.record);
         self.mixed_modes |= compared.mixed_modes;
         self.dealt_with.extend(compared.dealt_with);
-        self.too_many |= compared.unexplained_count > compared.unexplained.len() as u64;
-        for id in compared.unexplained {
+        self.too_many |= compared.unlisted_count > compared.unlisted.len() as u64;
+        for id in compared.unlisted {
             self.look_afresh(id);
         }
-        for (id, findings) in compared.put_off {
-            if self.look_afresh(id.clone()) {
-                self.put_off.insert(id, findings);
+        for id in compared.newer {
+            if self.newer.len() < FRESH_LIMIT {
+                self.newer.insert(id);
+            } else {
+                // The next run meets them again.
+                self.record.counts.skipped_count += 1;
             }
+        }
+        for (id, findings) in compared.put_off {
+            self.put_off(id, findings);
+        }
+    }
+
+    /// Keeps what was found of a subscription until it has been looked at afresh.
+    pub(super) fn put_off(&mut self, id: String, findings: Vec<Finding>) {
+        if self.look_afresh(id.clone()) {
+            self.put_off.insert(id, findings);
         }
     }
 }
@@ -126,6 +144,7 @@ fn blank(upper: i64) -> Cursor {
         upper,
         windows: Vec::new(),
         fresh: BTreeSet::new(),
+        newer: BTreeSet::new(),
         too_many: false,
         scanned: 0,
         tally: Tally::default(),

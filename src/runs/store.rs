@@ -11,11 +11,13 @@ use super::answer::StoredResult;
 use super::run::Run;
 use crate::alerts::condition::{Condition, State};
 use crate::drift::repair::{Applied, Item};
+use crate::drift::row::Row;
+use crate::drift::shape::Shape;
 use crate::reconcile::Ending;
 use crate::reconcile::progress::{Counts, Cursor};
 use crate::reconcile::store::{
-    self, Batch, DUPLICATES_PAGE, Duplicates, Group, ReconcileStore, StoreError, UNEXPLAINED_LIMIT,
-    UNPLACED_PAGE, Unplaced,
+    self, Batch, Checkout, DUPLICATES_PAGE, Duplicates, Ground, Group, Horizon, Lookup, ReconcileStore,
+    StoreError, UNLISTED_LIMIT, UNPLACED_PAGE, Unplaced,
 };
 use crate::supabase::{Asker, DatabaseError, Fault, Retry, Supabase};
 
@@ -33,7 +35,7 @@ pub struct RunStore {
 struct Written {
     outcome: String,
     #[serde(default)]
-    items: Vec<Applied>,
+    items: Vec<(Applied, Option<String>)>,
     #[serde(default)]
     entries: Vec<(String, Uuid, DateTime<Utc>)>,
     #[serde(default)]
@@ -56,6 +58,8 @@ struct Apply<'a> {
     p_items: &'a [Item],
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     p_cleared: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    p_looked_up: Vec<(&'a str, Option<&'a str>, Option<&'a str>)>,
     p_counts: Counts,
     #[serde(skip_serializing_if = "Option::is_none")]
     p_cursor: Option<Cursor>,
@@ -64,12 +68,46 @@ struct Apply<'a> {
 /// Of `read_subscriptions_for_reconcile`.
 #[derive(Serialize)]
 struct Read<'a> {
-    p_stripe_ids: &'a [&'a str],
-    p_unexplained_limit: usize,
+    p_listed: Vec<(&'a str, i64)>,
+    p_named: Vec<&'a str>,
+    p_livemode: bool,
+    p_unlisted_limit: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p_horizon: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     p_created_from: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     p_created_to: Option<String>,
+}
+
+/// Its answer.
+#[derive(Deserialize)]
+struct Found {
+    #[serde(deserialize_with = "number")]
+    horizon: Horizon,
+    rows: Vec<Row>,
+    other_mode: Vec<String>,
+    looked_up: Vec<(String, Option<String>, Option<String>)>,
+    open: Vec<(String, String)>,
+    unlisted: Vec<String>,
+    unlisted_count: u64,
+}
+
+/// Of `read_adapter_for_reconcile`.
+#[derive(Deserialize)]
+struct Adapter {
+    #[serde(deserialize_with = "number")]
+    horizon: Horizon,
+    adopted: bool,
+    changed: Option<String>,
+    #[serde(flatten)]
+    shape: Shape,
+}
+
+/// A transaction id: text, as it may be larger than what JSON's readers keep of a number.
+fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Horizon, D::Error> {
+    let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+    text.parse().map_err(serde::de::Error::custom)
 }
 
 impl RunStore {
@@ -130,30 +168,71 @@ impl RunStore {
 }
 
 impl ReconcileStore for RunStore {
-    async fn group(&self, stripe_ids: &[&str], created: Option<(i64, i64)>) -> Result<Group, StoreError> {
-        let parameters = Read {
-            p_stripe_ids: stripe_ids,
-            p_unexplained_limit: UNEXPLAINED_LIMIT,
-            p_created_from: created.map(|(from, _)| timestamp(from)),
-            p_created_to: created.map(|(_, to)| timestamp(to)),
+    async fn ground(&self) -> Result<Ground, StoreError> {
+        let adapter: Adapter = self.read("read_adapter_for_reconcile", &json!({})).await?;
+        let shape = match adapter {
+            Adapter { adopted: false, .. } => Err("No table is adopted.".to_owned()),
+            Adapter { changed: Some(changed), .. } => Err(changed),
+            Adapter { shape, .. } => Ok(shape),
         };
-        self.read("read_subscriptions_for_reconcile", &parameters).await
+        Ok(Ground { shape, horizon: adapter.horizon })
     }
 
-    async fn unplaced(&self, after: Option<Uuid>) -> Result<Unplaced, StoreError> {
-        self.read("read_unplaced_subscriptions", &page(after, UNPLACED_PAGE)).await
+    async fn group(&self, lookup: Lookup<'_>) -> Result<Group, StoreError> {
+        let Lookup { listed, named, horizon, span } = lookup;
+        let parameters = Read {
+            p_listed: listed,
+            p_named: named,
+            p_livemode: self.livemode,
+            p_unlisted_limit: UNLISTED_LIMIT,
+            p_horizon: horizon.map(|horizon| horizon.to_string()),
+            p_created_from: span.map(|(from, _)| timestamp(from)),
+            p_created_to: span.map(|(_, to)| timestamp(to)),
+        };
+        let mut found: Found = self.read("read_subscriptions_for_reconcile", &parameters).await?;
+        if !found.other_mode.is_empty() {
+            for row in &mut found.rows {
+                row.other_mode = found.other_mode.contains(&row.stripe_subscription_id);
+            }
+        }
+        let looked_up = found.looked_up.into_iter().map(|(stripe_subscription_id, owner, source)| Checkout {
+            stripe_subscription_id,
+            owner,
+            source,
+        });
+        Ok(Group {
+            rows: found.rows,
+            open: found.open,
+            looked_up: looked_up.collect(),
+            unlisted: found.unlisted,
+            unlisted_count: found.unlisted_count,
+            horizon: found.horizon,
+        })
     }
 
-    async fn duplicates(&self, after: Option<Uuid>) -> Result<Duplicates, StoreError> {
-        self.read("read_duplicate_live_subscriptions", &page(after, DUPLICATES_PAGE)).await
+    async fn unplaced(&self, after: Option<&str>) -> Result<Unplaced, StoreError> {
+        let parameters = json!({ "p_after": after, "p_limit": UNPLACED_PAGE });
+        self.read("read_unplaced_subscriptions", &without_nulls(parameters)).await
+    }
+
+    async fn duplicates(&self, statuses: &[&str], after: Option<&str>) -> Result<Duplicates, StoreError> {
+        let parameters = json!({ "p_statuses": statuses, "p_after": after, "p_limit": DUPLICATES_PAGE });
+        self.read("read_duplicate_live_subscriptions", &without_nulls(parameters)).await
     }
 
     async fn apply(&self, batch: Batch<'_>) -> Result<store::Written, StoreError> {
-        let Batch { items, cleared, counts, cursor } = batch;
+        let Batch { items, cleared, looked_up, counts, cursor } = batch;
         let parameters = Apply {
             p_lease_seconds: self.lease_seconds,
             p_items: items,
             p_cleared: cleared,
+            p_looked_up: looked_up
+                .iter()
+                .map(|checkout| {
+                    let Checkout { stripe_subscription_id, owner, source } = checkout;
+                    (stripe_subscription_id.as_str(), owner.as_deref(), source.as_deref())
+                })
+                .collect(),
             p_counts: counts,
             p_cursor: cursor,
         };
@@ -171,11 +250,12 @@ impl ReconcileStore for RunStore {
     }
 }
 
-fn page(after: Option<Uuid>, limit: usize) -> Value {
-    match after {
-        Some(after) => json!({ "p_after": after, "p_limit": limit }),
-        None => json!({ "p_limit": limit }),
+/// A parameter that is not given has its default; one that is null would be null.
+fn without_nulls(mut parameters: Value) -> Value {
+    if let Some(parameters) = parameters.as_object_mut() {
+        parameters.retain(|_, value| !value.is_null());
     }
+    parameters
 }
 
 /// Unix seconds as Postgres reads them. What no calendar has becomes the calendar's end on that side.
@@ -187,6 +267,8 @@ fn timestamp(seconds: i64) -> String {
 fn store_error(error: DatabaseError) -> StoreError {
     match error.fault {
         Fault::Unavailable => StoreError::Unavailable(error.to_string()),
+        Fault::TimedOut => StoreError::TimedOut(error.to_string()),
+        Fault::NotAdopted => StoreError::NotAdopted,
         _ => StoreError::Refused(error.to_string()),
     }
 }

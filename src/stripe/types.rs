@@ -8,10 +8,11 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use strum::IntoEnumIterator as _;
 
 /// A subscription's status (<https://docs.stripe.com/api/subscriptions/object#subscription_object-status>).
 /// What Stripe may add one day is kept as it is and never taken for one of these.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, strum::EnumIter, strum::EnumString, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Status {
     /// First payment not made yet.
@@ -52,6 +53,11 @@ impl Status {
     /// Whether the customer may use what was bought: trialing, active, or past due (Stripe still collects).
     pub fn grants_access(&self) -> bool {
         matches!(self, Self::Trialing | Self::Active | Self::PastDue)
+    }
+
+    /// Stripe's words for those that live.
+    pub fn live() -> Vec<&'static str> {
+        Self::iter().filter(Self::is_live).map(Into::into).collect()
     }
 
     /// Whether the subscription has not ended, and a second one beside it would be one too many.

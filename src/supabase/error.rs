@@ -14,6 +14,10 @@ pub enum Fault {
     MissingMigration,
     /// No answer, or one that says to come back (08xxx, 53xxx, 57xxx, 40001, 40P01, PGRST000 to 003, timeouts).
     Unavailable,
+    /// The statement ran into its timeout (57014): the same again would, too.
+    TimedOut,
+    /// The app's table is not adopted (BOADP).
+    NotAdopted,
     /// A setting that the call needs is missing; the detail is a sentence for whoever deploys.
     NotConfigured,
     /// Anything else: a bug on one of the two sides.
@@ -46,6 +50,8 @@ impl Fault {
             Self::NotPermitted => "not permitted",
             Self::MissingMigration => "the migrations are not applied",
             Self::Unavailable => "unavailable",
+            Self::TimedOut => "timed out",
+            Self::NotAdopted => "no table is adopted",
             Self::NotConfigured => "not configured",
             Self::Unexpected => "unexpected",
         }
@@ -73,6 +79,8 @@ pub(super) fn classify(status: u16, body: &ErrorBody) -> (Fault, String) {
         "PGRST301" | "PGRST302" | "PGRST303" => Fault::NotAuthenticated,
         "42501" => Fault::NotPermitted,
         "PGRST202" | "PGRST205" | "PGRST106" | "42883" | "42P01" => Fault::MissingMigration,
+        "57014" => Fault::TimedOut,
+        "BOADP" => Fault::NotAdopted,
         "40001" | "40P01" | "55P03" | "PGRST000" | "PGRST001" | "PGRST002" | "PGRST003" => Fault::Unavailable,
         _ if ["08", "53", "57"].iter().any(|class| code.len() == 5 && code.starts_with(class)) => {
             Fault::Unavailable
@@ -106,7 +114,9 @@ mod tests {
         assert_eq!(fault(401, "42501"), Fault::NotPermitted);
         assert_eq!(fault(404, "PGRST202"), Fault::MissingMigration);
         assert_eq!(fault(500, "40P01"), Fault::Unavailable);
-        assert_eq!(fault(500, "57014"), Fault::Unavailable);
+        assert_eq!(fault(500, "57014"), Fault::TimedOut);
+        assert_eq!(fault(500, "57P01"), Fault::Unavailable);
+        assert_eq!(fault(400, "BOADP"), Fault::NotAdopted);
         assert_eq!(fault(503, "PGRST000"), Fault::Unavailable);
         assert_eq!(fault(409, "23505"), Fault::Unexpected);
         assert_eq!(fault(401, ""), Fault::NotAuthenticated);

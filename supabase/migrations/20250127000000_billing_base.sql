@@ -1,11 +1,5 @@
--- What billing operations lean on: organizations, people, memberships, subscriptions.
--- A project that already has these tables keeps its own: each is created only where it is missing, and only
--- a table created here gets row level security from here (switching it on under a living app would lock it out).
-
-create schema if not exists billing_ops;
-comment on schema billing_ops is
-  'Helpers of billing-ops. Not exposed through the API: only functions in public are callable from outside.';
-revoke all on schema billing_ops from public;
+-- What billing operations lean on in an empty project: organizations, people, memberships, subscriptions. A project that has one of
+-- these tables keeps its own, untouched: each is created only where it is missing. Beside an app this file is not applied at all.
 
 do $$
 begin
@@ -17,6 +11,9 @@ begin
     );
     comment on table public.organizations is 'Who holds subscriptions.';
     alter table public.organizations enable row level security;
+    -- The app's own server writes it with the service key; people nothing, unless the app says so.
+    revoke all on public.organizations from anon, authenticated;
+    grant select, insert, update, delete on public.organizations to service_role;
   end if;
 
   if to_regclass('public.users') is null then
@@ -30,7 +27,10 @@ begin
     comment on table public.users is 'People; id is the id of their Supabase Auth user.';
     comment on column public.users.role is 'owner, admin or member. owner and admin may read billing operations.';
     create index users_organization_id_idx on public.users (organization_id);
+    comment on index public.users_organization_id_idx is 'For the foreign key.';
     alter table public.users enable row level security;
+    revoke all on public.users from anon, authenticated;
+    grant select, insert, update, delete on public.users to service_role;
   end if;
 
   if to_regclass('public.organization_members') is null then
@@ -45,7 +45,10 @@ begin
     comment on column public.organization_members.role is
       'owner, admin or member. owner or admin in any organization may read billing operations: they are global data.';
     create index organization_members_user_id_idx on public.organization_members (user_id);
+    comment on index public.organization_members_user_id_idx is 'Is this caller an admin anywhere?';
     alter table public.organization_members enable row level security;
+    revoke all on public.organization_members from anon, authenticated;
+    grant select, insert, update, delete on public.organization_members to service_role;
   end if;
 
   if to_regclass('public.subscriptions') is null then
@@ -59,11 +62,27 @@ begin
       current_period_start timestamptz,
       current_period_end timestamptz,
       created_at timestamptz not null default now(),
-      updated_at timestamptz not null default now()
+      updated_at timestamptz not null default now(),
+      stripe_price_id text,
+      quantity integer,
+      cancel_at_period_end boolean,
+      trial_end timestamptz
     );
     comment on table public.subscriptions is
       'Who may use what. Written by the app''s webhooks; reconciled with Stripe every hour.';
+    comment on column public.subscriptions.stripe_subscription_id is 'Stripe''s sub_…; null for a plan that Stripe does not know.';
+    comment on column public.subscriptions.status is
+      'Stripe''s own word, one of eight (https://docs.stripe.com/api/subscriptions/object#subscription_object-status).';
+    comment on column public.subscriptions.tier is 'What the customer may use.';
+    create unique index subscriptions_stripe_subscription_id_key on public.subscriptions (stripe_subscription_id);
+    comment on index public.subscriptions_stripe_subscription_id_key is 'One row for a Stripe subscription.';
+    create index subscriptions_stripe_customer_id_idx on public.subscriptions (stripe_customer_id);
+    comment on index public.subscriptions_stripe_customer_id_idx is 'Whose customer a subscription without a row is.';
+    create index subscriptions_organization_id_idx on public.subscriptions (organization_id);
+    comment on index public.subscriptions_organization_id_idx is 'For the foreign key.';
     alter table public.subscriptions enable row level security;
+    revoke all on public.subscriptions from anon, authenticated;
+    grant select, insert, update, delete on public.subscriptions to service_role;
   end if;
 end
 $$;

@@ -1,6 +1,9 @@
 -- Owners and admins of any organization read billing operations. They are global operational data: a person who
 -- is an admin in organization A and a member in B sees the same alerts and runs as any other admin. Intentional.
 
+create schema if not exists billing_ops;
+revoke all on schema billing_ops from public;
+
 create or replace function billing_ops.is_admin()
 returns boolean
 language sql stable security definer

@@ -31,7 +31,7 @@ begin
   if v_retry_after is not null then
     return jsonb_build_object('outcome', 'rate_limited', 'retry_after', v_retry_after);
   end if;
-  return jsonb_build_object('outcome', 'ok', 'version', 1);
+  return jsonb_build_object('outcome', 'ok', 'version', 2);
 end
 $$;
 comment on function public.billing_ops_schema(text) is

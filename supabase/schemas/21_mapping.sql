@@ -124,6 +124,18 @@ comment on function billing_ops.mapped_columns(jsonb) is
 revoke all on function billing_ops.mapped_columns(jsonb) from public, anon, authenticated;
 grant execute on function billing_ops.mapped_columns(jsonb) to service_role;
 
+create function billing_ops.admin_sources(p_mapping jsonb)
+returns setof jsonb
+language sql immutable rows 2
+set search_path = ''
+as $$
+  select s from pg_catalog.jsonb_array_elements(case pg_catalog.jsonb_typeof(p_mapping -> 'admins')
+    when 'array' then p_mapping -> 'admins' when 'object' then pg_catalog.jsonb_build_array(p_mapping -> 'admins') else '[]' end) s
+$$;
+comment on function billing_ops.admin_sources(jsonb) is
+  'Where admins are found, {"table", "user", "role", "in"} each: a mapping names one place, or several in a list.';
+revoke all on function billing_ops.admin_sources(jsonb) from public, anon, authenticated;
+
 -- The catalog --------------------------------------------------------------------------------------------------------
 
 create function billing_ops.column_facts(p_relation text, p_attribute text)

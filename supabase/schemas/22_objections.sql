@@ -23,7 +23,7 @@ as $$
     ('', 'where', '{object}', false),
     ('', 'on_insert', '{object}', false),
     ('', 'writes', '{string}', false),
-    ('', 'admins', '{object}', false),
+    ('', 'admins', '{object,array}', false),
     ('owner', 'column', '{string}', true),
     ('owner', 'table', '{string}', false),
     ('owner', 'key', '{string}', false),
@@ -101,7 +101,11 @@ as $$
       select pg_catalog.jsonb_object_agg(w, (m -> w)
         || pg_catalog.jsonb_build_object('table', billing_ops.relation_name(m #>> array[w, 'table']))
         || case w when 'owner' then pg_catalog.jsonb_build_object('one_row_each', billing_ops.one_row_each(m)) else '{}' end)
-      from pg_catalog.unnest(array['owner', 'customer', 'admins']) w where m #>> array[w, 'table'] is not null), '{}')
+      from pg_catalog.unnest(array['owner', 'customer']) w where m #>> array[w, 'table'] is not null), '{}')
+    || coalesce((
+      select pg_catalog.jsonb_build_object('admins', pg_catalog.jsonb_agg(
+        s || pg_catalog.jsonb_build_object('table', billing_ops.relation_name(s ->> 'table'))))
+      from billing_ops.admin_sources(m) s having count(*) > 0), '{}')
   from billing_ops.without_nulls(p_mapping) m
 $$;
 comment on function billing_ops.complete_mapping(jsonb) is
@@ -135,10 +139,16 @@ begin
   end if;
   v_mapping := billing_ops.without_nulls(p_mapping);
 
-  foreach v_parent in array array['', 'owner', 'customer', 'quantity', 'admins'] loop
-    v_object := case v_parent when '' then v_mapping else v_mapping -> v_parent end;
-    if v_object is null or pg_catalog.jsonb_typeof(v_object) <> 'object' then
-      continue;
+  for v_parent, v_object in
+    select '', v_mapping
+    union all
+    select w, v_mapping -> w from pg_catalog.unnest(array['owner', 'customer', 'quantity']) w
+    where pg_catalog.jsonb_typeof(v_mapping -> w) = 'object'
+    union all
+    select 'admins', s from billing_ops.admin_sources(v_mapping) s
+  loop
+    if pg_catalog.jsonb_typeof(v_object) <> 'object' then
+      return 'In the mapping, "admins" must be an object or a list of objects.';
     end if;
     select pg_catalog.format('%s has an unknown word "%s"; the known ones are %s.',
         case v_parent when '' then 'The mapping' else pg_catalog.format('"%s" in the mapping', v_parent) end, pg_catalog.min(k),
@@ -169,11 +179,15 @@ begin
   if pg_catalog.num_nonnulls(v_mapping #> '{customer,table}', v_mapping #> '{customer,key}', v_mapping #> '{customer,by}') not in (0, 3) then
     return 'In the mapping, "customer.table", "customer.key" and "customer.by" go together.';
   end if;
-  if (v_mapping #> '{admins,role}' is null) <> (v_mapping #> '{admins,in}' is null) then
+  if exists (select 1 from billing_ops.admin_sources(v_mapping) s where (s ? 'role') <> (s ? 'in')) then
     return 'In the mapping, "admins.role" and "admins.in" go together.';
   end if;
   select pg_catalog.format('In the mapping, "%s" must be a list of strings, and not empty.', l.word) into v_said
-  from (values ('quantity.prices', v_mapping #> '{quantity,prices}'), ('admins.in', v_mapping #> '{admins,in}')) l (word, list)
+  from (
+    select 'quantity.prices' as word, v_mapping #> '{quantity,prices}' as list
+    union all
+    select 'admins.in', s -> 'in' from billing_ops.admin_sources(v_mapping) s
+  ) l
   where l.list is not null
     and (pg_catalog.jsonb_array_length(l.list) = 0
       or exists (select 1 from pg_catalog.jsonb_array_elements(l.list) e where pg_catalog.jsonb_typeof(e) <> 'string'))
@@ -215,8 +229,12 @@ declare
 begin
   for v_table in
     select w.word, w.name, billing_ops.relation_name(w.name) as relation, billing_ops.relation_oid(w.name) as id
-    from (values (1, 'table', p_mapping ->> 'table'), (2, 'owner.table', p_mapping #>> '{owner,table}'),
-      (3, 'customer.table', p_mapping #>> '{customer,table}'), (4, 'admins.table', p_mapping #>> '{admins,table}')) w (place, word, name)
+    from (
+      values (1, 'table', p_mapping ->> 'table'), (2, 'owner.table', p_mapping #>> '{owner,table}'),
+        (3, 'customer.table', p_mapping #>> '{customer,table}')
+      union all
+      select 4, 'admins.table', s ->> 'table' from billing_ops.admin_sources(p_mapping) s
+    ) w (place, word, name)
     where w.name is not null order by w.place
   loop
     if v_table.relation is null then
@@ -271,8 +289,8 @@ begin
   from (
     select * from billing_ops.mapped_columns(p_mapping)
     union all
-    select 'admins', billing_ops.relation_name(p_mapping #>> '{admins,table}'), a
-    from pg_catalog.unnest(array[p_mapping #>> '{admins,user}', p_mapping #>> '{admins,role}']) a where a is not null
+    select 'admins', billing_ops.relation_name(s ->> 'table'), a
+    from billing_ops.admin_sources(p_mapping) s cross join lateral pg_catalog.unnest(array[s ->> 'user', s ->> 'role']) a where a is not null
   ) m
   where not exists (
     select 1 from pg_catalog.pg_attribute a
@@ -300,8 +318,8 @@ begin
   from (
     select * from billing_ops.mapped_columns(p_mapping)
     union all
-    select 'admins.' || a.word, billing_ops.relation_name(p_mapping #>> '{admins,table}'), p_mapping #>> array['admins', a.word]
-    from (values ('user'), ('role')) a (word) where p_mapping #>> array['admins', a.word] is not null
+    select 'admins.' || w, billing_ops.relation_name(s ->> 'table'), s ->> w
+    from billing_ops.admin_sources(p_mapping) s cross join lateral pg_catalog.unnest(array['user', 'role']) w where s ? w
   ) m
   join (values
     ('key', '{uuid,text,integer}'::text[], 'a key must be uuid, text, varchar or an integer'),

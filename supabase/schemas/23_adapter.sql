@@ -84,16 +84,19 @@ declare
   v_name text;
 begin
   foreach v_name in array billing_ops.adapter_names() loop
-    perform billing_ops.adapter_define(v_name, $body$
+    perform billing_ops.adapter_define(v_name, case v_name
+      when 'adapter_is_admin' then billing_ops.admins_body(pg_catalog.jsonb_build_object('admins', billing_ops.seed_admins()))
+      else $body$
 begin
   raise exception 'No table has been adopted: run billing_ops.adopt.' using errcode = 'BOADP';
 end
-$body$);
+$body$ end);
   end loop;
 end
 $$;
 comment on function billing_ops.adapter_clear() is
-  'The adapter as it is before anything is adopted: every function is there, so that others can name it, and raises BOADP.';
+  'The adapter as it is before anything is adopted: every function is there, so that others can name it, and raises BOADP. Only who is
+  an admin is known already where the tables of the seed say so: somebody has to be able to see that nothing is adopted.';
 revoke all on function billing_ops.adapter_clear() from public, anon, authenticated;
 
 -- Written since? -----------------------------------------------------------------------------------------------------
@@ -381,7 +384,7 @@ $body$, case when p_mapping #>> '{owner,table}' is null then v_owner ->> 'name' 
     case when p_mapping #>> '{owner,table}' is null then v_table || ' s' else (p_mapping #>> '{owner,table}')
       || ' c' end, v_owners));
 
-  v_customers := pg_catalog.concat_ws(' union ',
+  v_customers := pg_catalog.concat_ws(' union all ',
     case when v_columns ? 'customer'
       then pg_catalog.format('select %1$s::text as customer, %2$s::text as owner from %3$s where %1$s = any (p_customers)%4$s',
       v_columns #>> '{customer,name}', v_owner ->> 'name', v_rows, v_where) end,
@@ -393,27 +396,14 @@ $body$, case when p_mapping #>> '{owner,table}' is null then v_owner ->> 'name' 
 #variable_conflict use_column
 begin
   return query
-  select k.customer, case when count(*) = 1 then pg_catalog.min(k.owner) end, count(*)
+  select k.customer, case when count(distinct k.owner) = 1 then pg_catalog.min(k.owner) end, count(distinct k.owner)
   from (%s) k
   where k.owner is not null
   group by k.customer;
 end
 $body$, coalesce(nullif(v_customers, ''), 'select null::text as customer, null::text as owner where false')));
 
-  perform billing_ops.adapter_define('adapter_is_admin', case when p_mapping ? 'admins' then pg_catalog.format($body$
-begin
-  return exists (select 1 from %s a where a.%I = p_user%s%s);
-end
-$body$, p_mapping #>> '{admins,table}', p_mapping #>> '{admins,user}',
-    case (select f.family from billing_ops.column_facts(p_mapping #>> '{admins,table}', p_mapping #>> '{admins,user}') f)
-      when 'uuid' then '' else '::text' end,
-    case when p_mapping #> '{admins,role}' is null then '' else pg_catalog.format(' and a.%I::text = any (%L::text[])',
-      p_mapping #>> '{admins,role}', array(select pg_catalog.jsonb_array_elements_text(p_mapping #> '{admins,in}'))) end)
-    else $body$
-begin
-  return false;
-end
-$body$ end);
+  perform billing_ops.adapter_define('adapter_is_admin', billing_ops.admins_body(p_mapping));
 
   -- Writing ----------------------------------------------------------------------------------------------------------
 
@@ -478,6 +468,21 @@ comment on function billing_ops.adapter_generate(jsonb) is
   'Makes the adapter''s functions for a complete mapping that nothing objects to.';
 revoke all on function billing_ops.adapter_generate(jsonb) from public, anon, authenticated;
 
+create function billing_ops.admins_body(p_mapping jsonb)
+returns text
+language sql stable
+set search_path = ''
+as $$
+  select pg_catalog.format(E'\nbegin\n  return %s;\nend\n', coalesce(pg_catalog.string_agg(pg_catalog.format(
+    'exists (select 1 from %s a where a.%I = p_user%s%s)', s ->> 'table', s ->> 'user',
+    case (select f.family from billing_ops.column_facts(s ->> 'table', s ->> 'user') f) when 'uuid' then '' else '::text' end,
+    case when s ? 'role' then pg_catalog.format(' and a.%I::text = any (%L::text[])', s ->> 'role',
+      array(select pg_catalog.jsonb_array_elements_text(s -> 'in'))) else '' end), E'\n    or '), 'false'))
+  from billing_ops.admin_sources(p_mapping) s
+$$;
+comment on function billing_ops.admins_body(jsonb) is 'What adapter_is_admin does for a mapping.';
+revoke all on function billing_ops.admins_body(jsonb) from public, anon, authenticated;
+
 create function billing_ops.adapter_written(p_word text, p_type text, p_family text)
 returns text
 language sql immutable
@@ -494,5 +499,3 @@ $$;
 comment on function billing_ops.adapter_written(text, text, text) is
   'The expression that turns a batch''s value into one of a column''s type.';
 revoke all on function billing_ops.adapter_written(text, text, text) from public, anon, authenticated;
-
-select billing_ops.adapter_clear();

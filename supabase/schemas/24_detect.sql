@@ -42,6 +42,24 @@ comment on function billing_ops.owner_table(text, text, text[]) is
   'Where the owners of a table are: what the column references, or else the first of the guesses that could be; null if there is none.';
 revoke all on function billing_ops.owner_table(text, text, text[]) from public, anon, authenticated;
 
+create function billing_ops.seed_admins()
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select case when billing_ops.column_like('public.organization_members', '{uuid,text}', '{user_id}') is not null
+      and billing_ops.column_like('public.organization_members', '{text,enum}', '{role}') is not null
+      and billing_ops.column_like('public.organization_members', '{uuid,text,integer}', '{organization_id}') is not null
+    then '[{"table": "public.organization_members", "user": "user_id", "role": "role", "in": ["owner", "admin"]}]'::jsonb
+      || case when billing_ops.column_like('public.users', '{uuid,text}', '{id}') is not null
+          and billing_ops.column_like('public.users', '{text,enum}', '{role}') is not null
+        then '[{"table": "public.users", "user": "id", "role": "role", "in": ["owner", "admin"]}]'::jsonb else '[]' end
+    end
+$$;
+comment on function billing_ops.seed_admins() is
+  'Where the seed''s shape has its admins: memberships, and users.role beside them; null where there are no such memberships.';
+revoke all on function billing_ops.seed_admins() from public, anon, authenticated;
+
 create function billing_ops.detect()
 returns jsonb
 language sql stable
@@ -89,9 +107,7 @@ as $$
           || coalesce(billing_ops.owner_table(s.relation, s.organization, '{public.organizations}'), '{}'),
         'customer', case when s.customer is not null then pg_catalog.jsonb_build_object('column', s.customer) end,
         'status', s.status, 'tier', s.tier, 'price', s.price, 'quantity', s.quantity, 'writes', 'update_and_insert',
-        'admins', case when billing_ops.column_like('public.organization_members', '{uuid,text}', '{user_id}') is not null
-            and billing_ops.column_like('public.organization_members', '{text,enum}', '{role}') is not null
-          then '{"table": "public.organization_members", "user": "user_id", "role": "role", "in": ["owner", "admin"]}'::jsonb end) as mapping,
+        'admins', billing_ops.seed_admins()) as mapping,
       '{}'::text[] as unkept,
       'It has organization_id, stripe_subscription_id and status, like the table that billing-ops began with.' as why
     from shapes s
@@ -183,3 +199,5 @@ comment on function billing_ops.detect() is
   'Proposes a mapping for each table of a known shape, [{"preset", "table", "mapping", "why"}]; [] where there is none. "why" also says what
   stands in the way of adopting it. Only the seed''s shape is proposed with anything but "writes": "none".';
 revoke all on function billing_ops.detect() from public, anon, authenticated;
+
+select billing_ops.adapter_clear();

@@ -1,118 +1,143 @@
--- What a run reads of subscriptions, in as few calls as there are pages: the rows to compare, the rows that Stripe did
--- not list, and organizations that pay twice.
+-- What a run reads, in as few calls as there are groups of pages: the adopted table's shape, the rows to compare, the rows that
+-- Stripe did not list, and owners that pay twice. How the table itself is read is the adapter's business (23_adapter).
 
-create function billing_ops.subscription_facts(p_row public.subscriptions)
-returns json
+create function billing_ops.adoption_report()
+returns jsonb
+language sql stable security definer
+set search_path = ''
+as $$
+  select pg_catalog.jsonb_build_object('state', billing_ops.adapter_state(), 'candidates', billing_ops.detect())
+$$;
+comment on function billing_ops.adoption_report() is
+  'What is adopted, and what could be. Definer: to propose a mapping is to look at tables that service_role has no right on yet.';
+
+create function public.billing_ops_adoption()
+returns jsonb
 language sql stable
 set search_path = ''
 as $$
-  select pg_catalog.json_build_array(
-    p_row.id,
-    p_row.row_version,
-    p_row.organization_id,
-    p_row.stripe_subscription_id,
-    p_row.stripe_customer_id,
-    p_row.status,
-    p_row.tier,
-    p_row.stripe_price_id,
-    p_row.quantity,
-    extract(epoch from p_row.current_period_start)::bigint,
-    extract(epoch from p_row.current_period_end)::bigint,
-    p_row.cancel_at_period_end,
-    extract(epoch from p_row.trial_end)::bigint,
-    p_row.livemode,
-    extract(epoch from p_row.stripe_created)::bigint,
-    floor(extract(epoch from pg_catalog.clock_timestamp() - p_row.updated_at) * 1000)::bigint
-  )
+  select billing_ops.adoption_report()
 $$;
-comment on function billing_ops.subscription_facts(public.subscriptions) is
-  'A row as the reconciler compares it: an array in fixed order, times as Unix seconds like Stripe''s; last,
-  the milliseconds since the row was written: what changed after Stripe was asked is newer than Stripe''s answer. Arrays, since the
-  names of sixteen fields are most of the bytes of a hundred thousand rows.';
+comment on function public.billing_ops_adoption() is
+  'For whoever sets a deployment up: {state: billing_ops.adapter_state(), candidates: billing_ops.detect()}.';
+
+create function public.read_adapter_for_reconcile()
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select billing_ops.adapter_state() || pg_catalog.jsonb_build_object(
+    'horizon', pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text,
+    'columns', (
+      select coalesce(pg_catalog.jsonb_object_agg(m.word, m.attribute), '{}')
+      from billing_ops.adoption a cross join lateral billing_ops.mapped_columns(a.mapping) m
+      where m.word = any (array['customer'] || billing_ops.mapping_fields())))
+$$;
+comment on function public.read_adapter_for_reconcile() is
+  'Before a run asks Stripe: billing_ops.adapter_state(); columns: what the mapped words are called in the app''s table; and the horizon by
+  which rows are told that were written behind the run''s back.';
 
 create function public.read_subscriptions_for_reconcile(
-  p_stripe_ids jsonb,
+  p_listed jsonb,
+  p_named jsonb default '[]',
+  p_livemode boolean default null,
+  p_horizon text default null,
   p_created_from timestamptz default null,
   p_created_to timestamptz default null,
-  p_unexplained_limit integer default 1000
+  p_unlisted_limit integer default 1000
 )
 returns json
+language plpgsql
+set search_path = ''
+as $$
+declare
+  -- Before anything is read: what commits from here on is written since.
+  v_horizon constant text := pg_snapshot_xmin(pg_current_snapshot())::text;
+  v_listed constant text[] := array(select l ->> 0 from jsonb_array_elements(p_listed) l);
+  v_all constant text[] := v_listed || array(select jsonb_array_elements_text(p_named));
+  v_marked text[];
+  v_other_mode json;
+  v_looked_up json;
+  v_unlisted text[] := '{}';
+  v_rows json;
+begin
+  select array_agg(m.stripe_subscription_id),
+    json_agg(m.stripe_subscription_id) filter (where m.livemode <> p_livemode),
+    json_agg(json_build_array(m.stripe_subscription_id, m.owner, m.owner_source)) filter (where m.looked_up_at is not null)
+  into v_marked, v_other_mode, v_looked_up
+  from billing_ops.subscription_marks m
+  where m.stripe_subscription_id = any (v_all);
+
+  -- No lease guards this: that Stripe lists a subscription is true whoever writes it down.
+  if cardinality(v_listed) > 0 then
+    insert into billing_ops.subscription_marks (stripe_subscription_id, created, livemode)
+    -- Up to the year 9999: an odd object may give any number for a time.
+    select l.said ->> 0, to_timestamp(least(greatest((l.said ->> 1)::bigint, 0), 253402300799)), p_livemode
+    from jsonb_array_elements(p_listed) l (said)
+    where not exists (select 1 from unnest(v_marked) k where k = l.said ->> 0)
+    on conflict do nothing;
+  end if;
+
+  select json_agg(r) into v_rows from billing_ops.adapter_read(v_all, p_horizon::xid8) r;
+
+  if p_created_from is not null then
+    v_unlisted := array(
+      select m.stripe_subscription_id from billing_ops.subscription_marks m
+      where m.created >= p_created_from and m.created < p_created_to
+        and not exists (select 1 from unnest(v_all) w where w = m.stripe_subscription_id)
+      order by m.created, m.stripe_subscription_id);
+    if cardinality(v_unlisted) > 0 then
+      -- A mark outlives its row, and strangers never had one.
+      v_unlisted := array(
+        select u.id from unnest(v_unlisted) with ordinality u (id, place)
+        join billing_ops.adapter_present(v_unlisted) p on p = u.id order by u.place);
+    end if;
+  end if;
+
+  return json_build_object(
+    'horizon', v_horizon,
+    'rows', coalesce(v_rows, '[]'::json),
+    'other_mode', coalesce(v_other_mode, '[]'),
+    'looked_up', coalesce(v_looked_up, '[]'),
+    'open', coalesce((
+      select json_agg(json_build_array(d.stripe_subscription_id, d.drift_key))
+      from public.drift d
+      where d.closed_at is null and d.stripe_subscription_id = any (v_all)), '[]'),
+    'unlisted', to_json(v_unlisted[1:p_unlisted_limit]),
+    'unlisted_count', cardinality(v_unlisted));
+end
+$$;
+comment on function public.read_subscriptions_for_reconcile(jsonb, jsonb, boolean, text, timestamptz, timestamptz, integer) is
+  'For a part of Stripe''s list. p_listed: [[stripe_subscription_id, created in Unix seconds], …] as Stripe lists them, in p_livemode; each
+  gets a mark if it has none. p_named: further ids. Answers {horizon, rows, other_mode, looked_up, open, unlisted, unlisted_count}: the
+  rows of all these ids as the adapter reads them, compared with p_horizon; those of the ids whose mark is of the other mode; those whose
+  checkout has been looked up before, [id, owner, source]; the differences that stand of them, [id, drift_key]; and the ids of rows
+  marked as created in [from, to) that are not among them (at most p_unlisted_limit; the count is of all).';
+
+create function public.read_unplaced_subscriptions(p_after text default null, p_limit integer default 1000)
+returns json
 language sql stable
 set search_path = ''
 as $$
-  with ids as materialized (
-    select array(select pg_catalog.jsonb_array_elements_text(p_stripe_ids)) as wanted
-  ),
-  known as (
-    select pg_catalog.json_agg(billing_ops.subscription_facts(s)) as rows
-    from public.subscriptions s
-    where s.stripe_subscription_id = any ((select wanted from ids)::text[])
-  ),
-  unexplained as materialized (
-    select s.stripe_subscription_id, s.stripe_created, s.id
-    from public.subscriptions s
-    where s.stripe_subscription_id is not null
-      and s.stripe_created >= p_created_from and s.stripe_created < p_created_to
-      and not exists (
-        select 1 from pg_catalog.jsonb_array_elements_text(p_stripe_ids) wanted(id)
-        where wanted.id = s.stripe_subscription_id)
-  )
   select pg_catalog.json_build_object(
-    'rows', coalesce((select rows from known), '[]'::json),
-    'open', coalesce((select pg_catalog.json_agg(pg_catalog.json_build_array(d.stripe_subscription_id, d.drift_key))
-                      from public.drift d
-                      where d.closed_at is null
-                        and d.stripe_subscription_id = any ((select wanted from ids)::text[])), '[]'::json),
-    'unexplained', coalesce((select pg_catalog.json_agg(first.stripe_subscription_id)
-                             from (select u.stripe_subscription_id from unexplained u
-                                   order by u.stripe_created, u.id limit p_unexplained_limit) first), '[]'::json),
-    'unexplained_count', (select count(*) from unexplained)
-  )
+    'rows', (select coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(u.key, u.stripe_subscription_id)), '[]')
+             from billing_ops.adapter_unplaced(p_after, p_limit) u),
+    'odd', (select coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(o.key, o.owner, o.odd)), '[]')
+            from billing_ops.adapter_odd(null, p_limit) o where p_after is null))
 $$;
-comment on function public.read_subscriptions_for_reconcile(jsonb, timestamptz, timestamptz, integer) is
-  'Answers {rows, open, unexplained, unexplained_count}: the facts of the rows with the given Stripe ids; the differences that
-  stand of these, as [stripe_subscription_id, drift_key]; and the Stripe ids of rows created in [from, to) that are not among them (at most p_unexplained_limit; the count is of all).';
+comment on function public.read_unplaced_subscriptions(text, integer) is
+  'Rows that no page of Stripe''s list can lead to. Answers {rows: [[key, stripe_subscription_id]], odd: [[key, owner, what is odd]]}: by pages,
+  those whose subscription no scan has ever seen; and, with the first page, those whose Stripe id is none.';
 
-create function public.read_unplaced_subscriptions(p_after uuid default null, p_limit integer default 1000)
+create function public.read_duplicate_live_subscriptions(p_statuses jsonb, p_after text default null, p_limit integer default 1000)
 returns json
 language sql stable
 set search_path = ''
 as $$
   select pg_catalog.json_build_object('rows', coalesce(pg_catalog.json_agg(
-    pg_catalog.json_build_array(page.id, page.stripe_subscription_id)), '[]'::json))
-  from (
-    select s.id, s.stripe_subscription_id from public.subscriptions s
-    where s.stripe_created is null and s.stripe_subscription_id is not null
-      and s.id > coalesce(p_after, '00000000-0000-0000-0000-000000000000')
-    order by s.id limit p_limit
-  ) page
+    pg_catalog.json_build_array(d.owner, d.stripe_subscription_ids)), '[]'))
+  from billing_ops.adapter_duplicates(p_after, p_limit, array(select pg_catalog.jsonb_array_elements_text(p_statuses))) d
 $$;
-comment on function public.read_unplaced_subscriptions(uuid, integer) is
-  'Answers {rows: [[id, stripe_subscription_id]]}: rows whose creation in Stripe is not known, by pages. A scan fills it in for
-  every subscription that it sees, so what is left after a scan was not in Stripe''s list.';
-
-create function public.read_duplicate_live_subscriptions(p_after uuid default null, p_limit integer default 100)
-returns json
-language sql stable
-set search_path = ''
-as $$
-  select pg_catalog.json_build_object('rows', coalesce(pg_catalog.json_agg(
-    pg_catalog.json_build_array(page.organization_id, page.ids)), '[]'::json))
-  from (
-    select s.organization_id,
-           pg_catalog.json_agg(s.stripe_subscription_id order by s.stripe_subscription_id) as ids
-    from public.subscriptions s
-    where s.status in ('trialing', 'active', 'past_due', 'unpaid', 'paused') and s.stripe_subscription_id is not null
-      and s.organization_id in (
-        select d.organization_id from public.subscriptions d
-        where d.status in ('trialing', 'active', 'past_due', 'unpaid', 'paused') and d.stripe_subscription_id is not null
-          and (p_after is null or d.organization_id > p_after)
-        group by d.organization_id having count(*) > 1
-        order by d.organization_id limit p_limit)
-    group by s.organization_id
-    order by s.organization_id
-  ) page
-$$;
-comment on function public.read_duplicate_live_subscriptions(uuid, integer) is
-  'Answers {rows: [[organization_id, [stripe_subscription_id, …]]]}: organizations with more than one live
-  subscription in Stripe. A plan that Stripe does not know is none of them.';
+comment on function public.read_duplicate_live_subscriptions(jsonb, text, integer) is
+  'Answers {rows: [[owner, [stripe_subscription_id, …]]]}: owners with more than one row in these statuses, by pages. A plan that Stripe
+  does not know is none of them.';

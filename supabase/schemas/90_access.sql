@@ -1,7 +1,7 @@
 -- Who may do what, on one screen. Everything is taken away first and given back by name: hosted projects grant nothing
 -- by themselves any more, and earlier ones granted too much. Which rows an admin sees is said by the policies, beside
--- their tables. The adapter's functions are not in the list: adopt makes them anew, and grants them as it does (23_adapter,
--- 24_adopt).
+-- their tables. The adapter's functions are not in the list: adopt makes them anew, and grants them, and what they need of the app's
+-- table, as it does (23_adapter, 24_adopt).
 
 revoke all on schema billing_ops from public;
 grant usage on schema billing_ops to authenticated, service_role;
@@ -14,9 +14,6 @@ grant select on public.reconciliation_logs, public.drift, public.drift_events, p
   public.billing_alert_events to authenticated;
 grant select, insert, update on public.reconciliation_logs, public.drift, public.billing_alerts to service_role;
 grant select, insert on public.drift_events, public.billing_alert_events to service_role;
--- The app's own tables: what it grants on them is left as it is.
-grant select, insert, update on public.subscriptions to service_role;
-grant select on public.organizations to service_role;
 
 do $$
 declare
@@ -28,14 +25,16 @@ begin
       ('public.start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid)', 'service_role'),
       ('public.heartbeat_reconciliation_run(uuid, integer, integer, jsonb, jsonb)', 'service_role'),
       ('public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb, jsonb)', 'service_role'),
-      ('public.read_subscriptions_for_reconcile(jsonb, timestamptz, timestamptz, integer)', 'service_role'),
-      ('public.read_unplaced_subscriptions(uuid, integer)', 'service_role'),
-      ('public.read_duplicate_live_subscriptions(uuid, integer)', 'service_role'),
-      ('public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb)', 'service_role'),
+      ('public.read_adapter_for_reconcile()', 'service_role'),
+      ('public.read_subscriptions_for_reconcile(jsonb, jsonb, boolean, text, timestamptz, timestamptz, integer)', 'service_role'),
+      ('public.read_unplaced_subscriptions(text, integer)', 'service_role'),
+      ('public.read_duplicate_live_subscriptions(jsonb, text, integer)', 'service_role'),
+      ('public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb, jsonb)', 'service_role'),
       ('public.resolve_billing_alert(uuid, uuid, text)', 'service_role'),
       ('public.monitor_facts(text)', 'service_role'),
       ('public.apply_monitor_outcomes(jsonb)', 'service_role'),
       ('public.billing_ops_schema(text)', 'service_role'),
+      ('public.billing_ops_adoption()', 'service_role'),
       -- The API's functions, with a person's own token. Each asks first whether the person is an admin.
       ('public.admin_authorize(text, text)', 'authenticated'),
       ('public.admin_monitor_facts(text)', 'authenticated'),
@@ -46,9 +45,7 @@ begin
       -- What those call with their caller's rights. The API does not show this schema to anyone.
       ('billing_ops.start_answer(text, public.reconciliation_logs)', 'service_role'),
       ('billing_ops.hold_run(uuid, integer, integer, jsonb, jsonb)', 'service_role'),
-      ('billing_ops.subscription_facts(public.subscriptions)', 'service_role'),
-      ('billing_ops.insert_subscriptions(jsonb)', 'service_role'),
-      ('billing_ops.update_subscriptions(jsonb)', 'service_role'),
+      ('billing_ops.adoption_report()', 'service_role'),
       ('billing_ops.ends_drift(text)', 'service_role'),
       ('billing_ops.record_drift(uuid, jsonb)', 'service_role'),
       ('billing_ops.clear_drift(uuid, text[])', 'service_role'),
@@ -69,11 +66,7 @@ begin
       ('billing_ops.drift_of_run(public.reconciliation_logs, text)', 'authenticated'),
       ('billing_ops.gather_monitor_facts()', 'authenticated, service_role'),
       -- Only their owner: triggers, migrations, and what a definer calls.
-      ('billing_ops.rate_limit(text)', null),
-      ('billing_ops.bump_row_version()', null),
-      ('billing_ops.guard_user_role()', null),
-      ('billing_ops.replace_column_checks(regclass, text, text[])', null),
-      ('billing_ops.drop_full_uniques(regclass, text[])', null)
+      ('billing_ops.rate_limit(text)', null)
     ) as listed (signature, roles)
   loop
     -- From public too, as every new function may be called by everyone until that is taken away.

@@ -1,9 +1,9 @@
 //! Where both sides agree: everything is read once, nothing is written, and it costs what it must.
 
 use billing_ops::reconcile::Status;
-use stripe_simulator::{Config, Fault, FaultKind, Spread};
+use stripe_simulator::{Config, Fault, FaultKind, Spread, SubscriptionChange};
 
-use crate::world::{World, holding, of_state};
+use crate::world::{World, holding, now, of_state};
 
 #[tokio::test]
 async fn what_agrees_is_read_once_and_left_alone() {
@@ -47,25 +47,34 @@ async fn an_empty_account_and_an_empty_database_agree() {
 }
 
 #[tokio::test]
-async fn rows_that_no_run_has_seen_are_completed_without_a_finding() {
+async fn rows_that_no_run_has_seen_need_no_look_of_their_own_and_no_write() {
     let world = World::of(300);
-    for facts in world.simulator.generator().all() {
-        world.store.change(&facts.id, |row| {
-            row.stripe_created = None;
-            row.stripe_price_id = None;
-            row.quantity = None;
-            row.livemode = None;
-            row.cancel_at_period_end = None;
-            row.trial_end = None;
-        });
-    }
+    let marks = std::mem::take(&mut world.store.lock().marks);
     let ending = world.run().await;
     assert_eq!((ending.status, ending.counts.total_issues), (Status::Success, 0));
-    for facts in world.simulator.generator().all() {
-        let expected = crate::world::row(&facts);
-        let row = world.store.row(&facts.id).unwrap();
-        assert_eq!((row.stripe_created, row.quantity), (expected.stripe_created, expected.quantity));
-        assert_eq!((row.livemode, row.trial_end), (expected.livemode, expected.trial_end));
+    assert_eq!(world.store.lock().marks, marks, "what was seen is remembered");
+    assert_eq!(world.store.lock().batches, 0);
+    assert!(world.simulator.stats().retrieved.is_empty());
+}
+
+#[tokio::test]
+async fn a_stranger_is_looked_up_once_in_its_life() {
+    let world = World::of(50);
+    for at in 0..3 {
+        let stranger = SubscriptionChange {
+            id: Some(format!("sub_stranger_{at}")),
+            customer: Some(format!("cus_stranger_{at}")),
+            created: Some(now() - 10_000 - at),
+            metadata: Some(serde_json::Map::new()),
+            ..SubscriptionChange::default()
+        };
+        world.simulator.put_subscription(stranger).unwrap();
     }
-    assert!(world.simulator.stats().retrieved.is_empty(), "no row needed a look of its own");
+    let lookups = || world.simulator.stats().by_endpoint.get("/v1/checkout/sessions").copied().unwrap_or(0);
+    world.run().await;
+    // One list of what was bought lately, and one question for each stranger.
+    assert_eq!(lookups(), 4);
+    let ending = world.run_again(None).await;
+    assert_eq!(lookups(), 5, "from then on the list alone");
+    assert_eq!(holding(&ending), ["drift_organization_unknown"]);
 }

@@ -17,7 +17,7 @@ async fn what_stands_is_one_entry_and_is_closed_by_the_run_that_no_longer_sees_i
     let world = World::of(100);
     let facts = &world.with_status("active")[0];
     let key = format!("customer_mismatch:{}", facts.id);
-    world.store.change(&facts.id, |row| row.stripe_customer_id = Some("cus_other".into()));
+    world.store.change(&facts.id, |row| row.customer = Some("cus_other".into()));
 
     let first = world.run().await;
     assert_eq!(open(&world), std::slice::from_ref(&key));
@@ -28,7 +28,7 @@ async fn what_stands_is_one_entry_and_is_closed_by_the_run_that_no_longer_sees_i
     assert_eq!((told.action, told.fixed), (Action::None, false));
     assert!(world.store.lock().cleared.is_empty());
 
-    world.store.change(&facts.id, |row| row.stripe_customer_id = Some(facts.customer.clone()));
+    world.store.change(&facts.id, |row| row.customer = Some(facts.customer.clone()));
     let third = world.run_again(None).await;
     assert_eq!(third.counts.total_issues, 0);
     assert!(open(&world).is_empty());
@@ -49,7 +49,7 @@ async fn what_is_repaired_leaves_nothing_standing() {
 async fn what_changed_a_moment_ago_keeps_its_entry() {
     let world = World::of(100);
     let facts = &world.with_status("active")[0];
-    world.store.change(&facts.id, |row| row.stripe_customer_id = Some("cus_other".into()));
+    world.store.change(&facts.id, |row| row.customer = Some("cus_other".into()));
     world.run().await;
     // The simulator sets canceled_at to now: nothing is judged while the app's webhook may be under way.
     let cancel = SubscriptionChange { status: Some("canceled".into()), ..Default::default() };

@@ -5,29 +5,36 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use billing_ops::drift::class::Class;
 use billing_ops::drift::finding::Finding;
-use billing_ops::drift::repair::{Applied, Item, ItemKind, RowChange};
+use billing_ops::drift::repair::{Action, Applied, Item, ItemKind, RowChange};
 use billing_ops::drift::row::{Fields, Row};
+use billing_ops::drift::shape::Shape;
 use billing_ops::reconcile::progress::Counts;
 use billing_ops::reconcile::store::{
-    Batch, Duplicates, Group, ReconcileStore, StoreError, UNEXPLAINED_LIMIT, UNPLACED_PAGE, Unplaced, Written,
+    Batch, Checkout, Duplicates, Ground, Group, Horizon, Lookup, ReconcileStore, StoreError, UNLISTED_LIMIT,
+    UNPLACED_PAGE, Unplaced, Written,
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::Value;
-
-use crate::world::now;
-use std::time::{Duration, Instant};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::world::now;
+
 /// What another writer does to the rows, by Stripe id.
-type Interference = Box<dyn FnMut(&mut BTreeMap<String, Row>) + Send>;
+type Interference = Box<dyn FnMut(&mut State) + Send>;
 
 /// What the database holds, and what it was asked.
-#[derive(Default)]
 pub struct State {
+    pub shape: Result<Shape, String>,
     /// By Stripe id.
     pub rows: BTreeMap<String, Row>,
-    pub written: BTreeMap<Uuid, Instant>,
-    pub organizations: BTreeSet<Uuid>,
+    /// The transaction that is next, and the one in which each row was written, by key. Rows that were there before have none.
+    pub transaction: Horizon,
+    pub written: BTreeMap<String, Horizon>,
+    /// When a subscription was created, and whether it is live.
+    pub marks: BTreeMap<String, (i64, bool)>,
+    pub looked_up: BTreeMap<String, Checkout>,
+    pub owners: BTreeSet<String>,
+    pub odd: Vec<(String, Option<String>, String)>,
     pub findings: BTreeMap<String, (Finding, Applied)>,
     /// What stands, by drift key, and what was cleared.
     pub open: BTreeMap<String, (Uuid, DateTime<Utc>)>,
@@ -38,10 +45,64 @@ pub struct State {
     pub cursor: Option<Value>,
     /// Calls after this many fail so.
     pub fails_after: Option<(u64, StoreError)>,
+    /// Batches that would write one of these Stripe ids run into the timeout.
+    pub slow: BTreeSet<String>,
+    /// The table refuses to write these Stripe ids, and says why.
+    pub refuses: BTreeMap<String, String>,
     /// Runs before each batch is applied.
     pub before_batch: Option<Interference>,
-    /// One row for an organization, as in earlier schemas.
-    pub one_per_organization: bool,
+    /// Runs after each read.
+    pub after_read: Option<Interference>,
+    /// One row for an owner.
+    pub one_row_each: bool,
+    /// Whose key it is that asks.
+    pub livemode: bool,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            shape: Ok(shape("update_and_insert")),
+            rows: BTreeMap::new(),
+            transaction: 100,
+            written: BTreeMap::new(),
+            marks: BTreeMap::new(),
+            looked_up: BTreeMap::new(),
+            owners: BTreeSet::new(),
+            odd: Vec::new(),
+            findings: BTreeMap::new(),
+            open: BTreeMap::new(),
+            cleared: BTreeSet::new(),
+            reads: 0,
+            batches: 0,
+            heartbeats: 0,
+            cursor: None,
+            fails_after: None,
+            slow: BTreeSet::new(),
+            refuses: BTreeMap::new(),
+            before_batch: None,
+            after_read: None,
+            one_row_each: false,
+            livemode: false,
+        }
+    }
+}
+
+/// The seed's table, every word of it mapped and kept.
+pub fn shape(writes: &str) -> Shape {
+    let words = [
+        "status",
+        "tier",
+        "price",
+        "quantity",
+        "period_start",
+        "period_end",
+        "cancel_at_period_end",
+        "trial_end",
+    ];
+    let columns: BTreeMap<&str, &str> = words.iter().map(|word| (*word, *word)).collect();
+    let described = json!({"columns": columns, "keeps": words, "writes": writes, "quantity_prices": null});
+    serde_json::from_value(described).unwrap()
 }
 
 #[derive(Default)]
@@ -54,7 +115,7 @@ impl MemoryStore {
 
     pub fn insert(&self, row: Row) {
         let mut state = self.lock();
-        state.organizations.insert(row.organization_id);
+        state.owners.extend(row.owner.clone());
         state.rows.insert(row.stripe_subscription_id.clone(), row);
     }
 
@@ -62,12 +123,13 @@ impl MemoryStore {
         self.lock().rows.get(stripe_id).cloned()
     }
 
-    /// Changes a row as the application would.
+    pub fn status(&self, stripe_id: &str) -> String {
+        self.row(stripe_id).and_then(|row| row.status).unwrap_or_default()
+    }
+
+    /// Makes a row another one, as if it had been so before the run.
     pub fn change(&self, stripe_id: &str, change: impl FnOnce(&mut Row)) {
-        let mut state = self.lock();
-        let row = state.rows.get_mut(stripe_id).unwrap();
-        change(row);
-        row.row_version += 1;
+        change(self.lock().rows.get_mut(stripe_id).unwrap());
     }
 
     pub fn remove(&self, stripe_id: &str) {
@@ -75,12 +137,22 @@ impl MemoryStore {
     }
 
     /// Types and actions of all findings.
-    pub fn findings(&self) -> Vec<(&'static str, Applied)> {
-        self.lock().findings.values().map(|(finding, applied)| (finding.class.as_str(), *applied)).collect()
+    pub fn findings(&self) -> Vec<(&'static str, Action)> {
+        let state = self.lock();
+        state.findings.values().map(|(finding, applied)| (finding.class.as_str(), applied.action())).collect()
     }
 }
 
 impl State {
+    /// Writes a row as the application would, now.
+    pub fn write(&mut self, stripe_id: &str, change: impl FnOnce(&mut Row)) {
+        let row = self.rows.get_mut(stripe_id).unwrap();
+        change(row);
+        row.version = self.transaction.to_string();
+        self.written.insert(row.key.clone(), self.transaction);
+        self.transaction += 1;
+    }
+
     fn call(&mut self) -> Result<(), StoreError> {
         match &mut self.fails_after {
             Some((0, error)) => Err(error.clone()),
@@ -92,149 +164,165 @@ impl State {
         }
     }
 
-    fn facts(&self, row: &Row) -> Row {
-        let changed_ago = self.written.get(&row.id).map_or(Duration::from_secs(3_600), Instant::elapsed);
-        Row { changed_ago_ms: Some(changed_ago.as_millis() as i64), ..row.clone() }
+    fn facts(&self, row: &Row, horizon: Option<Horizon>) -> Row {
+        let written = self.written.get(&row.key);
+        let newer = horizon.is_some_and(|horizon| written.is_some_and(|written| *written >= horizon));
+        let mark = self.marks.get(&row.stripe_subscription_id);
+        let other_mode = mark.is_some_and(|(_, livemode)| *livemode != self.livemode);
+        Row { newer, other_mode, ..row.clone() }
     }
 
-    fn apply(&mut self, item: &Item) -> Applied {
+    fn apply(&mut self, item: &Item) -> (Applied, Option<String>) {
         if let Some((_, applied)) =
             item.findings.first().and_then(|first| self.findings.get(&first.drift_key))
         {
-            return *applied;
+            return (*applied, None);
         }
+        let done = |action| (Applied::Done(action), None);
         match (&item.kind, &item.row) {
-            (ItemKind::Update, Some(RowChange::Update { row_id, row_version, fields })) => {
-                match self.rows.values_mut().find(|row| row.id == *row_id) {
-                    Some(row) if row.row_version == *row_version => {
-                        set(row, fields);
-                        row.row_version += 1;
-                        Applied::Repaired
-                    }
-                    _ => Applied::Superseded,
+            (ItemKind::Update, Some(RowChange::Update { key, version, fields })) => {
+                let row = self.rows.values().find(|row| row.key == *key && row.version == *version);
+                let Some(id) = row.map(|row| row.stripe_subscription_id.clone()) else {
+                    return done(Action::Superseded);
+                };
+                if let Some(why) = self.refuses.get(&id) {
+                    return (Applied::Done(Action::Refused), Some(why.clone()));
                 }
+                self.write(&id, |row| set(row, fields));
+                done(Action::Repaired)
             }
-            (
-                ItemKind::Create,
-                Some(RowChange::Create { stripe_customer_id, stripe_subscription_id, fields }),
-            ) => {
-                let named = item.organization_id.filter(|id| self.organizations.contains(id));
-                let holders: BTreeSet<Uuid> = self
+            (ItemKind::Create, Some(RowChange::Create { customer, stripe_subscription_id: id, fields })) => {
+                let named = item.owner.clone().filter(|owner| self.owners.contains(owner));
+                let holders: BTreeSet<&String> = self
                     .rows
                     .values()
-                    .filter(|row| row.stripe_customer_id.as_ref() == Some(stripe_customer_id))
-                    .map(|row| row.organization_id)
+                    .filter(|row| row.customer.as_ref() == Some(customer))
+                    .filter_map(|row| row.owner.as_ref())
                     .collect();
-                let holder = if holders.len() == 1 { holders.first().copied() } else { None };
-                let Some(organization_id) = named.or(holder) else { return Applied::OrganizationUnknown };
-                if self.rows.contains_key(stripe_subscription_id) {
-                    return Applied::Superseded;
+                let holder = if holders.len() == 1 { holders.first().copied().cloned() } else { None };
+                let Some(owner) = named.or(holder) else { return (Applied::OrganizationUnknown, None) };
+                if let Some(action) = item.action {
+                    return done(action);
                 }
-                if self.one_per_organization
-                    && self.rows.values().any(|row| row.organization_id == organization_id)
-                {
-                    return Applied::Refused;
+                if self.rows.contains_key(id) {
+                    return done(Action::Superseded);
                 }
-                let mut row = empty_row(organization_id, stripe_customer_id, stripe_subscription_id);
+                if let Some(why) = self.refuses.get(id) {
+                    return (Applied::Done(Action::Refused), Some(why.clone()));
+                }
+                if self.one_row_each && self.rows.values().any(|row| row.owner.as_ref() == Some(&owner)) {
+                    return done(Action::Refused);
+                }
+                let mut row = Row {
+                    key: Uuid::new_v4().to_string(),
+                    owner: Some(owner),
+                    stripe_subscription_id: id.clone(),
+                    customer: Some(customer.clone()),
+                    ..Row::default()
+                };
                 set(&mut row, fields);
-                self.rows.insert(stripe_subscription_id.clone(), row);
-                Applied::Created
+                self.rows.insert(id.clone(), row);
+                self.write(&id.clone(), |_| ());
+                done(Action::Created)
             }
-            _ if item.action == Some("held") => Applied::Held,
-            _ => Applied::None,
+            _ => done(item.action.unwrap_or(Action::None)),
         }
     }
-}
 
-fn empty_row(organization_id: Uuid, customer: &str, stripe_id: &str) -> Row {
-    Row {
-        id: Uuid::new_v4(),
-        row_version: 1,
-        organization_id,
-        stripe_subscription_id: stripe_id.to_owned(),
-        stripe_customer_id: Some(customer.to_owned()),
-        status: String::new(),
-        tier: None,
-        stripe_price_id: None,
-        quantity: None,
-        current_period_start: None,
-        current_period_end: None,
-        cancel_at_period_end: None,
-        trial_end: None,
-        livemode: None,
-        stripe_created: None,
-        changed_ago_ms: None,
+    fn would_write(&self, item: &Item, ids: &BTreeSet<String>) -> bool {
+        item.action.is_none()
+            && match &item.row {
+                Some(RowChange::Update { key, .. }) => {
+                    self.rows.values().any(|row| row.key == *key && ids.contains(&row.stripe_subscription_id))
+                }
+                Some(RowChange::Create { stripe_subscription_id, .. }) => {
+                    ids.contains(stripe_subscription_id)
+                }
+                None => false,
+            }
     }
 }
 
 fn set(row: &mut Row, fields: &Fields) {
-    if let Some(status) = &fields.status {
-        row.status = status.clone();
-    }
+    row.status = fields.status.clone().or(row.status.take());
     row.tier = fields.tier.clone().or(row.tier.take());
-    row.stripe_price_id = fields.stripe_price_id.clone().or(row.stripe_price_id.take());
+    row.price = fields.price.clone().or(row.price.take());
     row.quantity = fields.quantity.or(row.quantity);
-    row.current_period_start =
-        fields.current_period_start.map(|moment| moment.0).or(row.current_period_start);
-    row.current_period_end = fields.current_period_end.map(|moment| moment.0).or(row.current_period_end);
+    row.period_start = fields.period_start.or(row.period_start);
+    row.period_end = fields.period_end.or(row.period_end);
     row.cancel_at_period_end = fields.cancel_at_period_end.or(row.cancel_at_period_end);
-    row.trial_end = fields.trial_end.map(|moment| moment.0).or(row.trial_end);
-    row.livemode = fields.livemode.or(row.livemode);
-    row.stripe_created = fields.stripe_created.map(|moment| moment.0).or(row.stripe_created);
+    row.trial_end = fields.trial_end.or(row.trial_end);
 }
 
 impl ReconcileStore for MemoryStore {
-    async fn group(&self, stripe_ids: &[&str], created: Option<(i64, i64)>) -> Result<Group, StoreError> {
+    async fn ground(&self) -> Result<Ground, StoreError> {
+        let mut state = self.lock();
+        state.call()?;
+        Ok(Ground { shape: state.shape.clone(), horizon: state.transaction })
+    }
+
+    async fn group(&self, lookup: Lookup<'_>) -> Result<Group, StoreError> {
         let mut state = self.lock();
         state.call()?;
         state.reads += 1;
-        let wanted: BTreeSet<&str> = stripe_ids.iter().copied().collect();
-        let rows = wanted.iter().filter_map(|id| state.rows.get(*id)).map(|row| state.facts(row)).collect();
-        let unexplained: Vec<String> = state
-            .rows
-            .values()
-            .filter(|row| {
-                created.is_some_and(|(from, to)| {
-                    row.stripe_created.is_some_and(|moment| (from..to).contains(&moment))
-                })
-            })
-            .filter(|row| !wanted.contains(row.stripe_subscription_id.as_str()))
-            .map(|row| row.stripe_subscription_id.clone())
+        let Lookup { listed, named, horizon, span } = lookup;
+        let livemode = state.livemode;
+        for (id, created) in &listed {
+            state.marks.entry((*id).to_owned()).or_insert((*created, livemode));
+        }
+        let wanted: BTreeSet<&str> = listed.iter().map(|(id, _)| *id).chain(named).collect();
+        let rows =
+            wanted.iter().filter_map(|id| state.rows.get(*id)).map(|row| state.facts(row, horizon)).collect();
+        let unlisted: Vec<String> = state
+            .marks
+            .iter()
+            .filter(|(_, (created, _))| span.is_some_and(|(from, to)| (from..to).contains(created)))
+            .filter(|(id, _)| !wanted.contains(id.as_str()) && state.rows.contains_key(*id))
+            .map(|(id, _)| id.clone())
             .collect();
-        let unexplained_count = unexplained.len() as u64;
-        let unexplained = unexplained.into_iter().take(UNEXPLAINED_LIMIT).collect();
+        let unlisted_count = unlisted.len() as u64;
+        let unlisted = unlisted.into_iter().take(UNLISTED_LIMIT).collect();
         let subject = |key: &String| key.split_once(':').map(|(_, subject)| subject.to_owned());
         let open = state.open.keys().filter_map(|key| Some((subject(key)?, key.clone())));
         let open = open.filter(|(subject, _)| wanted.contains(subject.as_str())).collect();
-        Ok(Group { rows, open, unexplained, unexplained_count })
+        let looked_up = wanted.iter().filter_map(|id| state.looked_up.get(*id)).cloned().collect();
+        let horizon = state.transaction;
+        if let Some(mut after) = state.after_read.take() {
+            after(&mut state);
+            state.after_read = Some(after);
+        }
+        Ok(Group { rows, open, looked_up, unlisted, unlisted_count, horizon })
     }
 
-    async fn unplaced(&self, after: Option<Uuid>) -> Result<Unplaced, StoreError> {
+    async fn unplaced(&self, after: Option<&str>) -> Result<Unplaced, StoreError> {
         let mut state = self.lock();
         state.call()?;
-        let mut rows: Vec<(Uuid, String)> = state
+        let mut rows: Vec<(String, String)> = state
             .rows
             .values()
-            .filter(|row| row.stripe_created.is_none() && after.is_none_or(|after| row.id > after))
-            .map(|row| (row.id, row.stripe_subscription_id.clone()))
+            .filter(|row| !state.marks.contains_key(&row.stripe_subscription_id))
+            .filter(|row| after.is_none_or(|after| row.key.as_str() > after))
+            .map(|row| (row.key.clone(), row.stripe_subscription_id.clone()))
             .collect();
         rows.sort();
         rows.truncate(UNPLACED_PAGE);
-        Ok(Unplaced { rows })
+        let odd = if after.is_none() { state.odd.clone() } else { Vec::new() };
+        Ok(Unplaced { rows, odd })
     }
 
-    async fn duplicates(&self, after: Option<Uuid>) -> Result<Duplicates, StoreError> {
+    async fn duplicates(&self, statuses: &[&str], after: Option<&str>) -> Result<Duplicates, StoreError> {
         let mut state = self.lock();
         state.call()?;
-        let mut live: BTreeMap<Uuid, Vec<String>> = BTreeMap::new();
+        let mut live: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for row in state.rows.values() {
-            if matches!(row.status.as_str(), "trialing" | "active" | "past_due" | "unpaid" | "paused") {
-                live.entry(row.organization_id).or_default().push(row.stripe_subscription_id.clone());
+            if row.status.as_deref().is_some_and(|status| statuses.contains(&status)) {
+                let owner = row.owner.clone().unwrap_or_default();
+                live.entry(owner).or_default().push(row.stripe_subscription_id.clone());
             }
         }
         let rows = live
             .into_iter()
-            .filter(|(id, of)| of.len() > 1 && after.is_none_or(|after| *id > after))
+            .filter(|(owner, of)| of.len() > 1 && after.is_none_or(|after| owner.as_str() > after))
             .take(100)
             .collect();
         Ok(Duplicates { rows })
@@ -244,29 +332,32 @@ impl ReconcileStore for MemoryStore {
         let mut state = self.lock();
         state.call()?;
         state.batches += 1;
+        if batch.items.iter().any(|item| state.would_write(item, &state.slow)) {
+            return Err(StoreError::TimedOut("57014".into()));
+        }
         if let Some(mut before) = state.before_batch.take() {
-            before(&mut state.rows);
+            before(&mut state);
             state.before_batch = Some(before);
         }
         if let Some(cursor) = batch.cursor {
             state.cursor = Some(serde_json::to_value(cursor).unwrap());
         }
-        let outcomes: Vec<Applied> = batch.items.iter().map(|item| state.apply(item)).collect();
-        for (item, outcome) in batch.items.iter().zip(&outcomes) {
-            for finding in &item.findings {
-                state.findings.entry(finding.drift_key.clone()).or_insert((finding.clone(), *outcome));
-            }
+        for checkout in batch.looked_up {
+            state.looked_up.insert(checkout.stripe_subscription_id.clone(), checkout.clone());
         }
+        let outcomes: Vec<(Applied, Option<String>)> =
+            batch.items.iter().map(|item| state.apply(item)).collect();
         let now = DateTime::UNIX_EPOCH + TimeDelta::seconds(now());
         let mut entries = Vec::new();
-        for (item, outcome) in batch.items.iter().zip(&outcomes) {
+        for (item, (outcome, _)) in batch.items.iter().zip(&outcomes) {
             for finding in &item.findings {
+                state.findings.entry(finding.drift_key.clone()).or_insert((finding.clone(), *outcome));
                 let key = match outcome {
                     Applied::OrganizationUnknown => finding.key_as(Class::OrganizationUnknown),
-                    _ => finding.drift_key.clone(),
+                    Applied::Done(_) => finding.drift_key.clone(),
                 };
                 let (id, seen) = *state.open.entry(key.clone()).or_insert((Uuid::new_v4(), now));
-                if matches!(outcome, Applied::Repaired | Applied::Created) {
+                if matches!(outcome.action(), Action::Repaired | Action::Created) {
                     state.open.remove(&key);
                 }
                 entries.push((key, id, seen));

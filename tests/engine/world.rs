@@ -56,22 +56,20 @@ fn client(simulator: &Simulator, key: &str, requests_per_second: f64, retries: R
 
 pub fn row(facts: &SubscriptionFacts) -> Row {
     Row {
-        id: Uuid::new_v4(),
-        row_version: 1,
-        organization_id: facts.organization_id.parse().unwrap(),
+        key: Uuid::new_v4().to_string(),
+        version: "1".to_owned(),
+        owner: Some(facts.organization_id.clone()),
         stripe_subscription_id: facts.id.clone(),
-        stripe_customer_id: Some(facts.customer.clone()),
-        status: facts.status.to_owned(),
+        customer: Some(facts.customer.clone()),
+        status: Some(facts.status.to_owned()),
         tier: price(facts.price).map(|price| price.tier.to_owned()),
-        stripe_price_id: Some(facts.price.to_owned()),
-        quantity: Some(facts.quantity as i32),
-        current_period_start: Some(facts.current_period_start),
-        current_period_end: Some(facts.current_period_end),
+        price: Some(facts.price.to_owned()),
+        quantity: Some(facts.quantity as i64),
+        period_start: Some(facts.current_period_start),
+        period_end: Some(facts.current_period_end),
         cancel_at_period_end: Some(facts.cancel_at_period_end),
         trial_end: facts.trial_end,
-        livemode: Some(facts.livemode),
-        stripe_created: Some(facts.created),
-        changed_ago_ms: None,
+        ..Row::default()
     }
 }
 
@@ -86,6 +84,7 @@ impl World {
         let store = MemoryStore::default();
         for facts in simulator.generator().all() {
             store.insert(row(&facts));
+            store.lock().marks.insert(facts.id.clone(), (facts.created, facts.livemode));
         }
         let stripe = stripe(&simulator, stripe_simulator::SECRET_KEY, 1_000_000.0);
         let tiers = Tiers::new(PRICES.iter().map(|price| (price.id.to_owned(), price.tier.to_owned())));

@@ -1,13 +1,12 @@
-//! What is applied at once, what is put off and what is held.
+//! What is applied at once, what is put off, what is held, and what is only told.
 
 use serde_json::json;
-use uuid::Uuid;
 
 use super::*;
 use crate::drift::class::Class;
 use crate::drift::finding::Subject;
 use crate::drift::repair::ItemKind;
-use crate::drift::row::Moment;
+use crate::drift::row::Fields;
 
 fn finding(class: Class) -> Finding {
     let subject = Subject { stripe_subscription_id: Some("sub_1".into()), ..Subject::default() };
@@ -15,60 +14,65 @@ fn finding(class: Class) -> Finding {
 }
 
 fn row() -> Row {
-    Row { id: Uuid::from_u128(1), row_version: 7, ..Row::default() }
+    Row { key: "17".into(), version: "763".into(), ..Row::default() }
 }
 
 fn lowering() -> Comparison {
     Comparison {
         repaired: vec![finding(Class::StatusMismatch)],
-        repair: Fields {
-            status: Some("canceled".into()),
-            stripe_created: Some(Moment(5)),
-            ..Fields::default()
-        },
+        repair: Fields { status: Some("canceled".into()), period_end: Some(5), ..Fields::default() },
         lowers_access: true,
         ..Comparison::default()
     }
 }
 
+fn planned(comparison: Comparison, repairs: Repairs) -> Planned {
+    plan(comparison, &row(), repairs, Writes::Update)
+}
+
 #[test]
-fn what_lowers_access_waits_for_a_fresh_read_but_its_place_in_time_does_not() {
-    let planned = plan(lowering(), &row(), Repairs::WithoutLowering);
+fn what_lowers_access_waits_for_a_fresh_read() {
+    let planned = planned(lowering(), Repairs::WithoutLowering);
     assert_eq!(planned.put_off.map(|findings| findings.len()), Some(1));
-    let fields = Fields { stripe_created: Some(Moment(5)), ..Fields::default() };
-    assert_eq!(planned.items, [Item::update(&row(), fields, vec![])]);
+    assert!(planned.items.is_empty());
 }
 
 #[test]
 fn after_a_fresh_read_it_is_applied() {
-    let planned = plan(lowering(), &row(), Repairs::All);
+    let planned = planned(lowering(), Repairs::All);
     assert!(planned.put_off.is_none());
     assert_eq!(planned.items.len(), 1);
     assert_eq!(
         serde_json::to_value(&planned.items[0]).unwrap()["row"],
-        json!({
-            "row_id": Uuid::from_u128(1), "row_version": 7, "status": "canceled",
-            "stripe_created": "1970-01-01T00:00:05Z",
-        })
+        json!({"key": "17", "version": "763", "status": "canceled", "period_end": 5})
     );
 }
 
 #[test]
 fn with_the_breaker_open_findings_are_kept_and_nothing_is_changed() {
-    let planned = plan(lowering(), &row(), Repairs::Held);
-    assert_eq!(planned.items, [Item::held(vec![finding(Class::StatusMismatch)])]);
-    let fill = Comparison {
-        repair: Fields { stripe_created: Some(Moment(5)), ..Fields::default() },
-        ..Comparison::default()
-    };
-    assert!(plan(fill, &row(), Repairs::Held).items.is_empty());
+    let held = Item::record(vec![finding(Class::StatusMismatch)], Some(Action::Held));
+    assert_eq!(planned(lowering(), Repairs::Held).items, [held]);
+    let refresh = Comparison { repaired: vec![], ..lowering() };
+    assert!(planned(refresh, Repairs::Held).items.is_empty());
+}
+
+#[test]
+fn where_the_mapping_lets_nothing_be_written_it_is_told_and_nothing_is_sent_to_the_table() {
+    let planned = plan(lowering(), &row(), Repairs::WithoutLowering, Writes::None);
+    assert!(planned.put_off.is_some() && planned.items.is_empty(), "it is decided as if it were done");
+    let planned = plan(lowering(), &row(), Repairs::All, Writes::None);
+    let item = &planned.items[0];
+    assert_eq!((item.kind, item.action, planned.items.len()), (ItemKind::None, Some(Action::Observed), 1));
+    assert_eq!(item.findings[0].reason.as_deref(), Some(NOTHING_IS_WRITTEN));
+    let refresh = Comparison { repaired: vec![], ..lowering() };
+    assert!(plan(refresh, &row(), Repairs::All, Writes::None).items.is_empty());
 }
 
 #[test]
 fn what_is_not_repairable_is_recorded_beside_what_is() {
     let comparison =
         Comparison { unrepaired: vec![finding(Class::CustomerMismatch)], lowers_access: false, ..lowering() };
-    let planned = plan(comparison, &row(), Repairs::WithoutLowering);
+    let planned = planned(comparison, Repairs::WithoutLowering);
     let kinds: Vec<ItemKind> = planned.items.iter().map(|item| item.kind).collect();
     assert_eq!(kinds, [ItemKind::None, ItemKind::Update]);
 }

@@ -1,13 +1,14 @@
--- Brings a database to one shape, whatever version of the earlier migrations it has seen: fewer columns, narrower
--- CHECKs, rows without keys, duplicates. Nothing is dropped but constraints that are made wider, and no row is lost.
+-- Runs and alerts, of whatever version of the earlier migrations, or of none: fewer columns, narrower CHECKs, rows without keys,
+-- duplicates. Nothing is dropped but constraints that are made wider, and no row is lost. Of the app's own tables nothing is touched.
 
 set local lock_timeout = '10s';
 
 create schema if not exists billing_ops;
-revoke all on schema billing_ops from public;
-grant usage on schema billing_ops to authenticated, service_role;
+comment on schema billing_ops is
+  'Helpers of billing-ops. Not exposed through the API: only functions in public are callable from outside.';
 
-create function billing_ops.replace_column_checks(p_table regclass, p_column text, p_values text[])
+-- Replaces every CHECK on one column by one that allows the given words and those that rows have already.
+create function pg_temp.replace_column_checks(p_table regclass, p_column text, p_values text[])
 returns void
 language plpgsql
 set search_path = ''
@@ -42,11 +43,10 @@ begin
     p_column, p_values || v_odd);
 end
 $$;
-comment on function billing_ops.replace_column_checks(regclass, text, text[]) is
-  'Migrations only: replaces every CHECK on one column by one that allows the given words and those that rows have already.';
-revoke all on function billing_ops.replace_column_checks(regclass, text, text[]) from public, anon, authenticated;
 
-create function billing_ops.drop_full_uniques(p_table regclass, p_columns text[])
+-- Drops unique constraints on exactly these columns (in alphabetical order) that have no predicate. The partial index that takes their
+-- place forbids less.
+create function pg_temp.drop_full_uniques(p_table regclass, p_columns text[])
 returns void
 language plpgsql
 set search_path = ''
@@ -70,54 +70,23 @@ begin
   end loop;
 end
 $$;
-comment on function billing_ops.drop_full_uniques(regclass, text[]) is
-  'Migrations only: drops unique constraints on exactly these columns (in alphabetical order) that have no predicate. The partial
-  index that takes their place forbids less.';
-revoke all on function billing_ops.drop_full_uniques(regclass, text[]) from public, anon, authenticated;
-
--- People ---------------------------------------------------------------------------------------------------------
-
-create function billing_ops.guard_user_role()
-returns trigger
-language plpgsql
-set search_path = ''
-as $$
-declare
-  v_allowed text := 'member';
-begin
-  if tg_op = 'UPDATE' then
-    v_allowed := old.role;
-  end if;
-  if current_user in ('anon', 'authenticated') and new.role is distinct from v_allowed then
-    raise exception 'nobody makes themselves an admin' using errcode = 'insufficient_privilege';
-  end if;
-  return new;
-end
-$$;
-comment on function billing_ops.guard_user_role() is
-  'Keeps people from writing users.role with their own token. On tables that had no such column only: an app that lets people
-  edit their own row never meant to let them choose a role.';
-revoke all on function billing_ops.guard_user_role() from public, anon, authenticated;
-
-do $$
-begin
-  if not exists (
-    select 1 from pg_catalog.pg_attribute
-    where attrelid = 'public.users'::regclass and attname = 'role' and not attisdropped
-  ) then
-    alter table public.users add column role text not null default 'member';
-    comment on column public.users.role is 'owner, admin or member. owner and admin may read billing operations.';
-    create trigger users_role_guard before insert or update on public.users
-      for each row execute function billing_ops.guard_user_role();
-    comment on trigger users_role_guard on public.users is 'People may edit their own row in many apps: not this column.';
-  end if;
-end
-$$;
-create index if not exists organization_members_user_id_idx on public.organization_members (user_id);
-comment on index public.organization_members_user_id_idx is 'Is this caller an admin anywhere?';
 
 -- Runs -----------------------------------------------------------------------------------------------------------
 
+create table if not exists public.reconciliation_logs (
+  id uuid primary key default gen_random_uuid(),
+  run_key text not null,
+  run_type text not null,
+  status text not null default 'running',
+  lookback_hours integer not null default 24,
+  started_at timestamptz not null default now(),
+  finished_at timestamptz,
+  created_count integer not null default 0,
+  updated_count integer not null default 0,
+  mismatch_count integer not null default 0,
+  error_count integer not null default 0,
+  created_at timestamptz not null default now()
+);
 alter table public.reconciliation_logs
   add column if not exists run_key text,
   add column if not exists run_type text not null default 'scheduled',
@@ -182,13 +151,13 @@ comment on column public.reconciliation_logs.triggered_by_user is 'The admin, wh
 comment on column public.reconciliation_logs.sweep_started_at is
   'When the sweep began that this attempt is a part of: one pass over everything, in one run or in several.';
 
-select billing_ops.replace_column_checks('public.reconciliation_logs', 'status',
+select pg_temp.replace_column_checks('public.reconciliation_logs', 'status',
   array['running', 'success', 'partial', 'error']);
-select billing_ops.replace_column_checks('public.reconciliation_logs', 'run_type',
+select pg_temp.replace_column_checks('public.reconciliation_logs', 'run_type',
   array['scheduled', 'manual', 'webhook_failure', 'request']);
 -- A key has one running attempt, and as many that ended as it takes.
-select billing_ops.drop_full_uniques('public.reconciliation_logs', array['run_key']);
-select billing_ops.drop_full_uniques('public.reconciliation_logs', array['run_key', 'status']);
+select pg_temp.drop_full_uniques('public.reconciliation_logs', array['run_key']);
+select pg_temp.drop_full_uniques('public.reconciliation_logs', array['run_key', 'status']);
 
 update public.reconciliation_logs set run_key = 'legacy_' || id::text where run_key is null;
 update public.reconciliation_logs set created_at = coalesce(started_at, now()) where created_at is null;
@@ -239,6 +208,18 @@ comment on index public.reconciliation_logs_finished is 'The monitor''s facts: l
 
 -- Alerts ---------------------------------------------------------------------------------------------------------
 
+create table if not exists public.billing_alerts (
+  id uuid primary key default gen_random_uuid(),
+  alert_type text not null,
+  severity text not null,
+  message text not null,
+  metadata jsonb not null default '{}'::jsonb,
+  resolved boolean not null default false,
+  resolved_at timestamptz,
+  resolved_by uuid,
+  created_at timestamptz not null default now(),
+  alert_key text not null
+);
 alter table public.billing_alerts
   add column if not exists alert_key text,
   add column if not exists alert_type text not null default 'unknown',
@@ -275,12 +256,12 @@ comment on column public.billing_alerts.resolution is 'manual (by a person) or a
 comment on column public.billing_alerts.resolution_note is 'What the person wrote, or why it was resolved by itself.';
 comment on column public.billing_alerts.previous_alert_id is 'The episode before this one, of the same alert_key.';
 
-select billing_ops.replace_column_checks('public.billing_alerts', 'severity',
+select pg_temp.replace_column_checks('public.billing_alerts', 'severity',
   array['critical', 'high', 'warning', 'info']);
-select billing_ops.replace_column_checks('public.billing_alerts', 'resolution', array['manual', 'auto']);
+select pg_temp.replace_column_checks('public.billing_alerts', 'resolution', array['manual', 'auto']);
 -- A condition has one open episode, and as many that ended as it takes.
-select billing_ops.drop_full_uniques('public.billing_alerts', array['alert_key']);
-select billing_ops.drop_full_uniques('public.billing_alerts', array['alert_key', 'resolved']);
+select pg_temp.drop_full_uniques('public.billing_alerts', array['alert_key']);
+select pg_temp.drop_full_uniques('public.billing_alerts', array['alert_key', 'resolved']);
 
 update public.billing_alerts set created_at = coalesce(resolved_at, now()) where created_at is null;
 
@@ -337,89 +318,21 @@ comment on index public.billing_alerts_episodes is 'Finds the episode before.';
 create index billing_alerts_previous on public.billing_alerts (previous_alert_id) where previous_alert_id is not null;
 comment on index public.billing_alerts_previous is 'For the foreign key, when old episodes are pruned.';
 
--- Subscriptions --------------------------------------------------------------------------------------------------
-
-alter table public.subscriptions
-  add column if not exists stripe_customer_id text,
-  add column if not exists stripe_subscription_id text,
-  add column if not exists tier text,
-  add column if not exists current_period_start timestamptz,
-  add column if not exists current_period_end timestamptz,
-  add column if not exists created_at timestamptz not null default now(),
-  add column if not exists updated_at timestamptz not null default now(),
-  add column if not exists stripe_price_id text,
-  add column if not exists quantity integer,
-  add column if not exists cancel_at_period_end boolean,
-  add column if not exists trial_end timestamptz,
-  add column if not exists livemode boolean,
-  add column if not exists stripe_created timestamptz,
-  add column if not exists stripe_observed_at timestamptz,
-  add column if not exists row_version bigint not null default 1;
-
-comment on column public.subscriptions.status is
-  'Stripe''s own word, one of eight (https://docs.stripe.com/api/subscriptions/object#subscription_object-status).';
-comment on column public.subscriptions.id is 'The row''s id, ours.';
-comment on column public.subscriptions.organization_id is 'Whose it is.';
-comment on column public.subscriptions.stripe_customer_id is 'Stripe''s cus_….';
-comment on column public.subscriptions.stripe_subscription_id is 'Stripe''s sub_…; null for a plan that Stripe does not know.';
-comment on column public.subscriptions.current_period_start is 'Start of the paid period: the latest of the items'' starts.';
-comment on column public.subscriptions.current_period_end is 'End of the paid period: the earliest of the items'' ends.';
-comment on column public.subscriptions.quantity is 'Seats of the first item.';
-comment on column public.subscriptions.cancel_at_period_end is 'It ends with the period.';
-comment on column public.subscriptions.trial_end is 'End of the trial, if there is one.';
-comment on column public.subscriptions.created_at is 'When the row was written.';
-comment on column public.subscriptions.updated_at is 'When the row last changed, by a trigger.';
-comment on column public.subscriptions.tier is 'What the customer may use. From PRICE_TIERS or metadata, never guessed.';
-comment on column public.subscriptions.stripe_price_id is 'The price of the first item.';
-comment on column public.subscriptions.livemode is 'Stripe''s live mode; null until it has been observed.';
-comment on column public.subscriptions.stripe_created is 'When Stripe created it: the coordinate by which scans are split.';
-comment on column public.subscriptions.stripe_observed_at is 'When a reconcile run last wrote what it had read from Stripe.';
-comment on column public.subscriptions.row_version is
-  'Rises with every change of the row, by a trigger; a repair applies only to the version that it was made for.';
-
-select billing_ops.replace_column_checks('public.subscriptions', 'status',
-  array['incomplete', 'incomplete_expired', 'trialing', 'active', 'past_due', 'canceled', 'unpaid', 'paused']);
-
--- "if not exists": the name is also what Postgres calls the constraint of a column declared as unique.
+-- Policies are ored: one left over from an earlier schema could let more people in than the ones that follow.
 do $$
+declare
+  v_policy record;
 begin
-  create unique index if not exists subscriptions_stripe_subscription_id_key
-    on public.subscriptions (stripe_subscription_id) where stripe_subscription_id is not null;
-exception when unique_violation then
-  -- No row may be lost and none can be called the right one: lookups still need their index.
-  raise warning 'public.subscriptions holds a stripe_subscription_id more than once; please resolve, then add the unique index';
-  create index subscriptions_stripe_subscription_id_key
-    on public.subscriptions (stripe_subscription_id) where stripe_subscription_id is not null;
+  for v_policy in
+    select tablename, policyname from pg_catalog.pg_policies
+    where schemaname = 'public' and tablename in ('reconciliation_logs', 'billing_alerts')
+  loop
+    execute format('drop policy %I on public.%I', v_policy.policyname, v_policy.tablename);
+  end loop;
 end
 $$;
-comment on index public.subscriptions_stripe_subscription_id_key is 'One row for a Stripe subscription.';
-create index if not exists subscriptions_stripe_created_idx on public.subscriptions (stripe_created, id)
-  where stripe_subscription_id is not null;
-comment on index public.subscriptions_stripe_created_idx is
-  'Rows of a scan''s window, and (as nulls sort last) those that no scan has placed yet.';
-create index if not exists subscriptions_stripe_customer_id_idx on public.subscriptions (stripe_customer_id)
-  where stripe_customer_id is not null;
-comment on index public.subscriptions_stripe_customer_id_idx is 'Whose customer a subscription without an organization is.';
-create index if not exists subscriptions_live_organization_idx on public.subscriptions (organization_id)
-  where status in ('trialing', 'active', 'past_due', 'unpaid', 'paused') and stripe_subscription_id is not null;
-comment on index public.subscriptions_live_organization_idx is 'Organizations with two live subscriptions.';
-create index if not exists subscriptions_organization_id_idx on public.subscriptions (organization_id);
-comment on index public.subscriptions_organization_id_idx is 'For the foreign key.';
+alter table public.reconciliation_logs enable row level security;
+alter table public.billing_alerts enable row level security;
 
-create function billing_ops.bump_row_version()
-returns trigger
-language plpgsql
-set search_path = ''
-as $$
-begin
-  new.row_version := old.row_version + 1;
-  new.updated_at := pg_catalog.clock_timestamp();
-  return new;
-end
-$$;
-comment on function billing_ops.bump_row_version() is
-  'Keeps row_version and updated_at true, whoever writes the row and whatever they set.';
-revoke all on function billing_ops.bump_row_version() from public, anon, authenticated;
-create trigger subscriptions_row_version before update on public.subscriptions
-  for each row execute function billing_ops.bump_row_version();
-comment on trigger subscriptions_row_version on public.subscriptions is 'Compare-and-set rests on it.';
+drop function pg_temp.replace_column_checks(regclass, text, text[]);
+drop function pg_temp.drop_full_uniques(regclass, text[]);

@@ -1,7 +1,9 @@
--- What a person calls, with their own token: each judges the caller, counts the call and answers, in one round trip.
--- They run with the caller's rights, under row level security: the policies guard the rows a second time.
+-- What admins are shown, and who may do what.
 
 set local lock_timeout = '10s';
+
+-- What a person calls, with their own token: each judges the caller, counts the call and answers, in one round trip.
+-- They run with the caller's rights, under row level security: the policies guard the rows a second time.
 
 create function billing_ops.admit(p_route text, p_client text)
 returns jsonb
@@ -25,8 +27,6 @@ $$;
 comment on function billing_ops.admit(text, text) is
   'Null: the caller is an admin within the rate limit. Else {outcome: unauthorized|forbidden|rate_limited, retry_after}. Who is
   no admin is not counted, so that they can write nothing.';
-revoke all on function billing_ops.admit(text, text) from public, anon, authenticated;
-grant execute on function billing_ops.admit(text, text) to authenticated;
 
 create function billing_ops.page_size(p_limit integer)
 returns integer
@@ -37,8 +37,6 @@ as $$
 $$;
 comment on function billing_ops.page_size(integer) is
   'Items a page may have: 1 to 200, 50 where nothing is said. PostgREST lets an admin call without the endpoint''s checks.';
-revoke all on function billing_ops.page_size(integer) from public, anon, authenticated;
-grant execute on function billing_ops.page_size(integer) to authenticated;
 
 create function public.admin_authorize(p_route text, p_client text default null)
 returns jsonb
@@ -53,8 +51,6 @@ end
 $$;
 comment on function public.admin_authorize(text, text) is
   'Before a write in a person''s name: {outcome: ok|unauthorized|forbidden|rate_limited, user_id, retry_after}.';
-revoke all on function public.admin_authorize(text, text) from public, anon, authenticated, service_role;
-grant execute on function public.admin_authorize(text, text) to authenticated;
 
 create function public.admin_monitor_facts(p_client text default null)
 returns jsonb
@@ -69,8 +65,6 @@ end
 $$;
 comment on function public.admin_monitor_facts(text) is
   'monitor_facts for an admin''s session: {outcome: ok|unauthorized|forbidden|rate_limited, facts, retry_after}.';
-revoke all on function public.admin_monitor_facts(text) from public, anon, authenticated, service_role;
-grant execute on function public.admin_monitor_facts(text) to authenticated;
 
 create function public.admin_billing_alerts(
   p_client text default null,
@@ -138,9 +132,6 @@ $$;
 comment on function public.admin_billing_alerts(text, text, text, text, integer, timestamptz, uuid) is
   'Alerts, newest first, after (p_before_at, p_before_id). Answers {outcome, items, count, critical_count, high_count,
   warning_count, info_count}: one item more than p_limit says that there is a next page; the counts are of all open alerts.';
-revoke all on function public.admin_billing_alerts(text, text, text, text, integer, timestamptz, uuid)
-  from public, anon, authenticated, service_role;
-grant execute on function public.admin_billing_alerts(text, text, text, text, integer, timestamptz, uuid) to authenticated;
 
 create function public.admin_reconciliation_runs(
   p_client text default null,
@@ -173,9 +164,6 @@ $$;
 comment on function public.admin_reconciliation_runs(text, text, text, integer, timestamptz, uuid) is
   'Runs, newest first, after (p_before_at, p_before_id). Answers {outcome, items}: one item more than p_limit says that there is
   a next page.';
-revoke all on function public.admin_reconciliation_runs(text, text, text, integer, timestamptz, uuid)
-  from public, anon, authenticated, service_role;
-grant execute on function public.admin_reconciliation_runs(text, text, text, integer, timestamptz, uuid) to authenticated;
 
 create function billing_ops.drift_json(p_drift public.drift)
 returns jsonb
@@ -212,9 +200,6 @@ as $$
   )
 $$;
 comment on function billing_ops.drift_json(public.drift) is 'An entry of drift as callers see it.';
-revoke all on function billing_ops.drift_json(public.drift)
-  from public, anon, authenticated, service_role;
-grant execute on function billing_ops.drift_json(public.drift) to authenticated;
 
 create function public.admin_drift(
   p_client text default null,
@@ -281,9 +266,6 @@ $$;
 comment on function public.admin_drift(text, text, text, text, text, text, integer, timestamptz, uuid) is
   'Drift, newest first, after (p_before_at, p_before_id); p_state is open, closed or all. Answers {outcome, items, count,
   by_type}: one item more than p_limit says that there is a next page; the counts are of all that fits the filters.';
-revoke all on function public.admin_drift(text, text, text, text, text, text, integer, timestamptz, uuid)
-  from public, anon, authenticated, service_role;
-grant execute on function public.admin_drift(text, text, text, text, text, text, integer, timestamptz, uuid) to authenticated;
 
 create function billing_ops.drift_of_run(p_run public.reconciliation_logs, p_show text)
 returns setof public.drift
@@ -304,9 +286,6 @@ end
 $$;
 comment on function billing_ops.drift_of_run(public.reconciliation_logs, text) is
   'What was new in a run (new), what it ended (ended), or what stood at its end (standing).';
-revoke all on function billing_ops.drift_of_run(public.reconciliation_logs, text)
-  from public, anon, authenticated, service_role;
-grant execute on function billing_ops.drift_of_run(public.reconciliation_logs, text) to authenticated;
 
 create function public.admin_reconciliation_run(
   p_id uuid,
@@ -357,8 +336,102 @@ comment on function public.admin_reconciliation_run(uuid, text, text, text, inte
   'One run, how much drift by type was new in it, ended in it and stood at its end, and a page of one of these three (p_show: new,
   ended, standing), newest first, after (p_before_at, p_before_id). Answers {outcome: ok|not_found|…, run, counts, items}: one
   item more than p_limit says that there is a next page.';
-revoke all on function public.admin_reconciliation_run(uuid, text, text, text, integer, timestamptz, uuid)
+
+-- Who may do what, on one screen. Everything is taken away first and given back by name: hosted projects grant nothing
+-- by themselves any more, and earlier ones granted too much. Which rows an admin sees is said by the policies, beside
+-- their tables. The adapter's functions are not in the list: adopt makes them anew, and grants them, and what they need of the app's
+-- table, as it does (23_adapter, 24_adopt).
+
+revoke all on schema billing_ops from public;
+grant usage on schema billing_ops to authenticated, service_role;
+
+revoke all on public.reconciliation_logs, public.drift, public.drift_events, public.billing_alerts,
+  public.billing_alert_events, public.rate_limit_windows from public, anon, authenticated, service_role;
+revoke all on sequence public.drift_events_id_seq, public.billing_alert_events_id_seq
   from public, anon, authenticated, service_role;
-grant execute on function public.admin_reconciliation_run(uuid, text, text, text, integer, timestamptz, uuid) to authenticated;
+grant select on public.reconciliation_logs, public.drift, public.drift_events, public.billing_alerts,
+  public.billing_alert_events to authenticated;
+grant select, insert, update on public.reconciliation_logs, public.drift, public.billing_alerts to service_role;
+grant select, insert on public.drift_events, public.billing_alert_events to service_role;
+
+do $$
+declare
+  v_function record;
+begin
+  for v_function in
+    select * from (values
+      -- The API's functions, with the service key.
+      ('public.start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid)', 'service_role'),
+      ('public.heartbeat_reconciliation_run(uuid, integer, integer, jsonb, jsonb)', 'service_role'),
+      ('public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb, jsonb)', 'service_role'),
+      ('public.read_adapter_for_reconcile()', 'service_role'),
+      ('public.read_subscriptions_for_reconcile(jsonb, jsonb, boolean, text, timestamptz, timestamptz, integer)', 'service_role'),
+      ('public.read_unplaced_subscriptions(text, integer)', 'service_role'),
+      ('public.read_duplicate_live_subscriptions(jsonb, text, integer)', 'service_role'),
+      ('public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb, jsonb)', 'service_role'),
+      ('public.resolve_billing_alert(uuid, uuid, text)', 'service_role'),
+      ('public.monitor_facts(text)', 'service_role'),
+      ('public.apply_monitor_outcomes(jsonb)', 'service_role'),
+      ('public.billing_ops_schema(text)', 'service_role'),
+      ('public.billing_ops_adoption()', 'service_role'),
+      -- The API's functions, with a person's own token. Each asks first whether the person is an admin.
+      ('public.admin_authorize(text, text)', 'authenticated'),
+      ('public.admin_monitor_facts(text)', 'authenticated'),
+      ('public.admin_billing_alerts(text, text, text, text, integer, timestamptz, uuid)', 'authenticated'),
+      ('public.admin_reconciliation_runs(text, text, text, integer, timestamptz, uuid)', 'authenticated'),
+      ('public.admin_reconciliation_run(uuid, text, text, text, integer, timestamptz, uuid)', 'authenticated'),
+      ('public.admin_drift(text, text, text, text, text, text, integer, timestamptz, uuid)', 'authenticated'),
+      -- What those call with their caller's rights. The API does not show this schema to anyone.
+      ('billing_ops.start_answer(text, public.reconciliation_logs)', 'service_role'),
+      ('billing_ops.hold_run(uuid, integer, integer, jsonb, jsonb)', 'service_role'),
+      ('billing_ops.adoption_report()', 'service_role'),
+      ('billing_ops.ends_drift(text)', 'service_role'),
+      ('billing_ops.record_drift(uuid, jsonb)', 'service_role'),
+      ('billing_ops.clear_drift(uuid, text[])', 'service_role'),
+      ('billing_ops.severity_rank(text)', 'service_role'),
+      ('billing_ops.raise_alert(text, text, text, text, jsonb)', 'service_role'),
+      ('billing_ops.clear_alert(text, text)', 'service_role'),
+      ('billing_ops.apply_condition_outcomes(jsonb)', 'service_role'),
+      ('billing_ops.prune(integer)', 'service_role'),
+      ('billing_ops.is_admin()', 'authenticated'),
+      ('billing_ops.caller_standing()', 'authenticated'),
+      ('billing_ops.admit(text, text)', 'authenticated'),
+      ('billing_ops.page_size(integer)', 'authenticated'),
+      ('billing_ops.utc(timestamptz)', 'authenticated, service_role'),
+      ('billing_ops.consume_rate_limit(text, text)', 'authenticated, service_role'),
+      ('billing_ops.run_json(public.reconciliation_logs)', 'authenticated, service_role'),
+      ('billing_ops.alert_json(public.billing_alerts)', 'authenticated, service_role'),
+      ('billing_ops.drift_json(public.drift)', 'authenticated'),
+      ('billing_ops.drift_of_run(public.reconciliation_logs, text)', 'authenticated'),
+      ('billing_ops.gather_monitor_facts()', 'authenticated, service_role'),
+      -- Only their owner: triggers, migrations, and what a definer calls.
+      ('billing_ops.rate_limit(text)', null)
+    ) as listed (signature, roles)
+  loop
+    -- From public too, as every new function may be called by everyone until that is taken away.
+    execute format('revoke all on function %s from public, anon, authenticated, service_role',
+                   v_function.signature::regprocedure);
+    if v_function.roles is not null then
+      execute format('grant execute on function %s to %s', v_function.signature::regprocedure, v_function.roles);
+    end if;
+  end loop;
+end
+$$;
+
+-- The table that billing-ops began with is adopted where it is found, as whoever has it has it for that. Any other waits for its owner
+-- to call billing_ops.adopt.
+
+do $$
+declare
+  v_mapping jsonb := (
+    select c -> 'mapping' from pg_catalog.jsonb_array_elements(billing_ops.detect()) c where c ->> 'preset' = 'seed');
+begin
+  if v_mapping is not null and not exists (select 1 from billing_ops.adoption) then
+    perform billing_ops.adopt(v_mapping);
+  end if;
+exception when invalid_parameter_value or insufficient_privilege then
+  raise warning 'public.subscriptions is not adopted, so nothing is reconciled yet: %', sqlerrm;
+end
+$$;
 
 notify pgrst, 'reload schema';

@@ -1,6 +1,5 @@
--- The app's own table, whatever its shape: what is remembered of a subscription (marks), a mapping that is checked against the
--- catalog, the functions that are generated from it, and the presets. Nothing of the app's is created or changed here; the
--- reconciler still reads public.subscriptions.
+-- The app's own table, whatever its shape: what is remembered of a subscription, a mapping that is checked against the catalog, and the
+-- functions that are generated from it.
 
 set local lock_timeout = '10s';
 
@@ -164,6 +163,18 @@ comment on function billing_ops.mapped_columns(jsonb) is
   'Every column that a mapping names for reading or writing subscriptions, with the word that it stands for.';
 revoke all on function billing_ops.mapped_columns(jsonb) from public, anon, authenticated;
 grant execute on function billing_ops.mapped_columns(jsonb) to service_role;
+
+create function billing_ops.admin_sources(p_mapping jsonb)
+returns setof jsonb
+language sql immutable rows 2
+set search_path = ''
+as $$
+  select s from pg_catalog.jsonb_array_elements(case pg_catalog.jsonb_typeof(p_mapping -> 'admins')
+    when 'array' then p_mapping -> 'admins' when 'object' then pg_catalog.jsonb_build_array(p_mapping -> 'admins') else '[]' end) s
+$$;
+comment on function billing_ops.admin_sources(jsonb) is
+  'Where admins are found, {"table", "user", "role", "in"} each: a mapping names one place, or several in a list.';
+revoke all on function billing_ops.admin_sources(jsonb) from public, anon, authenticated;
 
 -- The catalog --------------------------------------------------------------------------------------------------------
 
@@ -333,7 +344,7 @@ as $$
     ('', 'where', '{object}', false),
     ('', 'on_insert', '{object}', false),
     ('', 'writes', '{string}', false),
-    ('', 'admins', '{object}', false),
+    ('', 'admins', '{object,array}', false),
     ('owner', 'column', '{string}', true),
     ('owner', 'table', '{string}', false),
     ('owner', 'key', '{string}', false),
@@ -411,7 +422,11 @@ as $$
       select pg_catalog.jsonb_object_agg(w, (m -> w)
         || pg_catalog.jsonb_build_object('table', billing_ops.relation_name(m #>> array[w, 'table']))
         || case w when 'owner' then pg_catalog.jsonb_build_object('one_row_each', billing_ops.one_row_each(m)) else '{}' end)
-      from pg_catalog.unnest(array['owner', 'customer', 'admins']) w where m #>> array[w, 'table'] is not null), '{}')
+      from pg_catalog.unnest(array['owner', 'customer']) w where m #>> array[w, 'table'] is not null), '{}')
+    || coalesce((
+      select pg_catalog.jsonb_build_object('admins', pg_catalog.jsonb_agg(
+        s || pg_catalog.jsonb_build_object('table', billing_ops.relation_name(s ->> 'table'))))
+      from billing_ops.admin_sources(m) s having count(*) > 0), '{}')
   from billing_ops.without_nulls(p_mapping) m
 $$;
 comment on function billing_ops.complete_mapping(jsonb) is
@@ -445,10 +460,16 @@ begin
   end if;
   v_mapping := billing_ops.without_nulls(p_mapping);
 
-  foreach v_parent in array array['', 'owner', 'customer', 'quantity', 'admins'] loop
-    v_object := case v_parent when '' then v_mapping else v_mapping -> v_parent end;
-    if v_object is null or pg_catalog.jsonb_typeof(v_object) <> 'object' then
-      continue;
+  for v_parent, v_object in
+    select '', v_mapping
+    union all
+    select w, v_mapping -> w from pg_catalog.unnest(array['owner', 'customer', 'quantity']) w
+    where pg_catalog.jsonb_typeof(v_mapping -> w) = 'object'
+    union all
+    select 'admins', s from billing_ops.admin_sources(v_mapping) s
+  loop
+    if pg_catalog.jsonb_typeof(v_object) <> 'object' then
+      return 'In the mapping, "admins" must be an object or a list of objects.';
     end if;
     select pg_catalog.format('%s has an unknown word "%s"; the known ones are %s.',
         case v_parent when '' then 'The mapping' else pg_catalog.format('"%s" in the mapping', v_parent) end, pg_catalog.min(k),
@@ -479,11 +500,15 @@ begin
   if pg_catalog.num_nonnulls(v_mapping #> '{customer,table}', v_mapping #> '{customer,key}', v_mapping #> '{customer,by}') not in (0, 3) then
     return 'In the mapping, "customer.table", "customer.key" and "customer.by" go together.';
   end if;
-  if (v_mapping #> '{admins,role}' is null) <> (v_mapping #> '{admins,in}' is null) then
+  if exists (select 1 from billing_ops.admin_sources(v_mapping) s where (s ? 'role') <> (s ? 'in')) then
     return 'In the mapping, "admins.role" and "admins.in" go together.';
   end if;
   select pg_catalog.format('In the mapping, "%s" must be a list of strings, and not empty.', l.word) into v_said
-  from (values ('quantity.prices', v_mapping #> '{quantity,prices}'), ('admins.in', v_mapping #> '{admins,in}')) l (word, list)
+  from (
+    select 'quantity.prices' as word, v_mapping #> '{quantity,prices}' as list
+    union all
+    select 'admins.in', s -> 'in' from billing_ops.admin_sources(v_mapping) s
+  ) l
   where l.list is not null
     and (pg_catalog.jsonb_array_length(l.list) = 0
       or exists (select 1 from pg_catalog.jsonb_array_elements(l.list) e where pg_catalog.jsonb_typeof(e) <> 'string'))
@@ -525,8 +550,12 @@ declare
 begin
   for v_table in
     select w.word, w.name, billing_ops.relation_name(w.name) as relation, billing_ops.relation_oid(w.name) as id
-    from (values (1, 'table', p_mapping ->> 'table'), (2, 'owner.table', p_mapping #>> '{owner,table}'),
-      (3, 'customer.table', p_mapping #>> '{customer,table}'), (4, 'admins.table', p_mapping #>> '{admins,table}')) w (place, word, name)
+    from (
+      values (1, 'table', p_mapping ->> 'table'), (2, 'owner.table', p_mapping #>> '{owner,table}'),
+        (3, 'customer.table', p_mapping #>> '{customer,table}')
+      union all
+      select 4, 'admins.table', s ->> 'table' from billing_ops.admin_sources(p_mapping) s
+    ) w (place, word, name)
     where w.name is not null order by w.place
   loop
     if v_table.relation is null then
@@ -581,8 +610,8 @@ begin
   from (
     select * from billing_ops.mapped_columns(p_mapping)
     union all
-    select 'admins', billing_ops.relation_name(p_mapping #>> '{admins,table}'), a
-    from pg_catalog.unnest(array[p_mapping #>> '{admins,user}', p_mapping #>> '{admins,role}']) a where a is not null
+    select 'admins', billing_ops.relation_name(s ->> 'table'), a
+    from billing_ops.admin_sources(p_mapping) s cross join lateral pg_catalog.unnest(array[s ->> 'user', s ->> 'role']) a where a is not null
   ) m
   where not exists (
     select 1 from pg_catalog.pg_attribute a
@@ -610,8 +639,8 @@ begin
   from (
     select * from billing_ops.mapped_columns(p_mapping)
     union all
-    select 'admins.' || a.word, billing_ops.relation_name(p_mapping #>> '{admins,table}'), p_mapping #>> array['admins', a.word]
-    from (values ('user'), ('role')) a (word) where p_mapping #>> array['admins', a.word] is not null
+    select 'admins.' || w, billing_ops.relation_name(s ->> 'table'), s ->> w
+    from billing_ops.admin_sources(p_mapping) s cross join lateral pg_catalog.unnest(array['user', 'role']) w where s ? w
   ) m
   join (values
     ('key', '{uuid,text,integer}'::text[], 'a key must be uuid, text, varchar or an integer'),
@@ -875,16 +904,19 @@ declare
   v_name text;
 begin
   foreach v_name in array billing_ops.adapter_names() loop
-    perform billing_ops.adapter_define(v_name, $body$
+    perform billing_ops.adapter_define(v_name, case v_name
+      when 'adapter_is_admin' then billing_ops.admins_body(pg_catalog.jsonb_build_object('admins', billing_ops.seed_admins()))
+      else $body$
 begin
   raise exception 'No table has been adopted: run billing_ops.adopt.' using errcode = 'BOADP';
 end
-$body$);
+$body$ end);
   end loop;
 end
 $$;
 comment on function billing_ops.adapter_clear() is
-  'The adapter as it is before anything is adopted: every function is there, so that others can name it, and raises BOADP.';
+  'The adapter as it is before anything is adopted: every function is there, so that others can name it, and raises BOADP. Only who is
+  an admin is known already where the tables of the seed say so: somebody has to be able to see that nothing is adopted.';
 revoke all on function billing_ops.adapter_clear() from public, anon, authenticated;
 
 -- Written since? -----------------------------------------------------------------------------------------------------
@@ -1172,7 +1204,7 @@ $body$, case when p_mapping #>> '{owner,table}' is null then v_owner ->> 'name' 
     case when p_mapping #>> '{owner,table}' is null then v_table || ' s' else (p_mapping #>> '{owner,table}')
       || ' c' end, v_owners));
 
-  v_customers := pg_catalog.concat_ws(' union ',
+  v_customers := pg_catalog.concat_ws(' union all ',
     case when v_columns ? 'customer'
       then pg_catalog.format('select %1$s::text as customer, %2$s::text as owner from %3$s where %1$s = any (p_customers)%4$s',
       v_columns #>> '{customer,name}', v_owner ->> 'name', v_rows, v_where) end,
@@ -1184,27 +1216,14 @@ $body$, case when p_mapping #>> '{owner,table}' is null then v_owner ->> 'name' 
 #variable_conflict use_column
 begin
   return query
-  select k.customer, case when count(*) = 1 then pg_catalog.min(k.owner) end, count(*)
+  select k.customer, case when count(distinct k.owner) = 1 then pg_catalog.min(k.owner) end, count(distinct k.owner)
   from (%s) k
   where k.owner is not null
   group by k.customer;
 end
 $body$, coalesce(nullif(v_customers, ''), 'select null::text as customer, null::text as owner where false')));
 
-  perform billing_ops.adapter_define('adapter_is_admin', case when p_mapping ? 'admins' then pg_catalog.format($body$
-begin
-  return exists (select 1 from %s a where a.%I = p_user%s%s);
-end
-$body$, p_mapping #>> '{admins,table}', p_mapping #>> '{admins,user}',
-    case (select f.family from billing_ops.column_facts(p_mapping #>> '{admins,table}', p_mapping #>> '{admins,user}') f)
-      when 'uuid' then '' else '::text' end,
-    case when p_mapping #> '{admins,role}' is null then '' else pg_catalog.format(' and a.%I::text = any (%L::text[])',
-      p_mapping #>> '{admins,role}', array(select pg_catalog.jsonb_array_elements_text(p_mapping #> '{admins,in}'))) end)
-    else $body$
-begin
-  return false;
-end
-$body$ end);
+  perform billing_ops.adapter_define('adapter_is_admin', billing_ops.admins_body(p_mapping));
 
   -- Writing ----------------------------------------------------------------------------------------------------------
 
@@ -1269,6 +1288,21 @@ comment on function billing_ops.adapter_generate(jsonb) is
   'Makes the adapter''s functions for a complete mapping that nothing objects to.';
 revoke all on function billing_ops.adapter_generate(jsonb) from public, anon, authenticated;
 
+create function billing_ops.admins_body(p_mapping jsonb)
+returns text
+language sql stable
+set search_path = ''
+as $$
+  select pg_catalog.format(E'\nbegin\n  return %s;\nend\n', coalesce(pg_catalog.string_agg(pg_catalog.format(
+    'exists (select 1 from %s a where a.%I = p_user%s%s)', s ->> 'table', s ->> 'user',
+    case (select f.family from billing_ops.column_facts(s ->> 'table', s ->> 'user') f) when 'uuid' then '' else '::text' end,
+    case when s ? 'role' then pg_catalog.format(' and a.%I::text = any (%L::text[])', s ->> 'role',
+      array(select pg_catalog.jsonb_array_elements_text(s -> 'in'))) else '' end), E'\n    or '), 'false'))
+  from billing_ops.admin_sources(p_mapping) s
+$$;
+comment on function billing_ops.admins_body(jsonb) is 'What adapter_is_admin does for a mapping.';
+revoke all on function billing_ops.admins_body(jsonb) from public, anon, authenticated;
+
 create function billing_ops.adapter_written(p_word text, p_type text, p_family text)
 returns text
 language sql immutable
@@ -1285,8 +1319,6 @@ $$;
 comment on function billing_ops.adapter_written(text, text, text) is
   'The expression that turns a batch''s value into one of a column''s type.';
 revoke all on function billing_ops.adapter_written(text, text, text) from public, anon, authenticated;
-
-select billing_ops.adapter_clear();
 
 -- Repairs and new rows of the adopted table: in batches, compare-and-set, and row by row where the table refuses a batch.
 
@@ -1868,6 +1900,24 @@ comment on function billing_ops.owner_table(text, text, text[]) is
   'Where the owners of a table are: what the column references, or else the first of the guesses that could be; null if there is none.';
 revoke all on function billing_ops.owner_table(text, text, text[]) from public, anon, authenticated;
 
+create function billing_ops.seed_admins()
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select case when billing_ops.column_like('public.organization_members', '{uuid,text}', '{user_id}') is not null
+      and billing_ops.column_like('public.organization_members', '{text,enum}', '{role}') is not null
+      and billing_ops.column_like('public.organization_members', '{uuid,text,integer}', '{organization_id}') is not null
+    then '[{"table": "public.organization_members", "user": "user_id", "role": "role", "in": ["owner", "admin"]}]'::jsonb
+      || case when billing_ops.column_like('public.users', '{uuid,text}', '{id}') is not null
+          and billing_ops.column_like('public.users', '{text,enum}', '{role}') is not null
+        then '[{"table": "public.users", "user": "id", "role": "role", "in": ["owner", "admin"]}]'::jsonb else '[]' end
+    end
+$$;
+comment on function billing_ops.seed_admins() is
+  'Where the seed''s shape has its admins: memberships, and users.role beside them; null where there are no such memberships.';
+revoke all on function billing_ops.seed_admins() from public, anon, authenticated;
+
 create function billing_ops.detect()
 returns jsonb
 language sql stable
@@ -1915,9 +1965,7 @@ as $$
           || coalesce(billing_ops.owner_table(s.relation, s.organization, '{public.organizations}'), '{}'),
         'customer', case when s.customer is not null then pg_catalog.jsonb_build_object('column', s.customer) end,
         'status', s.status, 'tier', s.tier, 'price', s.price, 'quantity', s.quantity, 'writes', 'update_and_insert',
-        'admins', case when billing_ops.column_like('public.organization_members', '{uuid,text}', '{user_id}') is not null
-            and billing_ops.column_like('public.organization_members', '{text,enum}', '{role}') is not null
-          then '{"table": "public.organization_members", "user": "user_id", "role": "role", "in": ["owner", "admin"]}'::jsonb end) as mapping,
+        'admins', billing_ops.seed_admins()) as mapping,
       '{}'::text[] as unkept,
       'It has organization_id, stripe_subscription_id and status, like the table that billing-ops began with.' as why
     from shapes s
@@ -2010,4 +2058,4 @@ comment on function billing_ops.detect() is
   stands in the way of adopting it. Only the seed''s shape is proposed with anything but "writes": "none".';
 revoke all on function billing_ops.detect() from public, anon, authenticated;
 
-notify pgrst, 'reload schema';
+select billing_ops.adapter_clear();

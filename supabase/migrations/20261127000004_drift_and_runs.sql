@@ -1,0 +1,776 @@
+-- Drift, and the runs that find and repair it.
+
+set local lock_timeout = '10s';
+
+-- Drift: one row for as long as a difference stands, however many runs see it. Written by apply_reconciliation_batch
+-- (32_repairs) and finish_reconciliation_run (30_runs), read by admins (60_admin_pages), deleted by retention (51_retention).
+
+-- Room on each page for a second version of every row: a run that sees an entry again changes no indexed column, so the new
+-- version stays on the page and no index grows. (At 70 only 43 % of them found room in the second run: PERFORMANCE-SQL.md.)
+create table public.drift (
+  id uuid primary key default gen_random_uuid(),
+  drift_key text not null,
+  type text not null,
+  severity text not null check (severity in ('critical', 'high', 'warning', 'info')),
+  owner text,
+  stripe_subscription_id text,
+  stripe_customer_id text,
+  livemode boolean,
+  issue text not null,
+  details jsonb not null default '{}'::jsonb,
+  proposal jsonb,
+  lowers_access boolean not null default false,
+  action text not null check (action in ('repaired', 'created', 'moved', 'observed', 'waiting', 'held', 'excepted',
+                                         'superseded', 'refused', 'none', 'cleared', 'reverted')),
+  reason text,
+  first_seen_at timestamptz not null,
+  last_seen_at timestamptz not null,
+  seen_count integer not null default 1,
+  first_run_id uuid not null,
+  last_run_id uuid not null,
+  closed_at timestamptz,
+  closed_run_id uuid,
+  decided_by uuid,
+  decided_at timestamptz,
+  note text,
+  excepted_until timestamptz
+) with (fillfactor = 45);
+comment on table public.drift is
+  'Differences between Stripe and the database: one row for as long as a difference stands. A repaired one opens and closes in
+  the same run.';
+comment on column public.drift.id is 'The entry''s id.';
+comment on column public.drift.drift_key is '<type>:<subject>: what it is dedup''d by while it is open.';
+comment on column public.drift.type is 'The drift class: status_mismatch, missing_in_database, …';
+comment on column public.drift.severity is 'critical, high, warning or info.';
+comment on column public.drift.owner is 'Whose subscription it is, where known. Not a foreign key: the entry outlives the owner.';
+comment on column public.drift.stripe_subscription_id is 'Stripe''s sub_….';
+comment on column public.drift.stripe_customer_id is 'Stripe''s cus_….';
+comment on column public.drift.livemode is 'Stripe''s live mode.';
+comment on column public.drift.issue is 'The difference in a sentence; as of last_seen_at.';
+comment on column public.drift.details is '{column: {"database": …, "stripe": …}}; as of last_seen_at.';
+comment on column public.drift.proposal is 'What a repair would set, where one is possible and has not been made.';
+comment on column public.drift.lowers_access is 'Whether the repair takes something away from the customer.';
+comment on column public.drift.action is
+  'What was done about it. Closed: repaired, created, moved, cleared (it went away by itself), reverted. Open: observed, waiting,
+  held (circuit breaker), excepted, superseded (a newer write won), refused (by the table), none (a person decides).';
+comment on column public.drift.reason is 'Why, where the action alone does not say it: what refused, or what is waited for.';
+comment on column public.drift.first_seen_at is 'When a run first saw it.';
+comment on column public.drift.last_seen_at is 'When a run last saw it.';
+comment on column public.drift.seen_count is 'How many runs have seen it.';
+comment on column public.drift.first_run_id is 'The attempt that first saw it. Not a foreign key: the entry may outlive the run.';
+comment on column public.drift.last_run_id is 'The attempt that last saw it.';
+comment on column public.drift.closed_at is 'When it ended; null while it stands.';
+comment on column public.drift.closed_run_id is 'The attempt that repaired it or no longer saw it.';
+comment on column public.drift.decided_by is 'The person who decided about it.';
+comment on column public.drift.decided_at is 'When they did.';
+comment on column public.drift.note is 'What they wrote.';
+comment on column public.drift.excepted_until is 'Until when a person lets it stand.';
+create unique index drift_one_open_per_key on public.drift (drift_key) where closed_at is null;
+comment on index public.drift_one_open_per_key is 'Dedup: a difference has one entry while it stands.';
+create index drift_open on public.drift (first_seen_at desc, id desc) include (type, severity) where closed_at is null;
+comment on index public.drift_open is 'The list of what stands, newest first, and its counts.';
+create index drift_open_subscription on public.drift (stripe_subscription_id) where closed_at is null;
+comment on index public.drift_open_subscription is 'What stands of the subscriptions that a run compares.';
+create index drift_newest on public.drift (first_seen_at desc, id desc);
+comment on index public.drift_newest is 'The list of all entries, newest first, by keyset pages.';
+create index drift_first_run on public.drift (first_run_id);
+comment on index public.drift_first_run is 'What was new in a run.';
+create index drift_closed_run on public.drift (closed_run_id, drift_key) where closed_run_id is not null;
+comment on index public.drift_closed_run is 'What a run ended, and whether a batch that is sent again has been applied.';
+create index drift_age on public.drift (closed_at) where closed_at is not null;
+comment on index public.drift_age is 'What retention deletes.';
+alter table public.drift enable row level security;
+create policy drift_admin_read on public.drift
+  for select to authenticated using ((select billing_ops.caller_standing() = 'ok'));
+comment on policy drift_admin_read on public.drift is
+  'Admins of any organization read: global operational data, by intention.';
+
+create table public.drift_events (
+  id bigint generated always as identity primary key,
+  drift_id uuid not null references public.drift (id) on delete cascade,
+  event text not null,
+  run_id uuid,
+  actor uuid,
+  note text,
+  created_at timestamptz not null default now()
+);
+comment on table public.drift_events is 'History of drift, append only: what became of an entry, by which run or person, and why.';
+comment on column public.drift_events.id is 'Rises in the order of events.';
+comment on column public.drift_events.drift_id is 'The entry that it happened to.';
+comment on column public.drift_events.event is 'The entry''s action after the event.';
+comment on column public.drift_events.run_id is 'The attempt that did it; null where a person did.';
+comment on column public.drift_events.actor is 'The person who did it; null where a run did.';
+comment on column public.drift_events.note is 'Why, in the entry''s or the person''s words.';
+comment on column public.drift_events.created_at is 'When it happened.';
+create index drift_events_drift on public.drift_events (drift_id, id);
+comment on index public.drift_events_drift is 'The history of one entry.';
+alter table public.drift_events enable row level security;
+create policy drift_events_admin_read on public.drift_events
+  for select to authenticated using ((select billing_ops.caller_standing() = 'ok'));
+comment on policy drift_events_admin_read on public.drift_events is
+  'Admins of any organization read: global operational data, by intention.';
+
+create function billing_ops.ends_drift(p_action text)
+returns boolean
+language sql immutable
+set search_path = ''
+as $$
+  select p_action in ('repaired', 'created', 'moved', 'cleared', 'reverted')
+$$;
+comment on function billing_ops.ends_drift(text) is 'Whether a difference is gone after this action.';
+
+create function billing_ops.record_drift(p_run_id uuid, p_found jsonb)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_entries jsonb;
+begin
+  with found as materialized (
+    -- A batch may name one difference twice, as where an object that cannot be read has no id: the last word counts.
+    select distinct on (f.drift_key) f.*,
+      case when billing_ops.ends_drift(f.action) then v_now end as closed_at,
+      case when billing_ops.ends_drift(f.action) then p_run_id end as closed_run_id
+    from rows from (jsonb_to_recordset(p_found) as (
+      drift_key text, type text, severity text, owner text, stripe_subscription_id text, stripe_customer_id text,
+      livemode boolean, issue text, details jsonb, lowers_access boolean, action text, reason text)) with ordinality f
+    -- What this run has ended so already came with the same batch, sent before its answer was lost.
+    where not exists (
+      select 1 from public.drift d
+      where d.closed_run_id = p_run_id and d.drift_key = f.drift_key and d.action = f.action)
+    order by f.drift_key, f.ordinality desc
+  ),
+  before as materialized (
+    select d.id, d.drift_key, d.action, d.reason from public.drift d join found f on f.drift_key = d.drift_key
+    where d.closed_at is null
+  ),
+  again as (
+    update public.drift d
+    set severity = f.severity, owner = f.owner, stripe_customer_id = f.stripe_customer_id, livemode = f.livemode,
+        issue = f.issue, details = coalesce(f.details, '{}'), lowers_access = coalesce(f.lowers_access, false),
+        action = f.action, reason = f.reason, last_seen_at = v_now, last_run_id = p_run_id,
+        seen_count = d.seen_count + (d.last_run_id <> p_run_id)::integer,
+        closed_at = f.closed_at, closed_run_id = f.closed_run_id
+    from found f join before b on b.drift_key = f.drift_key
+    where d.id = b.id and d.closed_at is null
+    returning d.id, d.drift_key, d.action, d.reason, d.first_seen_at, b.action as action_before, b.reason as reason_before
+  ),
+  new as (
+    insert into public.drift as d
+      (drift_key, type, severity, owner, stripe_subscription_id, stripe_customer_id, livemode, issue, details,
+       lowers_access, action, reason, first_seen_at, last_seen_at, first_run_id, last_run_id, closed_at, closed_run_id)
+    select f.drift_key, f.type, f.severity, f.owner, f.stripe_subscription_id, f.stripe_customer_id, f.livemode, f.issue,
+      coalesce(f.details, '{}'), coalesce(f.lowers_access, false), f.action, f.reason, v_now, v_now, p_run_id, p_run_id,
+      f.closed_at, f.closed_run_id
+    from found f
+    where not exists (select 1 from before b where b.drift_key = f.drift_key)
+    -- Another writer opened it between the two statements: theirs stands, and this run has seen it.
+    on conflict (drift_key) where closed_at is null do update
+      set last_seen_at = excluded.last_seen_at, last_run_id = excluded.last_run_id, action = excluded.action,
+          reason = excluded.reason
+    returning d.id, d.drift_key, d.action, d.reason, d.first_seen_at
+  ),
+  history as (
+    insert into public.drift_events (drift_id, event, run_id, note)
+    select n.id, n.action, p_run_id, n.reason from new n
+    union all
+    select a.id, a.action, p_run_id, a.reason from again a
+    where (a.action, a.reason) is distinct from (a.action_before, a.reason_before)
+  )
+  select jsonb_agg(jsonb_build_array(e.drift_key, e.id, billing_ops.utc(e.first_seen_at))) into v_entries
+  from (
+    select id, drift_key, first_seen_at from new
+    union all
+    select id, drift_key, first_seen_at from again
+    union all
+    select d.id, d.drift_key, d.first_seen_at from public.drift d
+    where d.closed_run_id = p_run_id
+      and d.drift_key in (select f.drift_key from jsonb_to_recordset(p_found) as f (drift_key text))
+  ) e;
+  return coalesce(v_entries, '[]');
+end
+$$;
+comment on function billing_ops.record_drift(uuid, jsonb) is
+  'Opens entries for differences that are new, notes that a run has seen the others again, and closes those whose action ends
+  them. Answers [[drift_key, id, first_seen_at], …]. History gets an event where an entry is new or its action changes.';
+
+create function billing_ops.clear_drift(p_run_id uuid, p_keys text[])
+returns void
+language sql
+set search_path = ''
+as $$
+  with cleared as (
+    update public.drift
+    set action = 'cleared', reason = null, closed_at = pg_catalog.clock_timestamp(), closed_run_id = p_run_id
+    where drift_key = any (p_keys) and closed_at is null
+    returning id
+  )
+  insert into public.drift_events (drift_id, event, run_id) select c.id, 'cleared', p_run_id from cleared c
+$$;
+comment on function billing_ops.clear_drift(uuid, text[]) is
+  'Closes entries whose subject a run has looked at without seeing the difference any more.';
+
+-- Reconcile runs, from start to finish. start_reconciliation_run decides who holds the lease; hold_run extends it, and
+-- says "fenced" to whoever has lost it. Each writer is fenced by run id, attempt and status, so that a process that was
+-- given up for dead changes nothing when it comes back. Start, heartbeat and finish are one round trip each.
+
+-- For this policy and the three like it: the comparison is inside the sub-select. Of a bare boolean the planner takes
+-- half the rows to pass, of "= 'ok'" one in two hundred, and then it sorts a table whose first page an index would have
+-- given.
+create policy reconciliation_logs_admin_read on public.reconciliation_logs
+  for select to authenticated using ((select billing_ops.caller_standing() = 'ok'));
+comment on policy reconciliation_logs_admin_read on public.reconciliation_logs is
+  'Admins of any organization read: global operational data, by intention.';
+
+create function billing_ops.run_json(p_run public.reconciliation_logs)
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select pg_catalog.jsonb_build_object(
+    'id', p_run.id,
+    'run_key', p_run.run_key,
+    'run_type', p_run.run_type,
+    'attempt', p_run.attempt,
+    'status', p_run.status,
+    'lookback_hours', p_run.lookback_hours,
+    'started_at', billing_ops.utc(p_run.started_at),
+    'finished_at', billing_ops.utc(p_run.finished_at),
+    'heartbeat_at', billing_ops.utc(p_run.heartbeat_at),
+    'lease_expires_at', billing_ops.utc(p_run.lease_expires_at),
+    'duration_ms', case when p_run.finished_at is not null then
+      greatest(0, floor(extract(epoch from p_run.finished_at - p_run.started_at) * 1000))::bigint end,
+    'scanned_count', p_run.scanned_count,
+    'created_count', p_run.created_count,
+    'updated_count', p_run.updated_count,
+    'mismatch_count', p_run.mismatch_count,
+    'superseded_count', p_run.superseded_count,
+    'skipped_count', p_run.skipped_count,
+    'error_count', p_run.error_count,
+    'total_issues', p_run.total_issues,
+    'sweep_started_at', billing_ops.utc(p_run.sweep_started_at),
+    'message', p_run.message,
+    'error_code', p_run.error_code,
+    'error_message', p_run.error_message,
+    'triggered_by', p_run.triggered_by
+  )
+$$;
+comment on function billing_ops.run_json(public.reconciliation_logs) is 'A run as callers see it, without cursor and result.';
+
+create function billing_ops.start_answer(p_outcome text, p_run public.reconciliation_logs)
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select pg_catalog.jsonb_build_object(
+    'outcome', p_outcome,
+    'run', billing_ops.run_json(p_run),
+    'result', p_run.result
+  )
+$$;
+comment on function billing_ops.start_answer(text, public.reconciliation_logs) is
+  'What start_reconciliation_run answers where a run is involved.';
+
+create function public.start_reconciliation_run(
+  p_run_key text,
+  p_run_type text,
+  p_lookback_hours integer,
+  p_lease_seconds integer,
+  p_triggered_by text default null,
+  p_triggered_by_user uuid default null,
+  p_client text default null,
+  p_run_id uuid default gen_random_uuid()
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_retry_after integer;
+  v_now timestamptz;
+  v_run public.reconciliation_logs;
+  v_attempt integer;
+  v_outcome text := 'created';
+  v_resume jsonb;
+  v_sweep_started_at timestamptz;
+begin
+  if p_client is not null then
+    v_retry_after := billing_ops.consume_rate_limit('reconcile', p_client);
+    if v_retry_after is not null then
+      return jsonb_build_object('outcome', 'rate_limited', 'retry_after', v_retry_after);
+    end if;
+  end if;
+
+  -- Starts are taken one by one. The unique indexes alone would keep the promise; the lock spares callers that
+  -- race over an expired lease a deadlock between those two indexes.
+  perform pg_advisory_xact_lock(hashtext('billing_ops.start_reconciliation_run'));
+
+  for v_round in 1..10 loop
+    v_now := clock_timestamp();
+
+    select * into v_run from public.reconciliation_logs
+    where run_key = p_run_key order by attempt desc limit 1 for update;
+    v_attempt := coalesce(v_run.attempt, 0) + 1;
+
+    if found then
+      -- The caller's own start, sent again after its answer was lost: nobody else knows this id.
+      if v_run.id = p_run_id then
+        return billing_ops.start_answer('created', v_run) || jsonb_build_object('resume', v_run.cursor);
+      end if;
+      -- Only a request_… key carries parameters that its caller chose; the other keys name an hour or a minute.
+      if p_run_key like 'request\_%'
+        and (v_run.run_type, v_run.lookback_hours) is distinct from (p_run_type, p_lookback_hours)
+      then
+        return billing_ops.start_answer('conflict', v_run);
+      end if;
+      if v_run.status = 'running' and v_run.lease_expires_at > v_now then
+        return billing_ops.start_answer('existing_running', v_run);
+      end if;
+      if v_run.status in ('success', 'partial') then
+        return billing_ops.start_answer('existing_finished', v_run);
+      end if;
+    end if;
+
+    select * into v_run from public.reconciliation_logs where status = 'running' for update;
+    if found then
+      if v_run.lease_expires_at > v_now then
+        return billing_ops.start_answer('busy', v_run);
+      end if;
+      update public.reconciliation_logs
+      set status = 'error', finished_at = v_now, error_code = 'stale_run',
+          error_message = 'The process that ran it died: its lease expired without a word.',
+          message = 'stopped without a word; its lease expired'
+      where id = v_run.id;
+      if v_run.run_key = p_run_key then
+        v_outcome := 'reclaimed';
+      end if;
+    end if;
+
+    -- What the run before this one had left to do, unless it looked at everything.
+    select case when ended.status <> 'success' then ended.cursor end,
+           case when ended.status <> 'success' and ended.cursor is not null then ended.sweep_started_at end
+    into v_resume, v_sweep_started_at
+    from public.reconciliation_logs ended
+    where ended.status in ('success', 'partial', 'error')
+    order by ended.finished_at desc, ended.id desc limit 1;
+
+    begin
+      insert into public.reconciliation_logs
+        (id, run_key, run_type, status, attempt, lookback_hours, started_at, heartbeat_at, lease_expires_at,
+         cursor, sweep_started_at, triggered_by, triggered_by_user)
+      values
+        (p_run_id, p_run_key, p_run_type, 'running', v_attempt, p_lookback_hours, v_now, v_now,
+         v_now + make_interval(secs => p_lease_seconds), v_resume, coalesce(v_sweep_started_at, v_now), p_triggered_by,
+         p_triggered_by_user)
+      returning * into v_run;
+      return billing_ops.start_answer(v_outcome, v_run) || jsonb_build_object('resume', v_resume);
+    exception when unique_violation then
+      -- Somebody wrote the table without this function: look again. Which of the unique indexes speaks up does not matter,
+      -- and its name may be an earlier schema's.
+      null;
+    end;
+  end loop;
+  raise exception 'a run could not be started in ten rounds' using errcode = 'lock_not_available';
+end
+$$;
+comment on function public.start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid) is
+  'Starts a run, or says which one stands in its way. Answers {outcome, run, result, resume, retry_after}; outcome is
+  created, reclaimed (the same key had a dead attempt), existing_running, existing_finished, busy (another key runs),
+  conflict (a request_ key with other parameters) or rate_limited. A null p_client is not counted. p_run_id makes the
+  call safe to send again. A new run inherits the
+  cursor of an incomplete one, so that a run that dies at once hands it on.';
+
+create function billing_ops.hold_run(p_run_id uuid, p_attempt integer, p_lease_seconds integer, p_cursor jsonb,
+                                     p_counts jsonb)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+begin
+  update public.reconciliation_logs
+  set heartbeat_at = clock_timestamp(),
+      lease_expires_at = greatest(lease_expires_at, clock_timestamp() + make_interval(secs => p_lease_seconds)),
+      cursor = coalesce(p_cursor, cursor),
+      scanned_count = coalesce((p_counts ->> 'scanned_count')::bigint, scanned_count),
+      created_count = coalesce((p_counts ->> 'created_count')::integer, created_count),
+      updated_count = coalesce((p_counts ->> 'updated_count')::integer, updated_count),
+      mismatch_count = coalesce((p_counts ->> 'mismatch_count')::integer, mismatch_count),
+      superseded_count = coalesce((p_counts ->> 'superseded_count')::integer, superseded_count),
+      skipped_count = coalesce((p_counts ->> 'skipped_count')::integer, skipped_count),
+      error_count = coalesce((p_counts ->> 'error_count')::integer, error_count),
+      total_issues = coalesce((p_counts ->> 'total_issues')::integer, total_issues)
+  where id = p_run_id and attempt = p_attempt and status = 'running';
+  return found;
+end
+$$;
+comment on function billing_ops.hold_run(uuid, integer, integer, jsonb, jsonb) is
+  'Locks the run for the rest of the transaction, extends its lease, and stores cursor and counts where given.
+  False: the attempt has been given up for dead and may write nothing (fencing).';
+
+create function public.heartbeat_reconciliation_run(
+  p_run_id uuid,
+  p_attempt integer,
+  p_lease_seconds integer,
+  p_cursor jsonb default null,
+  p_counts jsonb default null
+)
+returns jsonb
+language sql
+set search_path = ''
+as $$
+  select pg_catalog.jsonb_build_object('outcome', case
+    when billing_ops.hold_run(p_run_id, p_attempt, p_lease_seconds, p_cursor, p_counts) then 'extended'
+    else 'fenced' end)
+$$;
+comment on function public.heartbeat_reconciliation_run(uuid, integer, integer, jsonb, jsonb) is
+  'Extends the lease of a running attempt. Answers {outcome}: extended, or fenced (the attempt must stop).';
+
+-- A run and the alerts that follow from it end in one transaction.
+create function public.finish_reconciliation_run(
+  p_run_id uuid,
+  p_attempt integer,
+  p_status text,
+  p_counts jsonb,
+  p_message text,
+  p_error_code text default null,
+  p_error_message text default null,
+  p_result jsonb default null,
+  p_cursor jsonb default null,
+  p_outcomes jsonb default null,
+  p_judged jsonb default null
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_run public.reconciliation_logs;
+  v_alerts jsonb;
+begin
+  if p_status not in ('success', 'partial', 'error') then
+    raise exception 'a run ends as success, partial or error, not as %', p_status
+      using errcode = 'invalid_parameter_value';
+  end if;
+  if not billing_ops.hold_run(p_run_id, p_attempt, 0, null, p_counts) then
+    select * into v_run from public.reconciliation_logs where id = p_run_id and attempt = p_attempt;
+    -- The same finish again, after its answer was lost on the way, is no late writer.
+    if found and v_run.status = p_status and v_run.error_code is not distinct from p_error_code
+      and v_run.result is not distinct from p_result
+    then
+      return jsonb_build_object('outcome', 'finished', 'run', billing_ops.run_json(v_run));
+    end if;
+    return jsonb_build_object('outcome', 'fenced');
+  end if;
+  update public.reconciliation_logs
+  set status = p_status, finished_at = clock_timestamp(), lease_expires_at = null, message = p_message,
+      error_code = p_error_code, error_message = p_error_message, result = p_result, cursor = p_cursor
+  where id = p_run_id
+  returning * into v_run;
+  -- What a sweep over everything has not seen is gone, also where neither side knows its subject any more.
+  perform billing_ops.clear_drift(p_run_id, array(
+    select d.drift_key from public.drift d
+    where d.closed_at is null and d.last_seen_at < v_run.sweep_started_at
+      and d.type in (select jsonb_array_elements_text(p_judged))));
+  v_alerts := billing_ops.apply_condition_outcomes(p_outcomes);
+  return jsonb_build_object('outcome', 'finished', 'run', billing_ops.run_json(v_run), 'alerts', v_alerts);
+end
+$$;
+comment on function public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb, jsonb) is
+  'Ends a running attempt and applies its alert outcomes. p_judged: the classes of drift that its sweep has judged as a whole;
+  entries of these that it has not seen are closed. Answers {outcome: finished|fenced, run, alerts}. A late finish of
+  an attempt that was given up for dead is fenced and changes nothing; the same finish sent twice is finished twice.';
+
+-- What a run reads, in as few calls as there are groups of pages: the adopted table's shape, the rows to compare, the rows that
+-- Stripe did not list, and owners that pay twice. How the table itself is read is the adapter's business (23_adapter).
+
+create function billing_ops.adoption_report()
+returns jsonb
+language sql stable security definer
+set search_path = ''
+as $$
+  select pg_catalog.jsonb_build_object('state', billing_ops.adapter_state(), 'candidates', billing_ops.detect())
+$$;
+comment on function billing_ops.adoption_report() is
+  'What is adopted, and what could be. Definer: to propose a mapping is to look at tables that service_role has no right on yet.';
+
+create function public.billing_ops_adoption()
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select billing_ops.adoption_report()
+$$;
+comment on function public.billing_ops_adoption() is
+  'For whoever sets a deployment up: {state: billing_ops.adapter_state(), candidates: billing_ops.detect()}.';
+
+create function public.read_adapter_for_reconcile()
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select billing_ops.adapter_state() || pg_catalog.jsonb_build_object(
+    'horizon', pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text,
+    'columns', (
+      select coalesce(pg_catalog.jsonb_object_agg(m.word, m.attribute), '{}')
+      from billing_ops.adoption a cross join lateral billing_ops.mapped_columns(a.mapping) m
+      where m.word = any (array['customer'] || billing_ops.mapping_fields())))
+$$;
+comment on function public.read_adapter_for_reconcile() is
+  'Before a run asks Stripe: billing_ops.adapter_state(); columns: what the mapped words are called in the app''s table; and the horizon by
+  which rows are told that were written behind the run''s back.';
+
+create function public.read_subscriptions_for_reconcile(
+  p_listed jsonb,
+  p_named jsonb default '[]',
+  p_livemode boolean default null,
+  p_horizon text default null,
+  p_created_from timestamptz default null,
+  p_created_to timestamptz default null,
+  p_unlisted_limit integer default 1000
+)
+returns json
+language plpgsql
+set search_path = ''
+as $$
+declare
+  -- Before anything is read: what commits from here on is written since.
+  v_horizon constant text := pg_snapshot_xmin(pg_current_snapshot())::text;
+  v_listed constant text[] := array(select l ->> 0 from jsonb_array_elements(p_listed) l);
+  v_all constant text[] := v_listed || array(select jsonb_array_elements_text(p_named));
+  v_marked text[];
+  v_other_mode json;
+  v_looked_up json;
+  v_unlisted text[] := '{}';
+  v_rows json;
+begin
+  select array_agg(m.stripe_subscription_id),
+    json_agg(m.stripe_subscription_id) filter (where m.livemode <> p_livemode),
+    json_agg(json_build_array(m.stripe_subscription_id, m.owner, m.owner_source)) filter (where m.looked_up_at is not null)
+  into v_marked, v_other_mode, v_looked_up
+  from billing_ops.subscription_marks m
+  where m.stripe_subscription_id = any (v_all);
+
+  -- No lease guards this: that Stripe lists a subscription is true whoever writes it down.
+  if cardinality(v_listed) > 0 then
+    insert into billing_ops.subscription_marks (stripe_subscription_id, created, livemode)
+    -- Up to the year 9999: an odd object may give any number for a time.
+    select l.said ->> 0, to_timestamp(least(greatest((l.said ->> 1)::bigint, 0), 253402300799)), p_livemode
+    from jsonb_array_elements(p_listed) l (said)
+    where not exists (select 1 from unnest(v_marked) k where k = l.said ->> 0)
+    on conflict do nothing;
+  end if;
+
+  select json_agg(r) into v_rows from billing_ops.adapter_read(v_all, p_horizon::xid8) r;
+
+  if p_created_from is not null then
+    v_unlisted := array(
+      select m.stripe_subscription_id from billing_ops.subscription_marks m
+      where m.created >= p_created_from and m.created < p_created_to
+        and not exists (select 1 from unnest(v_all) w where w = m.stripe_subscription_id)
+      order by m.created, m.stripe_subscription_id);
+    if cardinality(v_unlisted) > 0 then
+      -- A mark outlives its row, and strangers never had one.
+      v_unlisted := array(
+        select u.id from unnest(v_unlisted) with ordinality u (id, place)
+        join billing_ops.adapter_present(v_unlisted) p on p = u.id order by u.place);
+    end if;
+  end if;
+
+  return json_build_object(
+    'horizon', v_horizon,
+    'rows', coalesce(v_rows, '[]'::json),
+    'other_mode', coalesce(v_other_mode, '[]'),
+    'looked_up', coalesce(v_looked_up, '[]'),
+    'open', coalesce((
+      select json_agg(json_build_array(d.stripe_subscription_id, d.drift_key))
+      from public.drift d
+      where d.closed_at is null and d.stripe_subscription_id = any (v_all)), '[]'),
+    'unlisted', to_json(v_unlisted[1:p_unlisted_limit]),
+    'unlisted_count', cardinality(v_unlisted));
+end
+$$;
+comment on function public.read_subscriptions_for_reconcile(jsonb, jsonb, boolean, text, timestamptz, timestamptz, integer) is
+  'For a part of Stripe''s list. p_listed: [[stripe_subscription_id, created in Unix seconds], …] as Stripe lists them, in p_livemode; each
+  gets a mark if it has none. p_named: further ids. Answers {horizon, rows, other_mode, looked_up, open, unlisted, unlisted_count}: the
+  rows of all these ids as the adapter reads them, compared with p_horizon; those of the ids whose mark is of the other mode; those whose
+  checkout has been looked up before, [id, owner, source]; the differences that stand of them, [id, drift_key]; and the ids of rows
+  marked as created in [from, to) that are not among them (at most p_unlisted_limit; the count is of all).';
+
+create function public.read_unplaced_subscriptions(p_after text default null, p_limit integer default 1000)
+returns json
+language sql stable
+set search_path = ''
+as $$
+  select pg_catalog.json_build_object(
+    'rows', (select coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(u.key, u.stripe_subscription_id)), '[]')
+             from billing_ops.adapter_unplaced(p_after, p_limit) u),
+    'odd', (select coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(o.key, o.owner, o.odd)), '[]')
+            from billing_ops.adapter_odd(null, p_limit) o where p_after is null))
+$$;
+comment on function public.read_unplaced_subscriptions(text, integer) is
+  'Rows that no page of Stripe''s list can lead to. Answers {rows: [[key, stripe_subscription_id]], odd: [[key, owner, what is odd]]}: by pages,
+  those whose subscription no scan has ever seen; and, with the first page, those whose Stripe id is none.';
+
+create function public.read_duplicate_live_subscriptions(p_statuses jsonb, p_after text default null, p_limit integer default 1000)
+returns json
+language sql stable
+set search_path = ''
+as $$
+  select pg_catalog.json_build_object('rows', coalesce(pg_catalog.json_agg(
+    pg_catalog.json_build_array(d.owner, d.stripe_subscription_ids)), '[]'))
+  from billing_ops.adapter_duplicates(p_after, p_limit, array(select pg_catalog.jsonb_array_elements_text(p_statuses))) d
+$$;
+comment on function public.read_duplicate_live_subscriptions(jsonb, text, integer) is
+  'Answers {rows: [[owner, [stripe_subscription_id, …]]]}: owners with more than one row in these statuses, by pages. A plan that Stripe
+  does not know is none of them.';
+
+-- How a run writes: in batches, fenced. What happens to the rows is the adapter's business (23_adapter_writes): compare-and-set, so that
+-- a row that was written since the run read it is left alone, and one by one where the table refuses a batch.
+
+create function public.apply_reconciliation_batch(
+  p_run_id uuid,
+  p_attempt integer,
+  p_lease_seconds integer,
+  p_items jsonb,
+  p_cleared jsonb default null,
+  p_cursor jsonb default null,
+  p_counts jsonb default null,
+  p_looked_up jsonb default null
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  -- By the item's place, from 1: what became of it, why, and whose a new row is.
+  v_outcomes text[];
+  v_reasons text[];
+  v_owners text[];
+  v_owners_known boolean;
+  v_named text[];
+  v_customers text[];
+  v_entries jsonb;
+begin
+  -- The same batch twice at once: its answer was lost and it was sent again. The second waits, and finds the first one's
+  -- entries.
+  perform pg_advisory_xact_lock(hashtextextended(p_run_id::text, jsonb_hash_extended(p_items, 0)));
+  -- Spares a late writer the work. What keeps it out is hold_run, below.
+  if not exists (
+    select 1 from public.reconciliation_logs
+    where id = p_run_id and attempt = p_attempt and status = 'running')
+  then
+    return jsonb_build_object('outcome', 'fenced');
+  end if;
+
+  -- A difference that this run has recorded already was applied by the same batch, sent before its answer was lost.
+  select array_agg(coalesce(case when unknown.id is not null then 'organization_unknown' end, done.action) order by e.place),
+    array_agg(done.reason order by e.place)
+  into v_outcomes, v_reasons
+  from rows from (jsonb_to_recordset(p_items) as (kind text, "row" jsonb, findings jsonb)) with ordinality e (kind, "row", findings, place)
+  left join lateral (
+    select d.action, d.reason from public.drift d
+    where d.drift_key = e.findings -> 0 ->> 'drift_key' and d.closed_run_id = p_run_id
+    union all
+    select d.action, d.reason from public.drift d
+    where d.drift_key = e.findings -> 0 ->> 'drift_key' and d.closed_at is null and d.last_run_id = p_run_id
+    limit 1
+  ) done on true
+  left join public.drift unknown
+    on e.kind = 'create' and unknown.closed_at is null and unknown.last_run_id = p_run_id
+    and unknown.drift_key = 'organization_unknown:' || (e."row" ->> 'stripe_subscription_id');
+
+  -- A new row goes to the owner that Stripe's data names, if there is one; else to the only one that has the customer.
+  select array_agg(distinct c.owner) filter (where c.owner is not null), array_agg(distinct c.customer)
+  into v_named, v_customers
+  from jsonb_to_recordset(p_items) as e (kind text, owner text, "row" jsonb)
+  cross join lateral (select e.owner, e."row" ->> 'customer' as customer) c
+  where e.kind = 'create';
+  if v_customers is not null then
+    select a.mapping #> '{owner,table}' is not null into v_owners_known from billing_ops.adoption a;
+    select array_agg(coalesce(named.owner, holder.owner) order by e.place),
+      array_agg(coalesce(v_outcomes[e.place], case
+        when e.kind = 'create' and coalesce(named.owner, holder.owner) is null then 'organization_unknown' end) order by e.place)
+    into v_owners, v_outcomes
+    from rows from (jsonb_to_recordset(p_items) as (kind text, owner text, "row" jsonb)) with ordinality e (kind, owner, "row", place)
+    left join (
+      select o as owner from billing_ops.adapter_owners(v_named) o
+      union
+      -- Without a table of owners nobody can say that one is not there: what the app's own checkout wrote down counts.
+      select o from unnest(v_named) o where not v_owners_known
+    ) named on e.kind = 'create' and named.owner = e.owner
+    left join billing_ops.adapter_customers(v_customers) holder
+      on e.kind = 'create' and named.owner is null and holder.customer = e."row" ->> 'customer';
+  end if;
+
+  -- The sorting is the adapter's: rows are locked in one order.
+  with created as (
+    select i.* from billing_ops.adapter_insert((
+      select jsonb_agg(e.item -> 'row' || jsonb_build_object('owner', v_owners[e.place]))
+      from jsonb_array_elements(p_items) with ordinality e (item, place)
+      where e.item ->> 'kind' = 'create' and not e.item ? 'action' and v_outcomes[e.place] is null)) i
+  ),
+  changed as (
+    select u.* from billing_ops.adapter_update((
+      select jsonb_agg(e.item -> 'row')
+      from jsonb_array_elements(p_items) with ordinality e (item, place)
+      where e.item ->> 'kind' = 'update' and v_outcomes[e.place] is null)) u
+  )
+  select
+    array_agg(coalesce(v_outcomes[e.place], created.outcome, changed.outcome, e.action, 'none') order by e.place),
+    array_agg(coalesce(v_reasons[e.place], created.reason, changed.reason) order by e.place)
+  into v_outcomes, v_reasons
+  from rows from (jsonb_to_recordset(p_items) as (kind text, "row" jsonb, action text)) with ordinality e (kind, "row", action, place)
+  left join created on e.kind = 'create' and created.stripe_subscription_id = e."row" ->> 'stripe_subscription_id'
+  left join changed on e.kind = 'update' and changed.key = e."row" ->> 'key';
+
+  -- From here to the commit the run is ours. If it has been taken over meanwhile, nothing of the above was ever there.
+  if not billing_ops.hold_run(p_run_id, p_attempt, p_lease_seconds, p_cursor, p_counts) then
+    raise exception 'the attempt was given up for dead' using errcode = 'BOFEN';
+  end if;
+
+  -- What Stripe said of a checkout is remembered for good: a subscription has one, and it does not change.
+  update billing_ops.subscription_marks m
+  set owner = l.said ->> 1, owner_source = l.said ->> 2, looked_up_at = clock_timestamp()
+  from jsonb_array_elements(p_looked_up) l (said)
+  where m.stripe_subscription_id = l.said ->> 0;
+
+  -- A subscription whose owner turns out to be unknown is a difference of another class than the one that was sent.
+  select jsonb_agg(case v_outcomes[e.place]
+      when 'organization_unknown' then f.finding || jsonb_build_object(
+        'type', 'organization_unknown', 'action', 'none', 'severity', 'warning',
+        'drift_key', 'organization_unknown:' || (f.finding ->> 'stripe_subscription_id'))
+      else f.finding
+        || jsonb_build_object('action', v_outcomes[e.place], 'owner', coalesce(v_owners[e.place], f.finding ->> 'owner'))
+        || case when v_reasons[e.place] is null then '{}'::jsonb else jsonb_build_object('reason', v_reasons[e.place]) end
+        -- Somebody pays and has nothing, and it stays so until a person looks at the table.
+        || case when v_outcomes[e.place] = 'refused' and e.item ->> 'kind' = 'create' then '{"severity": "critical"}' else '{}'::jsonb end
+      end order by e.place, f.place)
+  into v_entries
+  from jsonb_array_elements(p_items) with ordinality e (item, place),
+    jsonb_array_elements(e.item -> 'findings') with ordinality f (finding, place);
+  v_entries := billing_ops.record_drift(p_run_id, coalesce(v_entries, '[]'));
+  -- What is gone, and the other of the two classes that a subscription without a row can be of.
+  perform billing_ops.clear_drift(p_run_id, array(
+    select jsonb_array_elements_text(p_cleared)
+    union all
+    select case v_outcomes[e.place] when 'organization_unknown' then 'missing_in_database:' else 'organization_unknown:' end
+      || (e.item -> 'row' ->> 'stripe_subscription_id')
+    from jsonb_array_elements(p_items) with ordinality e (item, place)
+    where e.item ->> 'kind' = 'create'));
+
+  return jsonb_build_object('outcome', 'applied', 'entries', v_entries, 'items', (
+    select coalesce(jsonb_agg(jsonb_build_array(i.outcome, i.reason) order by i.place), '[]')
+    from unnest(v_outcomes, v_reasons) with ordinality i (outcome, reason, place)));
+exception when sqlstate 'BOFEN' then
+  return jsonb_build_object('outcome', 'fenced');
+end
+$$;
+comment on function public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb, jsonb) is
+  'Applies a batch of differences and their repairs in one transaction, fenced by run and attempt. Items are {kind, owner, row, action,
+  findings}: kind update sets row''s fields on {key, version}; kind create inserts row for owner or, failing that, the owner that has
+  the customer, and with an action it only finds out whose it is; kind none only records, under action. p_cleared: keys of differences that were looked for and are gone. p_looked_up:
+  [[stripe_subscription_id, owner, source], …], what Stripe said of checkouts. Answers {outcome: applied|fenced, items:
+  [[repaired|created|superseded|refused|organization_unknown|held|none…, reason], …], entries: [[drift_key, id, first_seen_at], …]}, the
+  items in the order in which they came. The same batch sent again finds its own entries and changes nothing.';
