@@ -10,6 +10,7 @@
 //! | [`functions`] | the function binaries, each on a port of its own, started again when they die |
 //! | [`vercel`] | what `vercel.json` and `api/` say about routes and headers |
 //! | [`router`] | the platform's edge: static files, then functions by path |
+//! | [`adoption`] | which table is reconciled, where the app brings its own |
 //! | [`people`] | the admin and the member whom every stack has |
 //! | [`seeding`] | rows for the database that agree with the simulator, or don't |
 //! | [`scratch`] | folders that end with the stack, even if it is killed |
@@ -17,6 +18,7 @@
 //! | [`demo`] | the main job, for somebody to look at |
 //! | [`bench`] | what runs, calls and cold starts cost, as tables |
 
+pub mod adoption;
 pub mod bench;
 pub mod demo;
 pub mod functions;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
+use devstack::adoption::read_mapping;
 use devstack::postgres::Migrations;
 use devstack::settings::{self, External, Settings};
 use devstack::stack::{Options, Stack, Stripe};
@@ -77,6 +78,12 @@ struct Up {
     /// Leaves the database without the simulator's subscriptions; otherwise it has a row for each.
     #[arg(long)]
     empty: bool,
+    /// An app's own SQL, applied first; billing-ops is then installed beside it.
+    #[arg(long, value_name = "FILE")]
+    app_schema: Option<PathBuf>,
+    /// The mapping (JSON) of the table that is adopted. Beside an app, without it, what the database finds by itself.
+    #[arg(long, value_name = "FILE")]
+    adopt: Option<PathBuf>,
     /// Shows the functions' output on standard error.
     #[arg(long)]
     verbose: bool,
@@ -103,7 +110,8 @@ async fn run_up(up: Up) -> Result<()> {
     let options = Options {
         port: up.port,
         stripe: stripe(up.stripe_base.as_ref(), &settings, up.seed, up.subscriptions)?,
-        migrations: Migrations::Repository,
+        migrations: Migrations::of(up.app_schema.as_deref())?,
+        adopt: up.adopt.as_deref().map(read_mapping).transpose()?,
         people: true,
         fill: !up.empty,
         external: External::find(&settings, std::env::var("DATABASE_URL").ok())?,
@@ -127,6 +135,7 @@ async fn run_demo(demo: Demo) -> Result<()> {
         port: demo.port,
         stripe: stripe(None, &settings, demo.seed, devstack::demo::SUBSCRIPTIONS)?,
         migrations: Migrations::Repository,
+        adopt: None,
         people: true,
         fill: false,
         external: External::find(&settings, std::env::var("DATABASE_URL").ok())?,

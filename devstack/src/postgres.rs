@@ -17,6 +17,7 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::process::{self, Process};
 use crate::scratch::Scratch;
+pub(crate) use template::explain;
 
 /// The superuser that `initdb` makes. Migrations do not run as this one: hosted projects don't hand it out either.
 const BOOTSTRAP: &str = "supabase_admin";
@@ -28,8 +29,26 @@ pub enum Migrations {
     Repository,
     /// Another folder of `*.sql` files, applied in the order of their names.
     Folder(PathBuf),
+    /// An app's own SQL, and then billing-ops as it is installed beside a living app: what `scripts/install.sh --print`
+    /// prints, which has none of the tables that an app brings.
+    Beside(String),
     /// None: the database as a new hosted project has it.
     None,
+}
+
+impl Migrations {
+    /// Those of this repository, or billing-ops beside the app whose SQL is in the file `app_schema`.
+    ///
+    /// # Errors
+    /// When there is no such file.
+    pub fn of(app_schema: Option<&Path>) -> Result<Migrations> {
+        match app_schema {
+            None => Ok(Migrations::Repository),
+            Some(file) => std::fs::read_to_string(file)
+                .map(Migrations::Beside)
+                .with_context(|| format!("cannot read {}", file.display())),
+        }
+    }
 }
 
 /// A running Postgres with a database `postgres`. Dropping it stops the server and removes its data.

@@ -9,6 +9,7 @@ use stripe_simulator::Simulator;
 
 pub use stack_description::Description;
 
+use crate::adoption;
 use crate::functions::Functions;
 use crate::gateway::{Gateway, session_claims};
 use crate::keys::{Keys, Signer};
@@ -43,6 +44,8 @@ pub struct Options {
     pub stripe: Stripe,
     /// What is applied to the database.
     pub migrations: Migrations,
+    /// The mapping that is adopted. Without one the migrations have decided; beside an app, the database is asked.
+    pub adopt: Option<serde_json::Value>,
     /// Whether there are an admin and a member; they need the repository's migrations.
     pub people: bool,
     /// Whether the database gets a row for each of the simulator's subscriptions, so that the two agree.
@@ -77,6 +80,7 @@ impl Options {
             port: 0,
             stripe: Stripe::Simulator(stripe_simulator::Config::default()),
             migrations: Migrations::Repository,
+            adopt: None,
             people: true,
             fill: false,
             settings,
@@ -239,10 +243,17 @@ struct Supabase {
 impl Supabase {
     async fn start(options: &Options, logs: &Path) -> Result<Supabase> {
         if let Some(external) = &options.external {
+            if options.adopt.is_some() || matches!(options.migrations, Migrations::Beside(_)) {
+                bail!(
+                    "another Supabase has its own schema: an app's schema and a mapping are for a local one"
+                );
+            }
             return Ok(Supabase { external: external.clone(), gateway: None, postgres: None, keys: None });
         }
         let keys = Keys::generate()?;
         let postgres = Postgres::start(&options.migrations, &logs.join("postgres.log")).await?;
+        // Before the gateway, which reads the catalog when it starts.
+        adopt(options, &postgres).await?;
         let gateway = Gateway::start(&postgres, keys.clone()).await?;
         let external = External {
             url: gateway.url().to_owned(),
@@ -279,6 +290,21 @@ impl Supabase {
         });
         let issuer = format!("{}/auth/v1", self.external.url);
         keys.sign(Signer::Es256, &session_claims(&issuer, &user, None, PERSON_TOKEN_LIFETIME))
+    }
+}
+
+async fn adopt(options: &Options, postgres: &Postgres) -> Result<()> {
+    let owner = postgres.socket_config("postgres");
+    match (&options.adopt, &options.migrations) {
+        (Some(mapping), _) => adoption::adopt(&crate::postgres::connect(&owner).await?, mapping).await,
+        (None, Migrations::Beside(_)) => {
+            let database = crate::postgres::connect(&owner).await?;
+            if let Some(sentence) = adoption::adopt_what_is_found(&database).await? {
+                eprintln!("devstack: {sentence}");
+            }
+            Ok(())
+        }
+        (None, _) => Ok(()),
     }
 }
 
