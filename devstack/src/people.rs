@@ -1,4 +1,5 @@
-//! The people whom every stack has: an admin of one organization, and a plain member of another.
+//! The people whom every stack has: an admin of one organization, and a plain member of another. Beside an app that knows no
+//! organizations, the admin is named in `billing_ops.admins`, and the member nowhere.
 //!
 //! They are made the way an operator would, through the auth API with the secret key, so that the same code serves a
 //! local stack and another Supabase.
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::keys::random_text;
+use crate::postgres::explain;
 
 /// Someone who can sign in.
 #[derive(Debug, Clone)]
@@ -21,8 +23,8 @@ pub struct Person {
     pub password: String,
     /// An access token.
     pub token: String,
-    /// The organization that the person belongs to, as `role`.
-    pub organization: Uuid,
+    /// The organization that the person belongs to, as `role`; none beside an app that knows no organizations.
+    pub organization: Option<Uuid>,
     /// `admin` or `member`.
     pub role: &'static str,
 }
@@ -50,44 +52,74 @@ pub struct Registry<'a> {
 }
 
 impl People {
-    /// Makes both, with an organization each.
+    /// Makes both, with an organization each where there are organizations.
     ///
     /// # Errors
     /// When the auth API or the database refuses; the migrations must be there.
     pub async fn settle(registry: &Registry<'_>, database: &tokio_postgres::Client) -> Result<People> {
         let client = crate::http_client()?;
-        let mut people = Vec::new();
-        for role in ["admin", "member"] {
-            let person = registry.register(&client, role).await?;
-            let name = format!("The {role}'s organization");
+        let mut admin = registry.register(&client, "admin").await?;
+        let mut member = registry.register(&client, "member").await?;
+        let organizations: bool =
+            database.query_one(HAS_ORGANIZATIONS, &[]).await.map_err(|error| explain(&error))?.try_get(0)?;
+        if organizations {
+            admin.join(database).await?;
+            member.join(database).await?;
+        } else {
             database
                 .execute(
-                    "insert into public.organizations (id, name) values ($1, $2)",
-                    &[&person.organization, &name],
+                    "insert into billing_ops.admins (user_id, note) values ($1, 'The admin of the local stack')",
+                    &[&admin.id],
                 )
                 .await
-                .context("cannot add an organization; are the migrations there?")?;
-            database
-                .execute(
-                    "insert into public.users (id, email, organization_id, role) values ($1, $2, $3, 'member')",
-                    &[&person.id, &person.email, &person.organization],
-                )
-                .await
-                .context("cannot add a user")?;
-            database
-                .execute(
-                    "insert into public.organization_members (organization_id, user_id, role) values ($1, $2, $3)",
-                    &[&person.organization, &person.id, &person.role],
-                )
-                .await
-                .context("cannot add a membership")?;
-            people.push(person);
+                .map_err(|error| explain(&error))
+                .context("cannot name an admin; are the migrations there?")?;
         }
-        let mut people = people.into_iter();
-        match (people.next(), people.next()) {
-            (Some(admin), Some(member)) => Ok(People { admin, member }),
-            _ => bail!("nobody was made"),
-        }
+        Ok(People { admin, member })
+    }
+}
+
+/// Whether there are tables of organizations, people and memberships like those that billing-ops began with.
+const HAS_ORGANIZATIONS: &str = "
+select not exists (
+  select 1
+  from (values
+    ('organizations', 'id', 'uuid'), ('organizations', 'name', 'text'),
+    ('users', 'id', 'uuid'), ('users', 'email', 'text'), ('users', 'organization_id', 'uuid'), ('users', 'role', 'text'),
+    ('organization_members', 'organization_id', 'uuid'), ('organization_members', 'user_id', 'uuid'),
+    ('organization_members', 'role', 'text')
+  ) as wanted (table_name, column_name, type_name)
+  where not exists (
+    select 1 from pg_catalog.pg_attribute as attribute
+    where attribute.attrelid = to_regclass('public.' || wanted.table_name)
+      and attribute.attname = wanted.column_name and not attribute.attisdropped
+      and attribute.atttypid = wanted.type_name::regtype))";
+
+impl Person {
+    /// Gives the person an organization.
+    async fn join(&mut self, database: &tokio_postgres::Client) -> Result<()> {
+        let organization = Uuid::new_v4();
+        let name = format!("The {}'s organization", self.role);
+        database
+            .execute("insert into public.organizations (id, name) values ($1, $2)", &[&organization, &name])
+            .await
+            .context("cannot add an organization")?;
+        database
+            .execute(
+                "insert into public.users (id, email, organization_id, role) values ($1, $2, $3, 'member')",
+                &[&self.id, &self.email, &organization],
+            )
+            .await
+            .context("cannot add a user")?;
+        database
+            .execute(
+                "insert into public.organization_members (organization_id, user_id, role) values ($1, $2, $3)",
+                &[&organization, &self.id, &self.role],
+            )
+            .await
+            .context("cannot add a membership")?;
+        self.organization = Some(organization);
+        Ok(())
     }
 }
 
@@ -108,14 +140,7 @@ impl Registry<'_> {
         let key = if self.publishable_key.is_empty() { self.secret_key } else { self.publishable_key };
         let credentials = json!({"email": email, "password": password});
         let session: Session = self.post(client, "token?grant_type=password", key, &credentials).await?;
-        Ok(Person {
-            id: created.id,
-            email,
-            password,
-            token: session.access_token,
-            organization: Uuid::new_v4(),
-            role,
-        })
+        Ok(Person { id: created.id, email, password, token: session.access_token, organization: None, role })
     }
 
     async fn post<T: serde::de::DeserializeOwned>(
