@@ -1,14 +1,18 @@
-//! Rows of `public.subscriptions` made from the simulator's facts: by themselves they agree with Stripe; whoever wants
-//! drift changes them before they go in.
+//! Rows of the app's table made from the simulator's facts: by themselves they agree with Stripe; whoever wants drift
+//! changes them before they go in. The table is the one that is adopted, whatever its shape (`table.rs`).
+
+mod table;
 
 use anyhow::{Context, Result};
 use futures::SinkExt;
 use stripe_simulator::SubscriptionFacts;
 use tokio_postgres::Client;
 
+use crate::postgres::explain;
+
 /// One row. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are the table's columns")]
+#[expect(missing_docs, reason = "the fields are the columns of the table that billing-ops began with")]
 pub struct Row {
     pub organization_id: String,
     pub stripe_subscription_id: String,
@@ -21,8 +25,6 @@ pub struct Row {
     pub trial_end: Option<i64>,
     pub current_period_start: i64,
     pub current_period_end: i64,
-    pub stripe_created: i64,
-    pub livemode: bool,
 }
 
 impl Row {
@@ -40,8 +42,6 @@ impl Row {
             trial_end: facts.trial_end,
             current_period_start: facts.current_period_start,
             current_period_end: facts.current_period_end,
-            stripe_created: facts.created,
-            livemode: facts.livemode,
         }
     }
 
@@ -61,33 +61,57 @@ impl Row {
             number(self.trial_end),
             self.current_period_start.to_string(),
             self.current_period_end.to_string(),
-            self.stripe_created.to_string(),
-            self.livemode.to_string(),
         ]
         .join("\t")
     }
 }
 
-/// Adds `rows` and the organizations that they name, where these are missing. Rows count as written a day ago.
+/// Adds `rows` and what they point to, such as their organizations, where that is missing.
 ///
 /// # Errors
 /// When the database refuses a row; then none is added.
 pub async fn fill(database: &Client, rows: impl Iterator<Item = Row>) -> Result<()> {
-    fill_inner(database, rows).await.context("cannot fill the database")
+    add(database, rows, true).await.context("cannot fill the database")
 }
 
-async fn fill_inner(database: &Client, rows: impl Iterator<Item = Row>) -> Result<()> {
-    database
-        .batch_execute(
-            "begin;
-             create temporary table seeded (
-               organization_id uuid, stripe_subscription_id text, stripe_customer_id text, status text, tier text,
-               stripe_price_id text, quantity integer, cancel_at_period_end boolean, trial_end double precision,
-               current_period_start double precision, current_period_end double precision,
-               stripe_created double precision, livemode boolean
-             ) on commit drop",
-        )
-        .await?;
+/// Adds what `rows` point to and not the rows themselves, so that a run may create them.
+///
+/// # Errors
+/// When the database refuses something; then nothing is added.
+pub async fn fill_owners(database: &Client, rows: impl Iterator<Item = Row>) -> Result<()> {
+    add(database, rows, false).await.context("cannot fill the database")
+}
+
+async fn add(database: &Client, rows: impl Iterator<Item = Row>, with_rows: bool) -> Result<()> {
+    let mut rows = rows.peekable();
+    // A table that cannot be filled is no obstacle to filling it with nothing.
+    if rows.peek().is_none() {
+        return Ok(());
+    }
+    let table = table::statements(database).await?;
+    let outcome = copy_and_insert(database, rows, &table, with_rows).await;
+    if outcome.is_err() {
+        database.batch_execute("rollback").await.ok();
+    }
+    outcome
+}
+
+async fn copy_and_insert(
+    database: &Client,
+    rows: impl Iterator<Item = Row>,
+    table: &table::Statements,
+    with_rows: bool,
+) -> Result<()> {
+    run(
+        database,
+        "begin;
+         create temporary table seeded (
+           organization_id text, stripe_subscription_id text, stripe_customer_id text, status text, tier text,
+           stripe_price_id text, quantity integer, cancel_at_period_end boolean, trial_end double precision,
+           current_period_start double precision, current_period_end double precision
+         ) on commit drop",
+    )
+    .await?;
     let sink = database.copy_in::<_, bytes::Bytes>("copy seeded from stdin").await?;
     let mut sink = Box::pin(sink);
     let mut buffer = String::new();
@@ -100,24 +124,16 @@ async fn fill_inner(database: &Client, rows: impl Iterator<Item = Row>) -> Resul
     }
     sink.send(buffer.into()).await?;
     sink.as_mut().finish().await?;
-    database
-        .batch_execute(
-            "insert into public.organizations (id, name)
-             select organization_id, 'Organization ' || left(organization_id::text, 8) from seeded
-             on conflict do nothing;
-             insert into public.subscriptions (
-               organization_id, stripe_subscription_id, stripe_customer_id, status, tier, stripe_price_id, quantity,
-               cancel_at_period_end, trial_end, current_period_start, current_period_end, stripe_created, livemode,
-               created_at, updated_at)
-             select organization_id, stripe_subscription_id, stripe_customer_id, status, tier, stripe_price_id, quantity,
-               cancel_at_period_end, to_timestamp(trial_end), to_timestamp(current_period_start),
-               to_timestamp(current_period_end), to_timestamp(stripe_created), livemode,
-               now() - interval '1 day', now() - interval '1 day'
-             from seeded
-             on conflict do nothing;
-             commit;
-             analyze public.subscriptions",
-        )
-        .await?;
-    Ok(())
+    for parent in &table.parents {
+        run(database, parent).await?;
+    }
+    if with_rows {
+        run(database, &table.rows).await?;
+    }
+    run(database, "commit").await?;
+    run(database, &table.analyze).await
+}
+
+async fn run(database: &Client, statement: &str) -> Result<()> {
+    database.batch_execute(statement).await.map_err(|error| explain(&error))
 }

@@ -1,6 +1,7 @@
 //! What a reconcile run costs: time, calls of Stripe and of the database, memory of the function, and who spends the
 //! processor's time. Beside it, in the same run, the loop that people write by hand: one retrieve after the other.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -10,6 +11,9 @@ use serde_json::Value;
 use stripe_simulator::{Fault, FaultKind, RateLimit, Simulator};
 
 use super::processor::Spent;
+use crate::adoption::read_mapping;
+use crate::postgres::Migrations;
+use crate::seeding::{self, Row};
 use crate::settings::Settings;
 use crate::stack::{self, Stack, Stripe};
 
@@ -35,6 +39,12 @@ pub struct Options {
     /// Starts with an empty table, so that every row is created, instead of one that agrees.
     #[arg(long)]
     create: bool,
+    /// An app's own SQL: its table is filled and reconciled instead of the default database's.
+    #[arg(long, value_name = "FILE")]
+    app_schema: Option<PathBuf>,
+    /// The mapping (JSON) of the table that is adopted; with --create, its "writes" must be "update_and_insert".
+    #[arg(long, value_name = "FILE")]
+    adopt: Option<PathBuf>,
     /// Takes the functions as they are built already.
     #[arg(long)]
     no_build: bool,
@@ -125,16 +135,19 @@ async fn measure(count: u32, options: &Options, build: bool) -> Result<Measured>
     let config = stripe_simulator::Config { subscriptions: count, ..stripe_simulator::Config::default() };
     let stack = Stack::start(stack::Options {
         stripe: Stripe::Simulator(config),
+        migrations: Migrations::of(options.app_schema.as_deref())?,
+        adopt: options.adopt.as_deref().map(read_mapping).transpose()?,
         fill: !options.create,
         settings,
         build,
         ..stack::Options::for_tests()?
     })
     .await?;
-    if options.create {
-        add_organizations(&stack).await?;
-    }
     let simulator = stack.simulator().context("the bench has a simulator")?;
+    if options.create {
+        let generator = simulator.generator();
+        seeding::fill_owners(&stack.database().await?, generator.all().map(Row::of)).await?;
+    }
     let gateway = stack.gateway().context("the bench has a gateway")?;
     simulator.rate_limit(options.rps.map(|limit| RateLimit::per_second(limit.into())));
     if options.latency > 0 {
@@ -186,22 +199,6 @@ fn check_counts(body: &Value, count: u32, create: bool) -> Result<()> {
     let expected = if create { u64::from(count) } else { 0 };
     if scanned != u64::from(count) || created + if create { skipped } else { 0 } != expected {
         bail!("of {count}, {scanned} were read, {created} created and {skipped} skipped");
-    }
-    Ok(())
-}
-
-/// The organizations of the simulator's subscriptions, without their rows.
-async fn add_organizations(stack: &Stack) -> Result<()> {
-    let generator = stack.simulator().context("the bench has a simulator")?.generator();
-    let database = stack.database().await?;
-    let ids: Vec<String> = generator.all().map(|facts| facts.organization_id).collect();
-    for chunk in ids.chunks(10_000) {
-        database
-            .execute(
-                "insert into public.organizations (id, name) select id::uuid, 'bench' from unnest($1::text[]) id on conflict do nothing",
-                &[&chunk],
-            )
-            .await?;
     }
     Ok(())
 }

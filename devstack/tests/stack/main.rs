@@ -2,6 +2,7 @@
 
 mod auth;
 mod bench;
+mod beside;
 mod keys;
 mod rest;
 mod rig;
