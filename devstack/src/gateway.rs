@@ -1,7 +1,7 @@
 //! A Supabase in front of the stack's Postgres, as far as billing-ops and its dashboard use one.
 //!
-//! * `/rest/v1/*`: PostgREST. postrust serves it in this process, corrected where it differs ([`rest`]); calls of
-//!   functions take a path of our own ([`rpc`] says why).
+//! * `/rest/v1/*`: PostgREST. A genuine one where there is one ([`postgrest`]). Otherwise postrust stands in for it in this
+//!   process, corrected where it differs ([`rest`]); calls of functions take a path of our own ([`rpc`] says why).
 //! * `/auth/v1/*`: enough of Supabase Auth for `@supabase/auth-js` ([`auth`]).
 //! * `/_control/*`: what tests need and Supabase has not: counters, faults, the inbox ([`control`]).
 
@@ -10,6 +10,7 @@ pub mod auth;
 mod catalog;
 pub mod control;
 mod listener;
+mod postgrest;
 mod refusal;
 mod rest;
 mod rpc;
@@ -36,6 +37,9 @@ use crate::keys::Keys;
 use crate::postgres::Postgres;
 pub(crate) use auth::session_claims;
 use control::Control;
+pub use postgrest::Program;
+pub(crate) use postgrest::RECOVERY as GENUINE_RECOVERY;
+use postgrest::{Postgrest, Proxy};
 
 /// Connections that PostgREST keeps, as hosted projects of the smallest size configure it.
 const REST_CONNECTIONS: usize = 10;
@@ -46,12 +50,16 @@ pub(crate) const MAX_ROWS: usize = 1000;
 /// The largest body that is read.
 const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
+/// How long the stand-in may go without an answer once Postgres is back: it connects anew at the next request.
+const STAND_IN_RECOVERY: Duration = Duration::from_secs(2);
+
 /// A running gateway; dropping it stops it.
 #[derive(Debug)]
 pub struct Gateway {
     url: String,
     control: Arc<Control>,
     tasks: Vec<JoinHandle<()>>,
+    postgrest: Option<Postgrest>,
 }
 
 /// What every handler shares.
@@ -59,6 +67,8 @@ pub(crate) struct Shared {
     pub(crate) url: String,
     pub(crate) keys: Keys,
     pub(crate) control: Arc<Control>,
+    /// Answers `/rest/v1` where there is a genuine PostgREST; tokens of `/auth/v1` are verified by postrust all the same.
+    genuine: Option<Proxy>,
     pub(crate) postrust: Arc<AppState>,
     pub(crate) catalog: catalog::Catalog,
     pub(crate) rest_pool: Pool,
@@ -69,18 +79,25 @@ pub(crate) struct Shared {
 }
 
 impl Gateway {
-    /// Serves `postgres` on a free port of 127.0.0.1, with `keys`.
+    /// Serves `postgres` on a free port of 127.0.0.1, with `keys` and with the PostgREST that `genuine` is, if there is one.
     ///
     /// # Errors
-    /// When the database is not reachable or lacks what `sql/platform.sql` makes.
-    pub async fn start(postgres: &Postgres, keys: Keys) -> Result<Gateway> {
+    /// When the database is not reachable or lacks what `sql/platform.sql` makes, or PostgREST does not start.
+    pub async fn start(postgres: &Postgres, keys: Keys, genuine: Option<&Program>) -> Result<Gateway> {
+        let postgrest = match genuine {
+            Some(program) => Some(Postgrest::start(program, postgres, &keys).await?),
+            None => None,
+        };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let control = Arc::new(Control::default());
         let rest_pool = pool(postgres, "authenticator", REST_CONNECTIONS)?;
         let timeouts = catalog::Timeouts::read(&rest_pool).await?;
         let catalog = catalog::Catalog::load(&rest_pool).await?;
-        let mut tasks = vec![tokio::spawn(catalog.clone().follow(postgres.socket_config("authenticator")))];
+        let mut tasks = Vec::new();
+        if postgrest.is_none() {
+            tasks.push(tokio::spawn(catalog.clone().follow(postgres.socket_config("authenticator"))));
+        }
         let postrust = postrust_server::build(
             postrust_config(postgres, &keys, &timeouts)?,
             postrust_server::Host::SERVER,
@@ -92,6 +109,7 @@ impl Gateway {
             url: url.clone(),
             keys,
             control: control.clone(),
+            genuine: postgrest.as_ref().map(|postgrest| postgrest.proxy.clone()),
             postrust,
             catalog,
             rest_pool,
@@ -104,12 +122,25 @@ impl Gateway {
                 eprintln!("devstack: the gateway stopped: {error}");
             }
         }));
-        Ok(Gateway { url, control, tasks })
+        Ok(Gateway { url, control, tasks, postgrest })
     }
 
     /// Supabase's URL, without a slash at its end.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// What answers `/rest/v1`: PostgREST's `Server` header, or the stand-in's name and version.
+    pub fn postgrest(&self) -> String {
+        match &self.postgrest {
+            Some(postgrest) => postgrest.name.clone(),
+            None => format!("postrust/{}", postrust_core::VERSION),
+        }
+    }
+
+    /// How long `/rest/v1` may go without an answer once Postgres is back.
+    pub fn recovery(&self) -> Duration {
+        if self.postgrest.is_some() { GENUINE_RECOVERY } else { STAND_IN_RECOVERY }
     }
 
     /// Counters, faults and the inbox.

@@ -210,7 +210,8 @@ fn with_parameters(uri: &Uri, parameters: &[(&str, &str)]) -> Uri {
     target.parse().unwrap_or_else(|_| uri.clone())
 }
 
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
+/// Takes off what concerns one connection only.
+pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     for name in HOP_BY_HOP {
         headers.remove(name);
     }

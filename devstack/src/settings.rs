@@ -2,6 +2,7 @@
 //! reaches a function, so that a test on one machine means the same on another.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use billing_ops::config;
@@ -22,6 +23,11 @@ pub fn from_environment() -> Settings {
         .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
         .filter(|(_, value)| !value.is_empty())
         .collect()
+}
+
+/// The genuine PostgREST that this process's environment names, if it names one.
+pub fn postgrest() -> Option<PathBuf> {
+    std::env::var_os("POSTGREST_BIN").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 /// Secrets for one stack.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use stripe_simulator::Simulator;
@@ -11,7 +12,7 @@ pub use stack_description::Description;
 
 use crate::adoption;
 use crate::functions::Functions;
-use crate::gateway::{Gateway, session_claims};
+use crate::gateway::{Gateway, Program, session_claims};
 use crate::keys::{Keys, Signer};
 use crate::people::{People, Person, Registry};
 use crate::postgres::{Migrations, Postgres};
@@ -23,6 +24,9 @@ use crate::vercel;
 
 /// How long the tokens of the admin and the member last: a stack may stay up for days.
 const PERSON_TOKEN_LIFETIME: u64 = 7 * 24 * 60 * 60;
+
+/// How long another Supabase may go without an answer once its Postgres is back: it runs a genuine PostgREST.
+const HOSTED_RECOVERY: Duration = crate::gateway::GENUINE_RECOVERY;
 
 /// Where the functions find Stripe.
 #[derive(Debug, Clone)]
@@ -52,6 +56,8 @@ pub struct Options {
     pub fill: bool,
     /// Settings that win over the stack's own.
     pub settings: Settings,
+    /// A genuine PostgREST to put behind the gateway instead of its stand-in.
+    pub postgrest: Option<PathBuf>,
     /// Another Supabase to use instead of a local one.
     pub external: Option<External>,
     /// Where logs go; without it, a folder that ends with the stack.
@@ -81,6 +87,7 @@ impl Options {
             stripe: Stripe::Simulator(stripe_simulator::Config::default()),
             migrations: Migrations::Repository,
             adopt: None,
+            postgrest: settings::postgrest(),
             people: true,
             fill: false,
             settings,
@@ -254,7 +261,8 @@ impl Supabase {
         let postgres = Postgres::start(&options.migrations, &logs.join("postgres.log")).await?;
         // Before the gateway, which reads the catalog when it starts.
         adopt(options, &postgres).await?;
-        let gateway = Gateway::start(&postgres, keys.clone()).await?;
+        let genuine = options.postgrest.as_deref().map(|binary| Program::new(binary, logs));
+        let gateway = Gateway::start(&postgres, keys.clone(), genuine.as_ref()).await?;
         let external = External {
             url: gateway.url().to_owned(),
             secret_key: keys.secret_key.clone(),
@@ -334,6 +342,8 @@ fn describe(
         base_url: String::new(),
         supabase_url: supabase.external.url.clone(),
         rest_url: format!("{}/rest/v1", supabase.external.url),
+        postgrest: supabase.gateway.as_ref().map(Gateway::postgrest).unwrap_or_default(),
+        recovery_seconds: supabase.gateway.as_ref().map_or(HOSTED_RECOVERY, Gateway::recovery).as_secs(),
         database_url: supabase.external.database_url.clone(),
         stripe_url,
         secret_key: supabase.external.secret_key.clone(),

@@ -13,6 +13,11 @@ pub struct Description {
     pub supabase_url: String,
     /// Its REST API.
     pub rest_url: String,
+    /// What answers there: PostgREST's `Server` header, or the name and version of what stands in for it. Empty for another
+    /// Supabase, whose edge does not say.
+    pub postgrest: String,
+    /// How many seconds it may go without an answer once Postgres is back.
+    pub recovery_seconds: u64,
     /// Postgres, as the role that owns the tables.
     pub database_url: String,
     /// Stripe, or what stands in for it.

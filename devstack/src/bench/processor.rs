@@ -15,7 +15,7 @@ pub(super) struct Spent {
     pub(super) function: Duration,
     /// The simulator of Stripe.
     pub(super) stripe: Duration,
-    /// The rest of this process: what stands in for PostgREST, and the router.
+    /// PostgREST: what stands in for it in this process with the router, and the genuine one where it runs.
     pub(super) rest: Duration,
     /// The database server, all its processes.
     pub(super) postgres: Duration,
@@ -42,6 +42,8 @@ impl Spent {
             .iter()
             .find(|process| process.name == "postgres" && process.parent == me)
             .context("the bench has a database server")?;
+        let genuine = processes.iter().filter(|process| process.name == "postgrest" && process.parent == me);
+        rest += genuine.map(|process| process.own).sum::<Duration>();
         let backends = processes.iter().filter(|process| process.parent == server.id);
         let postgres =
             server.own + server.ended_children + backends.map(|backend| backend.own).sum::<Duration>();

@@ -68,7 +68,7 @@ pub async fn run(options: Options) -> Result<()> {
         build = false;
     }
     println!("\nProcessor time for 1,000 subscriptions:\n");
-    println!("| subscriptions | the function | Stripe's stand-in | PostgREST's stand-in | Postgres |");
+    println!("| subscriptions | the function | Stripe's stand-in | PostgREST, or its stand-in | Postgres |");
     println!("| ---: | ---: | ---: | ---: | ---: |");
     for one in &measured {
         println!("{}", one.processor_row());

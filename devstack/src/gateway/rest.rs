@@ -1,6 +1,6 @@
 //! `/rest/v1`: API keys and faults first, then PostgREST.
 //!
-//! Where postrust's answer differs from PostgREST's, it is corrected here: a refusal for want of permission is 403 to
+//! Where a genuine PostgREST runs, it answers. Where postrust's answer differs from PostgREST's, it is corrected here: a refusal for want of permission is 403 to
 //! whoever has signed in, an outage is 503, and a table that nobody may touch exists all the same.
 
 use std::sync::Arc;
@@ -57,13 +57,17 @@ async fn serve(shared: &Shared, mut request: Request) -> Response {
     if let Err(refused) = api_keys::admit(&shared.keys, request.headers_mut(), query.as_deref()) {
         return refused.into_response();
     }
+    let path = request.uri().path().strip_prefix(PREFIX).unwrap_or_default().to_owned();
+    if let Some(genuine) = &shared.genuine {
+        *request.uri_mut() = without_prefix(&path, query.as_deref());
+        return genuine.handle(request).await;
+    }
     let caller = match postrust_engine::authenticate(shared.postrust.as_ref(), request.headers()).await {
         Ok(caller) => caller,
         Err(error) => {
             return from_postrust(postrust_engine::error_response_for(&shared.postrust.config, error));
         }
     };
-    let path = request.uri().path().strip_prefix(PREFIX).unwrap_or_default().to_owned();
     if request.method() == Method::POST
         && let Some(function) = path.strip_prefix("/rpc/")
         && rpc::is_plain(&request)

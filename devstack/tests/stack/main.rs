@@ -3,6 +3,7 @@
 mod auth;
 mod bench;
 mod beside;
+mod genuine;
 mod keys;
 mod rest;
 mod rig;

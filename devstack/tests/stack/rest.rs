@@ -81,6 +81,10 @@ async fn errors_pass_through_with_postgrests_status() {
         ("57P01", 503),
     ];
     for (code, expected) in cases {
+        // A genuine PostgREST runs the transaction again, for ever.
+        if code == "40001" && devstack::settings::postgrest().is_some() {
+            continue;
+        }
         let (status, body) = sent(rig.rpc("fails", &json!({"code": code}))).await;
         assert_eq!(status.as_u16(), expected, "{code}: {body}");
         let expected =
@@ -163,16 +167,18 @@ async fn a_database_that_is_gone_is_503_and_comes_back() {
     // A connection that was open may say that it was terminated; from then on there is none.
     let (status, body) = sent(rig.rpc("numbers", &json!({"up_to": 1}))).await;
     assert_eq!(status, 503, "{body}");
-    assert!(matches!(body["code"].as_str(), Some("57P01" | "PGRST001")), "{body}");
+    // What PostgREST says without a database, or without a schema cache since it lost it.
+    let named = |body: &Value| matches!(body["code"].as_str(), Some("PGRST000" | "PGRST001" | "PGRST002"));
+    assert!(body["code"] == "57P01" || named(&body), "{body}");
     let deadline = Instant::now() + Duration::from_secs(10);
-    while sent(rig.rpc("numbers", &json!({"up_to": 1}))).await.1["code"] != "PGRST001" {
+    while !named(&sent(rig.rpc("numbers", &json!({"up_to": 1}))).await.1) {
         assert!(Instant::now() < deadline, "the outage has no name");
     }
     let things = rig.http.get(rig.rest("/things")).header("apikey", &rig.keys.secret_key);
     let (status, body) = sent(things).await;
     assert_eq!(status, 503, "{body}");
     admin.batch_execute("alter role authenticator login").await.expect("altered");
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(10) + rig.gateway.recovery();
     while sent(rig.rpc("numbers", &json!({"up_to": 1}))).await.0 != 200 {
         assert!(Instant::now() < deadline, "the gateway does not come back");
     }

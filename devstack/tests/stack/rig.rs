@@ -1,6 +1,6 @@
 //! What the tests of the gateway share: a Postgres without migrations, a gateway, and a few functions in it.
 
-use devstack::gateway::Gateway;
+use devstack::gateway::{Gateway, Program};
 use devstack::keys::Keys;
 use devstack::postgres::{Migrations, Postgres};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
@@ -27,7 +27,9 @@ impl Rig {
         let owner = devstack::postgres::connect(&postgres.socket_config("postgres")).await.expect("connects");
         owner.batch_execute(FUNCTIONS).await.expect("functions are made");
         let keys = Keys::generate().expect("keys");
-        let gateway = Gateway::start(&postgres, keys.clone()).await.expect("the gateway starts");
+        let genuine = devstack::settings::postgrest().map(|binary| Program::new(&binary, logs.path()));
+        let gateway =
+            Gateway::start(&postgres, keys.clone(), genuine.as_ref()).await.expect("the gateway starts");
         Rig { gateway, postgres, keys, http: devstack::http_client().expect("a client"), _logs: logs }
     }
 

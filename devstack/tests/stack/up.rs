@@ -106,6 +106,7 @@ fn it_says_everything_and_a_term_signal_leaves_nothing() {
         "base_url",
         "supabase_url",
         "rest_url",
+        "postgrest",
         "database_url",
         "stripe_url",
         "secret_key",

@@ -16,8 +16,12 @@ use crate::{Answer, Request, Stack};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Asks until there is an answer.
-pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
+pub async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    eventually_within(PATIENCE, what, look).await
+}
+
+async fn eventually_within<T>(patience: Duration, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let end = Instant::now() + patience;
     loop {
         if let Some(found) = look().await {
             return found;
@@ -145,6 +149,17 @@ impl Stack {
     /// Sets the fault of PostgREST; `{}` for none.
     pub async fn disturb_rest(&self, fault: &Value) {
         self.gateway(Method::PUT, "faults", fault).await;
+    }
+
+    /// Waits until PostgREST answers again, now that Postgres is back: a genuine one tries anew after half a minute at worst,
+    /// its stand-in at once.
+    pub async fn rest_is_back(&self) {
+        let recovery = Duration::from_secs(self.at.recovery_seconds);
+        eventually_within(PATIENCE + recovery, "PostgREST answers again", async || {
+            let answer = self.rpc("billing_ops_schema", &json!({})).await;
+            (answer.status == 200).then_some(())
+        })
+        .await;
     }
 
     /// How often a SQL function was called through PostgREST.

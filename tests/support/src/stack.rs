@@ -174,7 +174,7 @@ impl Stack {
         let mut all = String::new();
         for entry in std::fs::read_dir(&self.at.logs).expect("a folder of logs").flatten() {
             let name = entry.file_name();
-            if name != "postgres.log" {
+            if name != "postgres.log" && name != "postgrest.log" {
                 all.push_str(&std::fs::read_to_string(entry.path()).unwrap_or_default());
             }
         }
