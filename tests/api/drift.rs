@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use support::Stack;
-use support::disturb::{change_long_ago, count};
+use support::disturb::{change_rows, count};
 use support::paths::{DRIFT, RUNS};
 
 /// The fields of an entry, as callers rely on them.
@@ -52,7 +52,7 @@ async fn a_difference_is_one_entry_for_as_long_as_it_stands() {
         "update public.subscriptions set stripe_customer_id = 'cus_of_another' || stripe_customer_id
                    where id in (select id from public.subscriptions where stripe_subscription_id is not null
                                 order by id limit 2)";
-    change_long_ago(&database, changed).await;
+    change_rows(&database, changed).await;
     let before = count(&database, "select count(*) from public.drift").await;
 
     let first = stack.run().await;
@@ -86,7 +86,7 @@ async fn a_difference_is_one_entry_for_as_long_as_it_stands() {
     let owner = entry["owner"].as_str().expect("an owner");
     assert_eq!(drift(&stack, &format!("owner={owner}&action=none&type=customer_mismatch")).await["count"], 1);
 
-    change_long_ago(&database, "update public.subscriptions set stripe_customer_id = replace(stripe_customer_id, 'cus_of_another', '')").await;
+    change_rows(&database, "update public.subscriptions set stripe_customer_id = replace(stripe_customer_id, 'cus_of_another', '')").await;
     let last = stack.run().await;
     assert_eq!(last.body["total_issues"], 0, "{last:?}");
     assert_eq!(drift(&stack, "").await["count"], 0);

@@ -6,7 +6,9 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use support::Stack;
-use support::disturb::{count, eventually, everything, expire_lease, number, rows, text};
+use support::disturb::{
+    count, eventually, everything, expire_lease, number, rows, text, watch_writes, writes_seen,
+};
 
 const KEY: &str = "request_fenced";
 
@@ -18,22 +20,23 @@ async fn start(stack: &Stack) -> (String, u64) {
     (text(&answer.body["run"], "id").to_owned(), number(&answer.body["run"], "attempt"))
 }
 
-/// A subscription's row: its id and version.
-async fn subscription(database: &Client) -> (Uuid, i64) {
+/// A subscription's row: its id and version. Its writes are counted from here on.
+async fn subscription(database: &Client) -> (Uuid, String) {
     let row = database
         .query_one(
             "with organization as (insert into public.organizations (name) values ('one') returning id)
              insert into public.subscriptions (organization_id, stripe_subscription_id, stripe_customer_id, status)
-             select id, 'sub_one', 'cus_one', 'active' from organization returning id, row_version",
+             select id, 'sub_one', 'cus_one', 'active' from organization returning id, xmin::text",
             &[],
         )
         .await
         .expect("a row");
+    watch_writes(database).await;
     (row.get(0), row.get(1))
 }
 
 /// All that an attempt can write, each of which would change something.
-fn writes(run: &str, attempt: u64, (row, version): (Uuid, i64)) -> Vec<(&'static str, Value)> {
+fn writes(run: &str, attempt: u64, (row, version): &(Uuid, String)) -> Vec<(&'static str, Value)> {
     let fence = |mut parameters: Value| {
         parameters["p_run_id"] = run.into();
         parameters["p_attempt"] = attempt.into();
@@ -50,7 +53,7 @@ fn writes(run: &str, attempt: u64, (row, version): (Uuid, i64)) -> Vec<(&'static
             fence(json!({
                 "p_lease_seconds": 900, "p_cursor": cursor, "p_counts": {"updated_count": 77},
                 "p_items": [{
-                    "kind": "update", "row": {"row_id": row, "row_version": version, "status": "canceled"},
+                    "kind": "update", "row": {"key": row, "version": version, "status": "canceled"},
                     "findings": [{"drift_key": "k", "type": "status_mismatch", "severity": "info", "issue": "i",
                                   "stripe_subscription_id": "sub_one"}],
                 }],
@@ -83,14 +86,14 @@ async fn promise_3_a_late_writer_of_a_dead_attempt_changes_nothing() {
     let strangers =
         [(&dead, first), (&dead, second), (&alive, first), (&alive, second + 1), (&unknown, second)];
     for (run, attempt) in strangers {
-        for (function, parameters) in writes(run, attempt, row) {
+        for (function, parameters) in writes(run, attempt, &row) {
             let answer = stack.rpc(function, &parameters).await;
             assert_eq!(answer.body["outcome"], "fenced", "{function} of {run}, {attempt}: {answer:?}");
             assert_eq!(everything(&database).await, before, "{function} of {run}, {attempt} wrote");
         }
     }
     // The same writes of the living attempt do something: the test above could fail.
-    for (function, parameters) in writes(&alive, second, row) {
+    for (function, parameters) in writes(&alive, second, &row) {
         let before = everything(&database).await;
         let answer = stack.rpc(function, &parameters).await;
         assert_ne!(answer.body["outcome"], "fenced", "{function}: {answer:?}");
@@ -98,7 +101,7 @@ async fn promise_3_a_late_writer_of_a_dead_attempt_changes_nothing() {
     }
     // And once it has ended, it may write no more either; the same end again is no second end.
     let before = everything(&database).await;
-    for (function, parameters) in writes(&alive, second, row) {
+    for (function, parameters) in writes(&alive, second, &row) {
         let answer = stack.rpc(function, &parameters).await;
         let expected = if function == "finish_reconciliation_run" { "finished" } else { "fenced" };
         assert_eq!(answer.body["outcome"], expected, "{function}: {answer:?}");
@@ -107,7 +110,7 @@ async fn promise_3_a_late_writer_of_a_dead_attempt_changes_nothing() {
 }
 
 /// A batch that repairs `row`, as the attempt sends it.
-fn repair(run: &str, attempt: u64, row: (Uuid, i64)) -> Value {
+fn repair(run: &str, attempt: u64, row: &(Uuid, String)) -> Value {
     writes(run, attempt, row).swap_remove(1).1
 }
 
@@ -123,7 +126,7 @@ async fn hold(stack: &Stack, row: Uuid) -> Client {
 struct Held {
     stack: Stack,
     database: Client,
-    row: (Uuid, i64),
+    row: (Uuid, String),
     run: String,
     attempt: u64,
     holder: Client,
@@ -156,7 +159,7 @@ async fn until_blocked(database: &Client, calls: i64) {
 async fn promise_3_an_attempt_that_loses_its_run_in_mid_batch_leaves_nothing() {
     let held = Held::start().await;
     let Held { stack, database, row, run: dead, attempt: first, .. } = &held;
-    let batch = repair(dead, *first, *row);
+    let batch = repair(dead, *first, row);
     let takeover = async {
         until_blocked(database, 1).await;
         expire_lease(database).await;
@@ -176,7 +179,7 @@ async fn promise_3_an_attempt_that_loses_its_run_in_mid_batch_leaves_nothing() {
 async fn a_batch_that_is_sent_twice_at_once_is_applied_once() {
     let held = Held::start().await;
     let Held { stack, database, row, run, attempt, .. } = &held;
-    let batch = repair(run, *attempt, *row);
+    let batch = repair(run, *attempt, row);
     let release = async {
         until_blocked(database, 2).await;
         held.release().await;
@@ -186,9 +189,12 @@ async fn a_batch_that_is_sent_twice_at_once_is_applied_once() {
         stack.rpc("apply_reconciliation_batch", &batch),
         release
     );
-    assert_eq!((&once.body["outcome"], &once.body["items"]), (&"applied".into(), &json!(["repaired"])));
+    assert_eq!(
+        (&once.body["outcome"], &once.body["items"]),
+        (&"applied".into(), &json!([["repaired", null]]))
+    );
     assert_eq!(again.body, once.body);
-    assert_eq!(count(database, "select max(row_version) from public.subscriptions").await, row.1 + 1);
+    assert_eq!(writes_seen(database).await, 1);
     assert_eq!(count(database, "select count(*) from public.drift").await, 1);
 }
 
@@ -197,23 +203,29 @@ async fn a_batch_that_is_sent_twice_at_once_is_applied_once() {
 async fn batches_of_a_run_are_applied_side_by_side() {
     let held = Held::start().await;
     let Held { stack, database, row, run, attempt, .. } = &held;
-    let mut other = repair(run, *attempt, *row);
+    let mut other = repair(run, *attempt, row);
     other["p_items"][0] = json!({
         "kind": "none",
         "findings": [{"drift_key": "other", "type": "unknown_price", "severity": "info", "issue": "i"}],
     });
-    let waiting = repair(run, *attempt, *row);
+    let waiting = repair(run, *attempt, row);
     let meanwhile = async {
         until_blocked(database, 1).await;
         let answer = stack.rpc("apply_reconciliation_batch", &other).await;
-        assert_eq!((&answer.body["outcome"], &answer.body["items"]), (&"applied".into(), &json!(["none"])));
-        let (function, heartbeat) = writes(run, *attempt, *row).swap_remove(0);
+        assert_eq!(
+            (&answer.body["outcome"], &answer.body["items"]),
+            (&"applied".into(), &json!([["none", null]]))
+        );
+        let (function, heartbeat) = writes(run, *attempt, row).swap_remove(0);
         assert_eq!(stack.rpc(function, &heartbeat).await.body["outcome"], "extended");
         until_blocked(database, 1).await;
         held.release().await;
     };
     let (answer, ()) = tokio::join!(stack.rpc("apply_reconciliation_batch", &waiting), meanwhile);
-    assert_eq!((&answer.body["outcome"], &answer.body["items"]), (&"applied".into(), &json!(["repaired"])));
+    assert_eq!(
+        (&answer.body["outcome"], &answer.body["items"]),
+        (&"applied".into(), &json!([["repaired", null]]))
+    );
 }
 
 /// Hundreds of late writers of the dead attempt, in the midst of which the living one repairs a row and ends: only what
@@ -229,14 +241,14 @@ async fn promise_3_late_writers_lose_against_the_living_attempt() {
 
     let stack = &stack;
     let late = join_all((0..300).map(|writer| {
-        let (function, mut parameters) = writes(&dead, first, row).swap_remove(writer % 3);
+        let (function, mut parameters) = writes(&dead, first, &row).swap_remove(writer % 3);
         if function == "apply_reconciliation_batch" {
             parameters["p_items"][0]["row"]["status"] = "unpaid".into();
         }
         async move { stack.rpc(function, &parameters).await }
     }));
     let living = async {
-        for (function, parameters) in writes(&alive, second, row) {
+        for (function, parameters) in writes(&alive, second, &row) {
             let answer = stack.rpc(function, &parameters).await;
             assert_ne!(answer.body["outcome"], "fenced", "{function}: {answer:?}");
         }
@@ -244,7 +256,7 @@ async fn promise_3_late_writers_lose_against_the_living_attempt() {
     let (late, ()) = tokio::join!(late, living);
     assert!(late.iter().all(|answer| answer.body["outcome"] == "fenced"), "a late writer got through");
     assert_eq!(rows(&database).await["sub_one"]["status"], "canceled");
-    assert_eq!(count(&database, "select max(row_version) from public.subscriptions").await, row.1 + 1);
+    assert_eq!(writes_seen(&database).await, 1);
     assert_eq!(count(&database, "select count(*) from public.drift").await, 1);
     assert_eq!(stack.open_alert(&database, "drift_late").await, Some(("critical".into(), 1)));
     let ended: Vec<(i32, String)> = database

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
-use support::disturb::{LOWERING, change_long_ago, drift, number, rows, text};
+use support::disturb::{LOWERING, change_rows, drift, number, rows, text};
 use support::{Setup, Stack};
 
 fn stack() -> Setup {
@@ -20,7 +20,7 @@ async fn with_status(database: &Client, status: &str, limit: i64) -> Vec<String>
         .query(
             "select stripe_subscription_id from public.subscriptions s
              where status = $1 and not exists (
-               select 1 from unnest(array[s.stripe_created, s.current_period_start, s.current_period_end, s.trial_end]) moment
+               select 1 from unnest(array[s.current_period_start, s.current_period_end, s.trial_end]) moment
                where moment between now() - interval '1 hour' and now() + interval '1 hour')
              order by stripe_subscription_id desc limit $2",
             &[&status, &limit],
@@ -41,7 +41,7 @@ async fn webhook_says(database: &Client, id: &str, status: &str) {
 async fn was_active(database: &Client, ids: &[String]) {
     for id in ids {
         let change = "update public.subscriptions set status = 'active' where stripe_subscription_id";
-        change_long_ago(database, &format!("{change} = '{id}'")).await;
+        change_rows(database, &format!("{change} = '{id}'")).await;
     }
 }
 

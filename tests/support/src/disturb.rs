@@ -226,7 +226,7 @@ pub async fn rows(database: &Client) -> Value {
     json_of(
         database,
         "select coalesce(jsonb_object_agg(s.stripe_subscription_id,
-                  to_jsonb(s) - array['id', 'row_version', 'created_at', 'updated_at', 'stripe_observed_at']), '{}')
+                  to_jsonb(s) - array['id', 'created_at', 'updated_at']), '{}')
          from public.subscriptions s",
     )
     .await
@@ -241,6 +241,7 @@ pub async fn everything(database: &Client) -> Value {
            'findings', (select jsonb_agg(to_jsonb(f) order by f.id) from public.drift f),
            'alerts', (select jsonb_agg(to_jsonb(a) order by a.id) from public.billing_alerts a),
            'events', (select jsonb_agg(to_jsonb(e) order by e.id) from public.billing_alert_events e),
+           'marks', (select jsonb_agg(to_jsonb(m) order by m.stripe_subscription_id) from billing_ops.subscription_marks m),
            'subscriptions', (select jsonb_agg(to_jsonb(s) order by s.id) from public.subscriptions s))",
     )
     .await
@@ -253,18 +254,32 @@ pub const DELETED: u64 = 3;
 /// How many of the changed ones grant more than Stripe says: their repair lowers access.
 pub const LOWERING: u64 = 4;
 
-/// Changes rows as if that had been a day ago. A run leaves alone what was written while it looks, and on a busy machine "just
-/// before" can look like "during".
-pub async fn change_long_ago(database: &Client, change: &str) {
-    let aged = format!(
-        "begin;
-         alter table public.subscriptions disable trigger subscriptions_row_version;
-         {change};
-         update public.subscriptions set updated_at = now() - interval '1 day', row_version = row_version + 1;
-         alter table public.subscriptions enable trigger subscriptions_row_version;
-         commit"
-    );
-    database.batch_execute(&aged).await.unwrap_or_else(|error| panic!("{change}: {error:?}"));
+/// Changes rows in one transaction, before a run begins.
+pub async fn change_rows(database: &Client, change: &str) {
+    let sql = format!("begin; {change}; commit");
+    database.batch_execute(&sql).await.unwrap_or_else(|error| panic!("{change}: {error:?}"));
+}
+
+/// From now on notes each write of a row of `public.subscriptions`; [`writes_seen`] counts them.
+pub async fn watch_writes(database: &Client) {
+    database
+        .batch_execute(
+            "create table public.writes_seen (subscription uuid);
+             create function public.see_write() returns trigger language plpgsql security definer set search_path = '' as $$
+             begin
+               insert into public.writes_seen values (new.id);
+               return null;
+             end $$;
+             create trigger see_write after insert or update on public.subscriptions
+               for each row execute function public.see_write()",
+        )
+        .await
+        .expect("a trigger");
+}
+
+/// How often rows were written since [`watch_writes`].
+pub async fn writes_seen(database: &Client) -> i64 {
+    count(database, "select count(*) from public.writes_seen").await
 }
 
 /// Puts the database apart from Stripe: four rows that lack access, four with an earlier end of the period, four that have
@@ -275,7 +290,7 @@ pub async fn drift(database: &Client) {
          select s.id, s.status, row_number() over (partition by s.status order by s.stripe_subscription_id) as place
          from public.subscriptions s
          where not exists (
-           select 1 from unnest(array[s.stripe_created, s.current_period_start, s.current_period_end, s.trial_end]) moment
+           select 1 from unnest(array[s.current_period_start, s.current_period_end, s.trial_end]) moment
            where moment between now() - interval '1 hour' and now() + interval '1 hour');
          update public.subscriptions s set status = 'canceled'
          from steady where steady.id = s.id and steady.status = 'active' and steady.place between 1 and 4;
@@ -285,5 +300,5 @@ pub async fn drift(database: &Client) {
          from steady where steady.id = s.id and steady.status = 'canceled' and steady.place between 1 and 4;
          delete from public.subscriptions s
          using steady where steady.id = s.id and steady.status = 'active' and steady.place between 9 and 11";
-    change_long_ago(database, change).await;
+    change_rows(database, change).await;
 }

@@ -72,10 +72,11 @@ fn failed(error: &DatabaseError) -> Line {
             "The database lacks migrations of billing-ops, or grants of them.",
             "npx supabase@3 db push; if that has been done, in the SQL editor: notify pgrst, 'reload schema'",
         ),
-        Fault::Unavailable => (
+        Fault::Unavailable | Fault::TimedOut => (
             "The database does not answer at the moment.",
             "is SUPABASE_URL right, is the project paused? https://status.supabase.com",
         ),
+        Fault::NotAdopted => ("No table is adopted.", "in the SQL editor: select billing_ops.detect();"),
         Fault::NotConfigured => ("A setting is missing.", "docs/OPERATIONS.md, Settings"),
         Fault::Unexpected => ("Something went wrong that should not.", "please report it"),
     };
