@@ -149,7 +149,7 @@ async fn health_tells_which_settings_are_there_and_what_is_wrong_with_them_witho
     assert!(answer.body["complaints"].to_string().contains("PRICE_TIERS"), "{answer:?}");
     assert!(!answer.text.contains(canary) && !answer.text.contains(&stack.at.reconcile_secret), "{answer:?}");
     let deep = function.request(Method::GET, "/api/health?deep=1").send().await;
-    assert_eq!((deep.status, &deep.body["schema_version"]), (200, &serde_json::json!(1)), "{deep:?}");
+    assert_eq!((deep.status, &deep.body["schema_version"]), (200, &serde_json::json!(2)), "{deep:?}");
     let alone = Function::start(&stack, "health", &[("SUPABASE_URL", None)]);
     assert_eq!(alone.request(Method::GET, HEALTH).send().await.status, 200);
     assert_closed(

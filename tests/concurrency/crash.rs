@@ -6,10 +6,13 @@ use uuid::Uuid;
 
 use support::Stack;
 use support::disturb::{
-    DELETED, DRIFTED, LOWERING, count, drift, eventually, everything, expire_lease, number, rows, signal,
+    DRIFTED, LOWERING, count, deleted, drift, eventually, everything, expire_lease, number, rows, signal,
     text, watch_writes, writes_seen,
 };
 use support::paths::RECONCILE_NOW;
+use support::shape::Shape;
+
+support::over_each_shape!(promise_3_a_killed_process_leaves_nothing_stuck);
 
 /// Where a run is when its process is killed.
 #[derive(Debug, Clone, Copy)]
@@ -83,11 +86,11 @@ async fn kill_at(stack: &Stack, database: &Client, key: Uuid, place: Place) {
 
 /// Promise 3: a process killed at any instant leaves nothing stuck: its lease expires, the next call reclaims it, everything
 /// is repaired, and nothing twice.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn promise_3_a_killed_process_leaves_nothing_stuck() {
-    let stack = Stack::setup().argument("--subscriptions").argument("250").start();
+async fn promise_3_a_killed_process_leaves_nothing_stuck(shape: Shape) {
+    let stack = shape.setup().argument("--subscriptions").argument("250").start();
     let database = stack.database().await;
     let truth = rows(&database).await;
+    let deleted = deleted(&database).await;
     watch_writes(&database).await;
     for place in [Place::Sessions, Place::Scan, Place::FreshLook, Place::Finish, Place::Answer] {
         drift(&database).await;
@@ -117,7 +120,7 @@ async fn promise_3_a_killed_process_leaves_nothing_stuck() {
         }
         let kept = rows(&database).await;
         assert_eq!(kept, truth, "{place:?}: everything is as Stripe has it");
-        let repairs = i64::try_from(DRIFTED + DELETED).expect("a few");
+        let repairs = i64::try_from(DRIFTED + deleted).expect("a few");
         assert_eq!(count(&database, findings).await - repaired, repairs, "{place:?}: each was repaired once");
         let written = writes_seen(&database).await - written_before;
         assert_eq!(written, repairs, "{place:?}: no row was written twice");

@@ -6,15 +6,26 @@ use uuid::Uuid;
 
 use support::Stack;
 use support::disturb::{
-    DELETED, DRIFTED, count, drift, eventually, expire_lease, number, rows, text, watch_writes, writes_seen,
+    DRIFTED, count, deleted, drift, eventually, expire_lease, number, rows, text, watch_writes, writes_seen,
 };
+use support::shape::Shape;
 
 const FINDINGS: &str = "select count(*) from public.drift where action in ('repaired', 'created')";
 const RUNNING: &str = "select count(*) from public.reconciliation_logs where status = 'running'";
 const RUNS: &str = "select count(*) from public.reconciliation_logs";
 
-fn stack() -> Stack {
-    Stack::setup()
+support::over_each_shape!(
+    the_database_is_down_before_the_start,
+    the_database_goes_down_in_the_middle,
+    the_database_is_down_at_the_end,
+    lost_answers_are_made_good_within_the_run,
+    a_slow_database_changes_nothing,
+    postgres_goes_away_in_the_middle,
+);
+
+fn stack(shape: Shape) -> Stack {
+    shape
+        .setup()
         .argument("--subscriptions")
         .argument("120")
         .setting("RECONCILE_BUDGET_SECONDS", "60")
@@ -30,9 +41,8 @@ async fn recover(stack: &Stack, database: &Client, case: &str, truth: &Value) {
     assert_eq!(count(database, RUNNING).await, 0, "{case}");
 }
 
-#[tokio::test]
-async fn the_database_is_down_before_the_start() {
-    let stack = stack();
+async fn the_database_is_down_before_the_start(shape: Shape) {
+    let stack = stack(shape);
     let database = stack.database().await;
     let truth = rows(&database).await;
     drift(&database).await;
@@ -49,11 +59,11 @@ async fn the_database_is_down_before_the_start() {
 
 /// The database refuses one kind of call from some moment on: what was written before stays, and has its finding; what was
 /// to be written with the refused call is not there at all.
-#[tokio::test]
-async fn the_database_goes_down_in_the_middle() {
-    let stack = stack();
+async fn the_database_goes_down_in_the_middle(shape: Shape) {
+    let stack = stack(shape);
     let database = stack.database().await;
     let truth = rows(&database).await;
+    let deleted = deleted(&database).await;
     let cases = [
         ("the first read", "read_subscriptions_for_reconcile", 0, "unavailable", false),
         ("a later read", "read_subscriptions_for_reconcile", 2, "unavailable", false),
@@ -102,16 +112,15 @@ async fn the_database_goes_down_in_the_middle() {
         recover(&stack, &database, case, &truth).await;
         assert_eq!(
             count(&database, FINDINGS).await - findings,
-            i64::try_from(DRIFTED + DELETED).expect("a few"),
+            i64::try_from(DRIFTED + deleted).expect("a few"),
             "{case}: each was repaired once"
         );
     }
 }
 
 /// The end cannot be written: the caller hears 503, the run stays `running` until its lease is over, and is then taken over.
-#[tokio::test]
-async fn the_database_is_down_at_the_end() {
-    let stack = stack();
+async fn the_database_is_down_at_the_end(shape: Shape) {
+    let stack = stack(shape);
     let database = stack.database().await;
     let truth = rows(&database).await;
     drift(&database).await;
@@ -134,11 +143,11 @@ async fn the_database_is_down_at_the_end() {
 }
 
 /// An answer is lost after the work was done: the call is sent again, and nothing happens twice.
-#[tokio::test]
-async fn lost_answers_are_made_good_within_the_run() {
-    let stack = stack();
+async fn lost_answers_are_made_good_within_the_run(shape: Shape) {
+    let stack = stack(shape);
     let database = stack.database().await;
     let truth = rows(&database).await;
+    let deleted = deleted(&database).await;
     watch_writes(&database).await;
     for function in [
         "start_reconciliation_run",
@@ -159,19 +168,18 @@ async fn lost_answers_are_made_good_within_the_run() {
         );
         assert_eq!(answer.body["outcome"], "created", "{function}");
         assert_eq!(number(&answer.body, "updated_count"), DRIFTED, "{function}");
-        assert_eq!(number(&answer.body, "created_count"), DELETED, "{function}");
+        assert_eq!(number(&answer.body, "created_count"), deleted, "{function}");
         assert_eq!(rows(&database).await, truth, "{function}");
         assert_eq!(count(&database, RUNS).await - runs, 1, "{function}: one run");
-        let all = i64::try_from(DRIFTED + DELETED).expect("a few");
+        let all = i64::try_from(DRIFTED + deleted).expect("a few");
         assert_eq!(count(&database, FINDINGS).await - findings, all, "{function}: one finding each");
         assert_eq!(writes_seen(&database).await - written, all, "{function}: each row was written once");
     }
 }
 
 /// A database that is slow, and one that does not answer one call at all, cost time and nothing else.
-#[tokio::test]
-async fn a_slow_database_changes_nothing() {
-    let stack = stack();
+async fn a_slow_database_changes_nothing(shape: Shape) {
+    let stack = stack(shape);
     let database = stack.database().await;
     let truth = rows(&database).await;
     let slow = json!({"latency_ms": 400});
@@ -187,9 +195,8 @@ async fn a_slow_database_changes_nothing() {
 
 /// Postgres itself lets nobody in, in the midst of a run: the run ends with 503; when Postgres is back, the next one takes
 /// over. And where only the connections were cut, the run does not even notice.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn postgres_goes_away_in_the_middle() {
-    let stack = stack();
+async fn postgres_goes_away_in_the_middle(shape: Shape) {
+    let stack = stack(shape);
     let database = stack.database().await;
     let truth = rows(&database).await;
     for locked_out in [false, true] {

@@ -4,6 +4,7 @@ pub mod disturb;
 pub mod matrix;
 pub mod paths;
 mod request;
+pub mod shape;
 mod stack;
 
 pub use request::{Answer, Request, client};

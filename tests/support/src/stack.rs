@@ -30,6 +30,7 @@ pub struct Stack {
 #[derive(Default)]
 pub struct Setup {
     arguments: Vec<String>,
+    files: Vec<(String, String)>,
     environment: BTreeMap<String, String>,
 }
 
@@ -48,14 +49,27 @@ impl Setup {
         self
     }
 
+    /// An argument of `devstack up` that names a file, with what is in it.
+    #[must_use]
+    pub fn file_argument(mut self, argument: &str, content: impl Into<String>) -> Self {
+        self.files.push((argument.into(), content.into()));
+        self
+    }
+
     /// Boots the stack and waits until everything answers.
     #[must_use]
     pub fn start(self) -> Stack {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut arguments = self.arguments;
+        for (place, (argument, content)) in self.files.into_iter().enumerate() {
+            let path = folder.path().join(format!("argument-{place}"));
+            std::fs::write(&path, content).expect("a file");
+            arguments.extend([argument, path.display().to_string()]);
+        }
         let mut process = Command::new(devstack())
             .args(["up", "--port", "0", "--no-build", "--dir"])
             .arg(folder.path())
-            .args(&self.arguments)
+            .args(&arguments)
             .envs(&self.environment)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
