@@ -82,6 +82,10 @@ smoke: ## Checks the deployment at URL=… from outside (ENV=FILE: with the secr
 	@cargo build --quiet -p doctor
 	@$(DOCTOR) --deployment "$$URL" $(if $(ENV),--env "$$ENV")
 
+.PHONY: install
+install: ## Writes one migration into the folder of the app at APP=…, which pushes it like its own
+	@scripts/install.sh "$$APP"
+
 .PHONY: openapi
 openapi: ## Writes public/openapi.json anew from the code
 	UPDATE_OPENAPI=1 cargo test --quiet -p billing-ops --lib openapi
