@@ -156,7 +156,7 @@ impl Stack {
     pub async fn rest_is_back(&self) {
         let recovery = Duration::from_secs(self.at.recovery_seconds);
         eventually_within(PATIENCE + recovery, "PostgREST answers again", async || {
-            let answer = self.rpc("billing_ops_schema", &json!({})).await;
+            let answer = self.rpc("billing_ops_schema", &json!({"p_client": "a test that waits"})).await;
             (answer.status == 200).then_some(())
         })
         .await;
