@@ -1,4 +1,4 @@
-//! Whether the database answers, has the migrations, knows both keys, and when there was a run.
+//! Whether the database answers, has the migrations, knows both keys, which table it has adopted, and when there was a run.
 
 use billing_ops::context::Context;
 use billing_ops::monitor::db::read_facts;
@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::adoption;
 use crate::line::Line;
 
 /// A token of the right shape that nobody signed: whoever refuses it has accepted the key that came with it.
@@ -42,6 +43,10 @@ pub(crate) async fn examine(context: &Context) -> Vec<Line> {
             .call(Asker::Person(&token), Retry::Safe, "admin_authorize", &json!({ "p_route": "resolve" }))
             .await;
         lines.push(judge_publishable_key(answer.map(|_| ())));
+    }
+    match adoption::ask(database).await {
+        Ok(adoption) => lines.extend(adoption::judge(&adoption)),
+        Err(error) => lines.push(failed(&error)),
     }
     lines.push(match read_facts(database, Asker::Service, "doctor").await {
         Ok(facts) => last_run(&facts),

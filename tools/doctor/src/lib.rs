@@ -9,6 +9,7 @@
 //! [`examine`] reads and changes nothing, but that its calls are counted against the rate limits; [`outside`] does what a
 //! cron call does. No line holds a secret.
 
+mod adoption;
 mod database;
 pub mod line;
 pub mod outside;
