@@ -55,7 +55,6 @@ its_schema() { cp "$fixtures/$2.sql" "$(migrations "$1")/${3:-20240101000000}_ap
 its_next() {
   local table
   case "$2" in
-    vercel) table=public.subscriptions ;;
     better_auth) table=public.subscription ;;
     basejump) table=basejump.billing_subscriptions ;;
     saas_starter) table=public.teams ;;
@@ -191,8 +190,6 @@ beside() {
   check "$shape: and is as before" as_before "$shape" "${shape}_unadopted"
   check "$shape: adopts" adopt "$shape" "$shape"
   check "$shape: and nothing of the app's is changed" same catalog "$shape"
-  # For the faults.
-  [ "$shape" != vercel ] || new_database vercel_adopted vercel
   check "$shape: uninstalls, adopted" run "$shape" -f "$uninstall"
   check "$shape: and is as before" as_before "$shape"
 
@@ -230,7 +227,7 @@ ours_first() {
   check "$shape: and is, uninstalled, as without us" same_definition "${shape}_alone" "$name"
 }
 
-# From the first install to the last uninstall of one app --------------------------------------------------------------------
+# From the first install to the last uninstall, beside the fifth shape --------------------------------------------------------
 
 life() {
   local file newer="$cluster_dir/newer" first second
@@ -247,11 +244,18 @@ life() {
   remember life
   cp "$cluster_dir/whole.sql" "$file"
   check "whole, it is pushed" push life
-  run life -c "select billing_ops.adopt()"
+  check "nothing of the app's is changed, nor who may do what" untouched life
 
-  echo "select 1;" >"$(migrations life)/20250601000000_older.sql"
+  echo "create table public.older (id integer);" >"$(migrations life)/20250601000000_older.sql"
   refuses "the CLI wants to be told of a migration that looks older" "--include-all" push life
   check "and takes it with --include-all" push life --include-all
+  remember life
+  new_database life_unadopted life
+  check "uninstalls" run life_unadopted -f "$uninstall"
+  check "and is as before" as_before life life_unadopted
+  check "adopts the table that is proposed" run life -c "select billing_ops.adopt()"
+  check "and nothing of the app's is changed" same catalog life
+  new_database life_adopted life
 
   mkdir -p "$newer/supabase"
   cp -r "$repo_root/scripts" "$newer/scripts"
@@ -390,9 +394,9 @@ apply_migrations "$(database_url separately)" "$repo_root"/supabase/migrations/2
 check "and makes what its parts make, each in a transaction of its own" same_definition separately alone
 list_ours
 
-jobs=("beside vercel" "beside better_auth" "beside basejump" "beside saas_starter" "beside bigint_enum"
+jobs=(life "beside better_auth" "beside basejump" "beside saas_starter" "beside bigint_enum"
   "together better_auth" "together bigint_enum" "ours_first basejump" "ours_first saas_starter"
-  life own_folder with_the_four rules)
+  own_folder with_the_four rules)
 for job in "${jobs[@]}"; do
   while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n || true; done
   (
@@ -412,35 +416,31 @@ done
 # Faults ---------------------------------------------------------------------------------------------------------------------
 
 echo "== planted faults"
-# planted NAME FROM STATEMENT: a copy of a database, with a fault.
+# planted FROM STATEMENT: a copy of a database, with a fault.
 planted() {
   new_database fault "$1"
   run fault -c "$2"
 }
-# spoiled FAULT: vercel's database, adopted, from which an uninstall takes less than it should.
+# spoiled FAULT: a database that was adopted, from which an uninstall takes less than it should.
 spoiled() {
   sed "$1" "$uninstall" >"$cluster_dir/uninstall.sql"
   ! cmp -s "$uninstall" "$cluster_dir/uninstall.sql" || die "nothing is spoiled any more: $1"
-  new_database fault vercel_adopted
+  new_database fault life_adopted
   run fault -f "$cluster_dir/uninstall.sql"
 }
-planted vercel_adopted "alter table public.customers add column ours text"
-notices "a column on a table of the app's" same catalog vercel fault
-planted vercel_adopted "create index ours on public.customers (stripe_customer_id)"
-notices "an index" same catalog vercel fault
-planted vercel_adopted "alter table public.drift add foreign key (owner) references public.products (id)"
-notices "a foreign key to one" same catalog vercel fault
-planted vercel_unadopted "grant select on public.customers to service_role"
-notices "a grant" as_before vercel fault
-planted vercel_unadopted "create table public.drift ()"
-notices "a table that is left" as_before vercel fault
+planted life_adopted "alter table public.customers add column ours text"
+notices "a column on a table of the app's" same catalog life fault
+planted life_adopted "alter table public.drift add foreign key (owner) references public.products (id)"
+notices "a foreign key to one" same catalog life fault
+planted life_unadopted "grant select on public.customers to service_role"
+notices "a grant" as_before life fault
 spoiled "/^ *'monitor_facts(text)'/d"
-notices "a function that uninstalling forgets" as_before vercel fault
+notices "a function that uninstalling forgets" as_before life fault
 spoiled 's/perform billing_ops.unadopt()/null/'
-notices "grants that uninstalling forgets" as_before vercel fault
-forget vercel 1
-notices "a migration that is not on record" in_step vercel
-planted vercel_adopted "create view public.of_the_apps as select id from public.drift"
+notices "grants that uninstalling forgets" as_before life fault
+forget better_auth 1
+notices "a migration that is not on record" in_step better_auth
+planted life_adopted "create view public.of_the_apps as select id from public.drift"
 refuses "uninstalling refuses where a view of the app's is in the way" "view public.of_the_apps depends on table public.drift" \
   run fault -f "$uninstall"
 check "and nothing is half done" adopted fault
