@@ -68,6 +68,9 @@ impl Context {
         self.supabase()?;
         self.stripe()?;
         self.config.price_tiers()?;
+        self.config.access_statuses()?;
+        self.config.owner_metadata_keys()?;
+        self.config.trust_client_reference_id()?;
         self.config.reconcile_budget()?;
         Ok(())
     }

@@ -10,6 +10,9 @@
 //! | `STRIPE_API_BASE` | another Stripe (`https://api.stripe.com`) |
 //! | `STRIPE_MAX_REQUESTS_PER_SECOND` | calls a second to Stripe, 1 to 10000 (20) |
 //! | `PRICE_TIERS` | JSON object, price id → tier |
+//! | `ACCESS_STATUSES` | statuses that grant access, by commas (trialing,active,past_due) |
+//! | `OWNER_METADATA_KEYS` | keys of metadata that name the owner, by commas (organization_id) |
+//! | `TRUST_CLIENT_REFERENCE_ID` | whether a checkout's client_reference_id counts by itself (false) |
 //! | `RECONCILE_BUDGET_SECONDS` | how long a run may take, 1 to 780 (270) |
 //! | `RECONCILE_STALE_AFTER_MINUTES` | when a missing run is an alert, 1 to 10080 (120) |
 //! | `HIGH_SEVERITY_STALE_AFTER_MINUTES` | when an unattended alert is another, 1 to 10080 (30) |
@@ -29,7 +32,7 @@ use url::Url;
 
 use crate::secret::{MachineSecret, Secret};
 pub use values::SettingError;
-use values::{header_safe, secure_url, whole_number};
+use values::{header_safe, list, secure_url, whole_number};
 
 /// A setting: its name, older names under which it is found too, and what is wrong with its value.
 struct Setting {
@@ -66,6 +69,9 @@ const SETTINGS: &[Setting] = &[
     setting("STRIPE_API_BASE", |c| c.stripe_api_base().map(drop)),
     setting("STRIPE_MAX_REQUESTS_PER_SECOND", |c| c.stripe_max_requests_per_second().map(drop)),
     setting("PRICE_TIERS", |c| c.price_tiers().map(drop)),
+    setting("ACCESS_STATUSES", |c| c.access_statuses().map(drop)),
+    setting("OWNER_METADATA_KEYS", |c| c.owner_metadata_keys().map(drop)),
+    setting("TRUST_CLIENT_REFERENCE_ID", |c| c.trust_client_reference_id().map(drop)),
     setting("RECONCILE_BUDGET_SECONDS", |c| c.reconcile_budget().map(drop)),
     setting("RECONCILE_STALE_AFTER_MINUTES", |c| c.reconcile_stale_after().map(drop)),
     setting("HIGH_SEVERITY_STALE_AFTER_MINUTES", |c| c.high_severity_stale_after().map(drop)),
@@ -73,6 +79,9 @@ const SETTINGS: &[Setting] = &[
     setting("HEARTBEAT_URL", |c| c.heartbeat_url().map(drop)),
     setting("LOG_LEVEL", |c| c.log_level().map(drop)),
 ];
+
+/// Stripe's words for the statuses of subscriptions that have not ended.
+const LIVE_STATUSES: [&str; 5] = ["trialing", "active", "past_due", "unpaid", "paused"];
 
 /// The names of all settings.
 pub fn names() -> impl Iterator<Item = &'static str> {
@@ -214,6 +223,39 @@ impl Config {
             Some(json) => serde_json::from_str(json).map_err(|_| {
                 SettingError(r#"PRICE_TIERS must be a JSON object of texts like {"price_1": "pro"}."#.into())
             }),
+        }
+    }
+
+    /// Stripe's words for the statuses that grant access: those of subscriptions that live, by commas.
+    pub fn access_statuses(&self) -> Result<Vec<String>, SettingError> {
+        let words = list(self.optional("ACCESS_STATUSES").unwrap_or("trialing,active,past_due"));
+        if words.iter().all(|word| LIVE_STATUSES.contains(&word.as_str())) {
+            Ok(words)
+        } else {
+            let known = LIVE_STATUSES.join(", ");
+            Err(SettingError(format!("ACCESS_STATUSES must be a list of {known}, separated by commas.")))
+        }
+    }
+
+    /// Keys of Stripe's metadata that name the owner, by commas; the first one that an object has counts.
+    pub fn owner_metadata_keys(&self) -> Result<Vec<String>, SettingError> {
+        let keys = list(self.optional("OWNER_METADATA_KEYS").unwrap_or("organization_id"));
+        // Stripe's own limit for a key (<https://docs.stripe.com/metadata>).
+        if keys.iter().all(|key| (1..=40).contains(&key.chars().count())) {
+            Ok(keys)
+        } else {
+            Err(SettingError(
+                "OWNER_METADATA_KEYS must be a list of metadata keys, separated by commas.".into(),
+            ))
+        }
+    }
+
+    /// Whether a checkout's `client_reference_id` may name the owner without a person's word.
+    pub fn trust_client_reference_id(&self) -> Result<bool, SettingError> {
+        match self.optional("TRUST_CLIENT_REFERENCE_ID") {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(SettingError("TRUST_CLIENT_REFERENCE_ID must be true or false.".into())),
         }
     }
 

@@ -29,6 +29,11 @@ pub(super) fn header_safe(name: &str, value: &str) -> Result<Secret, SettingErro
     }
 }
 
+/// Words separated by commas, without the white space around them.
+pub(super) fn list(value: &str) -> Vec<String> {
+    value.split(',').map(|word| word.trim().to_owned()).collect()
+}
+
 /// A whole number in a range.
 pub(super) fn whole_number(name: &str, value: &str, least: u32, most: u32) -> Result<u32, SettingError> {
     match value.parse() {

@@ -42,6 +42,8 @@ pub enum Class {
     MissingInDatabase,
     /// At Stripe, not in the database, and no owner is known for it.
     OrganizationUnknown,
+    /// Stripe's data name another owner than the row has, or contradict what is known here.
+    OrganizationMismatch,
     /// In the database, and Stripe answers 404.
     MissingInStripe,
     /// The customer differs.
@@ -56,6 +58,8 @@ pub enum Class {
     MixedItemPeriods,
     /// Live and test are mixed.
     LivemodeMismatch,
+    /// Several items, and none is known to be the one that the row is about.
+    AmbiguousItems,
     /// An object of Stripe's that could not be read.
     MalformedObject,
     /// A row that cannot be compared.
@@ -95,6 +99,9 @@ impl Class {
             Self::OrganizationUnknown => {
                 ("subscription belongs to no known owner", "subscriptions belong to no known owner")
             }
+            Self::OrganizationMismatch => {
+                ("subscription has another owner at Stripe", "subscriptions have another owner at Stripe")
+            }
             Self::MissingInStripe => (
                 "row names a subscription that Stripe does not know",
                 "rows name subscriptions that Stripe does not know",
@@ -116,6 +123,7 @@ impl Class {
                 "subscription has items with different periods",
                 "subscriptions have items with different periods",
             ),
+            Self::AmbiguousItems => ("subscription has several items", "subscriptions have several items"),
             Self::LivemodeMismatch => ("subscription mixes live and test", "subscriptions mix live and test"),
             Self::MalformedObject => {
                 ("object from Stripe could not be read", "objects from Stripe could not be read")
@@ -153,9 +161,11 @@ impl Class {
             | Self::UnknownPrice
             | Self::UnknownStatus
             | Self::MixedItemPeriods
+            | Self::AmbiguousItems
             | Self::MalformedObject
             | Self::MalformedRow => Severity::Warning,
-            Self::MissingInStripe
+            Self::OrganizationMismatch
+            | Self::MissingInStripe
             | Self::CustomerMismatch
             | Self::DuplicateLiveSubscription
             | Self::LivemodeMismatch => Severity::Critical,

@@ -5,7 +5,9 @@
 //! - An unknown or missing value at Stripe never replaces a known one in the database.
 //! - What the app does not map is never looked at; what it maps and does not keep itself is refreshed, and is no drift.
 //! - A row that is odd, or whose status is a word of the app's own, is left to a person.
-//! - A tier comes from the price map or metadata; a price that neither knows becomes no tier.
+//! - A tier comes from the prices, by the price map or a price's metadata; a price that neither knows becomes no tier. The
+//!   subscription's own metadata can fill an empty tier and never change one.
+//! - Price and quantity are those of the item whose price the row has, or of the only item; else nobody can know.
 //! - What Stripe is known to have changed within [`GRACE_SECONDS`] is left to the next run: its webhook may be under way.
 //! - What would lower a customer's access is marked: it is applied only after a fresh read. That is a status that no
 //!   longer grants access, fewer seats, another tier (tiers have no order that this program could know), and a period
@@ -17,7 +19,8 @@ use super::class::Class;
 use super::finding::{Finding, Subject};
 use super::row::{Fields, Row};
 use super::shape::{Shape, Word};
-use super::tiers::{Tier, Tiers};
+use super::terms::Terms;
+use super::tiers::Tier;
 use crate::stripe::{Status, Subscription};
 
 /// How many seconds a webhook may take before a difference counts as drift.
@@ -28,8 +31,8 @@ pub const GRACE_SECONDS: i64 = 120;
 pub struct Rules<'a> {
     /// What the app's table has, and what may be written of it.
     pub shape: &'a Shape,
-    /// Price to tier.
-    pub tiers: &'a Tiers,
+    /// How this deployment reads Stripe's data.
+    pub terms: &'a Terms,
     /// Whether the key is a live one.
     pub livemode: bool,
     /// Unix seconds.
@@ -70,10 +73,17 @@ pub fn compare(subscription: &Subscription, row: &Row, rules: Rules<'_>) -> Comp
     if let Some(odd) = &row.odd {
         return Comparison { unrepaired: vec![subject.malformed_row(odd)], ..Comparison::default() };
     }
-    let mut differ = Differ { subject: &subject, found: &mut found, shape: rules.shape };
+    if let Some(named) = &row.other_owner {
+        // Whose access would be raised or lowered? Nothing is touched until somebody knows.
+        let issue = "Stripe's metadata and the row name different owners.".to_owned();
+        let details = json!({"owner": {"database": row.owner, "stripe": named}});
+        let finding = subject.finding(Class::OrganizationMismatch, issue, details);
+        return Comparison { unrepaired: vec![finding], ..Comparison::default() };
+    }
+    let mut differ = Differ { subject: &subject, found: &mut found, rules };
 
     differ.status(subscription, row);
-    differ.period(subscription, row, rules.now);
+    differ.period(subscription, row);
     differ.field(
         Class::CancelAtPeriodEndMismatch,
         Word::CancelAtPeriodEnd,
@@ -86,7 +96,7 @@ pub fn compare(subscription: &Subscription, row: &Row, rules: Rules<'_>) -> Comp
         repair.trial_end = Some(value);
     });
     differ.price(subscription, row);
-    differ.tier(subscription, row, rules.tiers);
+    differ.tier(subscription, row);
     differ.customer(subscription, row);
 
     for finding in &mut found.repaired {
@@ -133,7 +143,7 @@ pub(super) fn unknown_status(subject: &Subject, raw: &str, database: Option<&str
 pub(super) struct Differ<'a> {
     pub(super) subject: &'a Subject,
     pub(super) found: &'a mut Comparison,
-    pub(super) shape: &'a Shape,
+    pub(super) rules: Rules<'a>,
 }
 
 impl Differ<'_> {
@@ -162,11 +172,12 @@ impl Differ<'_> {
             &[(Word::Status, json!(database), json!(stripe.as_str()))],
         );
         self.found.repair.status = Some(stripe.as_str().to_owned());
-        self.found.lowers_access |= before.grants_access() && !stripe.grants_access();
+        let access = &self.rules.terms.access;
+        self.found.lowers_access |= access.grants(&before) && !access.grants(stripe);
     }
 
-    pub(super) fn period(&mut self, subscription: &Subscription, row: &Row, now: i64) {
-        if self.shape.column(Word::PeriodStart).or(self.shape.column(Word::PeriodEnd)).is_none() {
+    pub(super) fn period(&mut self, subscription: &Subscription, row: &Row) {
+        if self.rules.shape.column(Word::PeriodStart).or(self.rules.shape.column(Word::PeriodEnd)).is_none() {
             return;
         }
         if subscription.has_mixed_periods() {
@@ -191,8 +202,9 @@ impl Differ<'_> {
         if let Some(end) = self.another(Word::PeriodEnd, row.period_end, period.end) {
             differences.push((Word::PeriodEnd, json!(row.period_end), json!(end)));
             self.found.repair.period_end = Some(end);
+            let now = self.rules.now;
             let over = end <= now && row.period_end.is_some_and(|before| before > now);
-            self.found.lowers_access |= over && subscription.status.grants_access();
+            self.found.lowers_access |= over && self.rules.terms.access.grants(&subscription.status);
         }
         self.differs(
             Class::PeriodMismatch,
@@ -201,19 +213,43 @@ impl Differ<'_> {
         );
     }
 
-    /// The row has room for one price: that of the first item. The quantity is of that item, too, unless the mapping says of which.
+    /// The row has room for one price, and says itself which item that is; a row that says nothing has the only one. The quantity is
+    /// of that item, too, unless the mapping says of which.
     pub(super) fn price(&mut self, subscription: &Subscription, row: &Row) {
         let items = &subscription.items.data;
-        let price = items.first().and_then(|item| item.price.as_ref()).map(|price| price.id.clone());
+        let of = |id: &str| items.iter().find(|item| item.price.as_ref().is_some_and(|price| price.id == id));
+        let own = match (row.price.as_deref().and_then(of), items.as_slice()) {
+            (Some(item), _) => Some(item),
+            (None, [item]) => Some(item),
+            (None, _) => None,
+        };
+        let counted = match &self.rules.shape.quantity_prices {
+            None => own,
+            Some(prices) => prices.iter().find_map(|price| of(price)),
+        };
+        let asks_for_own = self.rules.shape.column(Word::Price).is_some()
+            || (self.rules.shape.column(Word::Quantity).is_some()
+                && self.rules.shape.quantity_prices.is_none());
+        if own.is_none() && !items.is_empty() && asks_for_own {
+            let issue =
+                "It has several items, and none of them is known to be the one that the row is about.";
+            let prices: Vec<Option<&str>> = items
+                .iter()
+                .take(20)
+                .map(|item| item.price.as_ref().map(|price| price.id.as_str()))
+                .collect();
+            let details =
+                json!({self.name(Word::Price): {"database": row.price, "stripe": null}, "prices": prices});
+            self.found.unrepaired.push(self.subject.finding(
+                Class::AmbiguousItems,
+                issue.to_owned(),
+                details,
+            ));
+        }
+        let price = own.and_then(|item| item.price.as_ref()).map(|price| price.id.clone());
         self.field(Class::PriceMismatch, Word::Price, row.price.clone(), price, |repair, value| {
             repair.price = Some(value);
         });
-        let counted = match &self.shape.quantity_prices {
-            None => items.first(),
-            Some(prices) => {
-                items.iter().find(|item| item.price.as_ref().is_some_and(|price| prices.contains(&price.id)))
-            }
-        };
         // Beyond what an integer of any app's could hold it is no number of seats.
         let quantity =
             counted.and_then(|item| item.quantity).filter(|quantity| i32::try_from(*quantity).is_ok());
@@ -225,8 +261,9 @@ impl Differ<'_> {
 
     /// Tiers matter, and are judged, while a subscription lives: what the application does to the tier of one that
     /// ended is its own business.
-    pub(super) fn tier(&mut self, subscription: &Subscription, row: &Row, tiers: &Tiers) {
-        if !subscription.status.is_live() || self.shape.column(Word::Tier).is_none() {
+    pub(super) fn tier(&mut self, subscription: &Subscription, row: &Row) {
+        let tiers = &self.rules.terms.tiers;
+        if !subscription.status.is_live() || self.rules.shape.column(Word::Tier).is_none() {
             return;
         }
         let prices: Vec<&str> = subscription
@@ -240,6 +277,12 @@ impl Differ<'_> {
             Tier::Known(tier) => {
                 self.found.lowers_access |= row.tier.as_ref().is_some_and(|before| *before != tier);
                 self.field(Class::TierMismatch, Word::Tier, row.tier.clone(), Some(tier), |repair, value| {
+                    repair.tier = Some(value);
+                });
+            }
+            Tier::Hinted(_) if row.tier.is_some() => {}
+            Tier::Hinted(tier) => {
+                self.field(Class::TierMismatch, Word::Tier, None, Some(tier), |repair, value| {
                     repair.tier = Some(value);
                 });
             }
@@ -292,20 +335,20 @@ impl Differ<'_> {
 
     /// What Stripe says, where the word is mapped and the row says something else.
     fn another<T: PartialEq>(&self, word: Word, database: Option<T>, stripe: Option<T>) -> Option<T> {
-        self.shape.column(word)?;
+        self.rules.shape.column(word)?;
         stripe.filter(|stripe| database.as_ref() != Some(stripe))
     }
 
     /// The app's own name for it: what people know it by.
     fn name(&self, word: Word) -> &str {
-        self.shape.column(word).unwrap_or(word.into())
+        self.rules.shape.column(word).unwrap_or(word.into())
     }
 
     /// Notes a difference that a repair removes, as far as it is one in what the app keeps.
     fn differs(&mut self, class: Class, issue: String, differences: &[(Word, Value, Value)]) {
         let details: Map<String, Value> = differences
             .iter()
-            .filter(|(word, ..)| self.shape.keeps(*word))
+            .filter(|(word, ..)| self.rules.shape.keeps(*word))
             .map(|(word, database, stripe)| {
                 (self.name(*word).to_owned(), json!({"database": database, "stripe": stripe}))
             })

@@ -13,6 +13,8 @@ use crate::stripe::{Status, Subscription};
 /// What to do about a subscription that has no row.
 #[derive(Clone, Debug)]
 pub enum Missing {
+    /// It never began or has ended: nobody misses a row for it, and one could stand in the way of the app's own.
+    Nothing,
     /// Too young: its webhook may be on its way.
     InGrace,
     /// The row that is missing.
@@ -35,6 +37,9 @@ pub enum Missing {
 
 /// Judges a subscription that has no row. `owner` is the one that Stripe's data names, if any does.
 pub fn missing(subscription: &Subscription, owner: Option<String>, rules: Rules<'_>) -> Missing {
+    if !subscription.status.is_live() && !matches!(subscription.status, Status::Unknown(_)) {
+        return Missing::Nothing;
+    }
     if subscription.last_known_change(rules.now) > rules.now - GRACE_SECONDS {
         return Missing::InGrace;
     }
@@ -49,10 +54,10 @@ pub fn missing(subscription: &Subscription, owner: Option<String>, rules: Rules<
     }
     let empty = Row::default();
     let mut found = Comparison::default();
-    let mut differ = Differ { subject: &subject, found: &mut found, shape: rules.shape };
-    differ.period(subscription, &empty, rules.now);
+    let mut differ = Differ { subject: &subject, found: &mut found, rules };
+    differ.period(subscription, &empty);
     differ.price(subscription, &empty);
-    differ.tier(subscription, &empty, rules.tiers);
+    differ.tier(subscription, &empty);
     let mut fields = found.repair;
     fields.status = Some(subscription.status.as_str().to_owned());
     fields.cancel_at_period_end = subscription.cancel_at_period_end;

@@ -1,11 +1,13 @@
 //! Drift: how a subscription at Stripe and its row differ, and what follows. Pure: values in, values out; no clock, no network.
 //!
 //! - [`class`]: what can differ, in words, and how bad it is.
-//! - [`shape`]: what the app's table has; [`row`]: a row as it is read and written; [`tiers`]: what prices stand for.
+//! - [`shape`]: what the app's table has; [`row`]: a row as it is read and written.
+//! - [`terms`]: how this deployment reads Stripe's data; [`tiers`]: what prices stand for; [`access`]: what grants access.
 //! - [`finding`]: one difference; [`compare`]: all of one subscription; [`missing`]: one of the two sides is not there.
 //! - [`entry`]: a difference for as long as it stands, as admins see it.
 //! - [`plan`]: from a comparison to repairs; [`repair`]: what a batch asks of the database, and what became of it.
 
+pub mod access;
 pub mod class;
 pub mod compare;
 pub mod entry;
@@ -15,6 +17,7 @@ pub mod plan;
 pub mod repair;
 pub mod row;
 pub mod shape;
+pub mod terms;
 pub mod tiers;
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::class::Class;
 use super::finding::Finding;
 use super::row::{Fields, Row};
 
@@ -10,9 +11,9 @@ use super::row::{Fields, Row};
 pub struct Item {
     /// What to do with the row.
     pub kind: ItemKind,
-    /// For a new row: the owner that Stripe's data names.
+    /// For a new row: whom Stripe's data name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub owner: Option<String>,
+    pub named: Option<Named>,
     /// The columns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub row: Option<RowChange>,
@@ -22,6 +23,24 @@ pub struct Item {
     pub action: Option<Action>,
     /// What is recorded with it. Empty: a column is refreshed that does not count as drift.
     pub findings: Vec<Finding>,
+}
+
+/// Whom Stripe's data name as the owner of a subscription, by how far each can be trusted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Named {
+    /// The subscription's own metadata, which only the app's server can set.
+    pub metadata: Option<String>,
+    /// Its checkout's metadata, likewise.
+    pub checkout: Option<String>,
+    /// Its checkout's `client_reference_id`, which whoever opens a payment link can set.
+    pub client_reference_id: Option<String>,
+}
+
+impl Named {
+    /// The one that would be believed first.
+    pub fn first(&self) -> Option<&String> {
+        self.metadata.as_ref().or(self.checkout.as_ref()).or(self.client_reference_id.as_ref())
+    }
 }
 
 /// What to do with a row.
@@ -65,7 +84,7 @@ pub enum RowChange {
 impl Item {
     /// Records findings, and does nothing else. Without an action a person has to decide.
     pub fn record(findings: Vec<Finding>, action: Option<Action>) -> Self {
-        Self { kind: ItemKind::None, owner: None, row: None, action, findings }
+        Self { kind: ItemKind::None, named: None, row: None, action, findings }
     }
 
     /// Sets columns of a row.
@@ -75,17 +94,23 @@ impl Item {
             version: row.version.clone(),
             fields: Box::new(fields),
         };
-        Self { kind: ItemKind::Update, owner: None, row: Some(change), action: None, findings }
+        Self { kind: ItemKind::Update, named: None, row: Some(change), action: None, findings }
     }
 
     /// Inserts a row.
-    pub fn create(owner: Option<String>, customer: &str, id: &str, fields: Fields, finding: Finding) -> Self {
+    pub fn create(named: Named, customer: &str, id: &str, fields: Fields, finding: Finding) -> Self {
         let change = RowChange::Create {
             customer: customer.to_owned(),
             stripe_subscription_id: id.to_owned(),
             fields: Box::new(fields),
         };
-        Self { kind: ItemKind::Create, owner, row: Some(change), action: None, findings: vec![finding] }
+        Self {
+            kind: ItemKind::Create,
+            named: Some(named),
+            row: Some(change),
+            action: None,
+            findings: vec![finding],
+        }
     }
 
     /// The same, with nothing written.
@@ -165,6 +190,8 @@ impl Action {
 pub enum Applied {
     /// No owner is known to create the row for.
     OrganizationUnknown,
+    /// What Stripe and the database say of the owner contradicts.
+    OrganizationMismatch,
     /// Anything else.
     #[serde(untagged)]
     Done(Action),
@@ -174,8 +201,17 @@ impl Applied {
     /// What was done about the item's differences.
     pub fn action(self) -> Action {
         match self {
-            Self::OrganizationUnknown => Action::None,
+            Self::OrganizationUnknown | Self::OrganizationMismatch => Action::None,
             Self::Done(action) => action,
+        }
+    }
+
+    /// The class that an item's difference turned out to be of.
+    pub fn class(self, sent: Class) -> Class {
+        match self {
+            Self::OrganizationUnknown => Class::OrganizationUnknown,
+            Self::OrganizationMismatch => Class::OrganizationMismatch,
+            Self::Done(_) => sent,
         }
     }
 }

@@ -39,6 +39,9 @@ pub struct Row {
     /// The subscription was seen with a key of the other mode.
     #[serde(skip)]
     pub other_mode: bool,
+    /// Stripe's metadata name an owner who exists and is another one.
+    #[serde(skip)]
+    pub other_owner: Option<String>,
 }
 
 /// Columns to write. What is `None` is left as it is. Times are Unix seconds.

@@ -2,12 +2,14 @@
 
 use serde_json::{Value, json};
 
+use super::access::Access;
 use super::class::Class;
 use super::compare::{Comparison, Rules, compare};
 use super::finding::Finding;
 use super::missing::{Missing, missing, missing_in_stripe};
 use super::row::{Fields, Row};
 use super::shape::Shape;
+use super::terms::Terms;
 use super::tiers::Tiers;
 use crate::stripe::Subscription;
 
@@ -85,12 +87,13 @@ const ALL: &[&str] = &[
     "trial_end",
 ];
 
-fn tiers() -> Tiers {
-    Tiers::new([("price_pro".to_owned(), "pro".to_owned()), ("price_team".to_owned(), "team".to_owned())])
+fn terms() -> Terms {
+    let tiers = [("price_pro".to_owned(), "pro".to_owned()), ("price_team".to_owned(), "team".to_owned())];
+    Terms { tiers: Tiers::new(tiers), ..Terms::default() }
 }
 
-fn rules<'a>(shape: &'a Shape, tiers: &'a Tiers) -> Rules<'a> {
-    Rules { shape, tiers, livemode: true, now: NOW }
+fn rules<'a>(shape: &'a Shape, terms: &'a Terms) -> Rules<'a> {
+    Rules { shape, terms, livemode: true, now: NOW }
 }
 
 fn compared(stripe: Value, change: impl FnOnce(&mut Row)) -> Comparison {
@@ -100,7 +103,7 @@ fn compared(stripe: Value, change: impl FnOnce(&mut Row)) -> Comparison {
 fn compared_in(shape: &Shape, stripe: Value, change: impl FnOnce(&mut Row)) -> Comparison {
     let mut row = row();
     change(&mut row);
-    compare(&subscription(stripe), &row, rules(shape, &tiers()))
+    compare(&subscription(stripe), &row, rules(shape, &terms()))
 }
 
 fn kinds(findings: &[Finding]) -> Vec<Class> {
@@ -302,25 +305,105 @@ fn nothing_unknown_replaces_something_known() {
 }
 
 #[test]
-fn a_tier_comes_from_the_map_then_the_price_then_the_subscription() {
+fn a_tier_comes_from_the_map_then_from_the_price() {
     let price = |price: Value| json!({"items": {"data": [item(json!({"price": price}))]}});
-    let with_own = |mut stripe: Value| {
-        stripe["metadata"] = json!({"tier": "own"});
-        stripe
-    };
     for (stripe, tier) in [
-        (with_own(price(json!({"id": "price_team", "metadata": {"tier": "x"}}))), "team"),
-        (with_own(price(json!({"id": "price_new", "metadata": {"tier": "enterprise"}}))), "enterprise"),
-        (with_own(price(json!({"id": "price_new"}))), "own"),
+        (price(json!({"id": "price_team", "metadata": {"tier": "x"}})), "team"),
+        (price(json!({"id": "price_new", "metadata": {"tier": "enterprise"}})), "enterprise"),
     ] {
         assert_eq!(compared(stripe.clone(), |_| ()).repair.tier.as_deref(), Some(tier), "{stripe}");
     }
 }
 
+/// The metadata of the day on which it was bought say "starter"; since then the customer has upgraded in the portal.
+#[test]
+fn metadata_of_the_day_of_the_purchase_never_change_a_tier() {
+    let bought = |price: &str| json!({"metadata": {"tier": "starter"}, "items": {"data": [item(json!({"price": {"id": price}}))]}});
+    let found = compared(bought("price_pro"), |_| ());
+    assert!(!found.differs() && found.repair.is_empty(), "the price knows better");
+    let found = compared(bought("price_new"), |row| row.price = Some("price_new".into()));
+    assert!(!found.differs() && found.repair.is_empty(), "and so does the row");
+    let found = compared(bought("price_new"), |row| {
+        row.price = Some("price_new".into());
+        row.tier = None;
+    });
+    assert_eq!(found.repair.tier.as_deref(), Some("starter"), "better than nothing");
+}
+
+/// A plan with seats beside it, in any order: the row is about the plan.
+#[test]
+fn twenty_five_seats_beside_a_plan_do_not_become_one() {
+    let seats = item(json!({"id": "si_seat", "price": {"id": "price_seat"}, "quantity": 25}));
+    let plan = item(json!({"quantity": 1}));
+    for items in [[&seats, &plan], [&plan, &seats]] {
+        let stripe = json!({"items": {"data": items}});
+        let found = compared(stripe.clone(), |row| row.quantity = Some(1));
+        assert!(!found.differs(), "the row has the plan's price: {:?}", found.repaired);
+        let found = compared(stripe, |row| {
+            row.price = Some("price_seat".into());
+            row.quantity = Some(25);
+        });
+        assert!(found.repair.price.is_none() && found.repair.quantity.is_none(), "the row counts seats");
+    }
+}
+
+#[test]
+fn of_several_items_none_of_which_the_row_has_nothing_is_taken() {
+    let two = json!({"items": {"data": [item(json!({"price": {"id": "price_a"}})), item(json!({"price": {"id": "price_b"}}))]}});
+    for price in [None, Some("price_old".to_owned())] {
+        let found = compared(two.clone(), |row| row.price = price);
+        assert!(kinds(&found.unrepaired).contains(&Class::AmbiguousItems));
+        assert!(found.repair.price.is_none() && found.repair.quantity.is_none() && !found.lowers_access);
+    }
+    let (shape, terms) = (keeping(ALL), terms());
+    match missing(&subscription(two), None, rules(&shape, &terms)) {
+        Missing::Create { fields, unrepaired, .. } => {
+            assert_eq!((fields.price, fields.quantity), (None, None));
+            assert!(kinds(&unrepaired).contains(&Class::AmbiguousItems));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Where an app cuts off customers who are past due, they lose access by becoming so, and gain it by becoming active again.
+#[test]
+fn what_lowers_access_is_what_the_app_calls_access() {
+    let strict = Terms { access: Access::of(&["active".into(), "trialing".into()]), ..terms() };
+    let shape = keeping(ALL);
+    let past_due = subscription(json!({"status": "past_due"}));
+    assert!(compare(&past_due, &row(), rules(&shape, &strict)).lowers_access);
+    assert!(!compare(&past_due, &row(), rules(&shape, &terms())).lowers_access);
+    let was = Row { status: Some("past_due".into()), ..row() };
+    let unpaid = subscription(json!({"status": "unpaid"}));
+    assert!(!compare(&unpaid, &was, rules(&shape, &strict)).lowers_access, "there was none to lose");
+    assert!(compare(&unpaid, &was, rules(&shape, &terms())).lowers_access);
+}
+
+#[test]
+fn a_row_of_another_owner_than_stripe_names_is_an_entry_and_nobodys_access_changes() {
+    let found = compared(json!({"status": "canceled"}), |row| row.other_owner = Some("org_9".into()));
+    assert_eq!(kinds(&found.unrepaired), [Class::OrganizationMismatch]);
+    assert_eq!(found.unrepaired[0].details, json!({"owner": {"database": "org_2", "stripe": "org_9"}}));
+    assert!(found.repaired.is_empty() && found.repair.is_empty() && !found.lowers_access);
+}
+
+#[test]
+fn nobody_misses_a_row_for_what_never_began_or_has_ended() {
+    let (shape, terms) = (keeping(ALL), terms());
+    for status in ["incomplete", "incomplete_expired", "canceled"] {
+        let stripe = subscription(json!({"status": status}));
+        assert!(matches!(missing(&stripe, None, rules(&shape, &terms)), Missing::Nothing), "{status}");
+    }
+    for status in ["trialing", "active", "past_due", "unpaid", "paused"] {
+        let stripe = subscription(json!({"status": status}));
+        assert!(matches!(missing(&stripe, None, rules(&shape, &terms)), Missing::Create { .. }), "{status}");
+    }
+}
+
 #[test]
 fn without_configured_prices_tiers_are_left_alone() {
-    let (shape, tiers) = (keeping(ALL), Tiers::default());
-    let found = compare(&subscription(json!({})), &row(), rules(&shape, &tiers));
+    let (shape, terms) = (keeping(ALL), Terms::default());
+    let found = compare(&subscription(json!({})), &row(), rules(&shape, &terms));
     assert!(found.unrepaired.is_empty() && found.repair.is_empty());
 }
 
@@ -453,8 +536,8 @@ fn what_changed_a_moment_ago_is_left_to_the_next_run() {
 
 #[test]
 fn a_missing_row_carries_all_that_is_known() {
-    let (shape, tiers) = (keeping(ALL), tiers());
-    let rules = rules(&shape, &tiers);
+    let (shape, terms) = (keeping(ALL), terms());
+    let rules = rules(&shape, &terms);
     let owner = Some("org_9".to_owned());
     let stripe = subscription(json!({"status": "trialing", "trial_end": NOW + DAY}));
     let Missing::Create { finding, fields, unrepaired } = missing(&stripe, owner.clone(), rules) else {
@@ -480,8 +563,8 @@ fn a_missing_row_carries_all_that_is_known() {
 
 #[test]
 fn a_missing_row_is_not_created_when_it_is_new_or_strange() {
-    let (shape, tiers) = (keeping(ALL), tiers());
-    let rules = rules(&shape, &tiers);
+    let (shape, terms) = (keeping(ALL), terms());
+    let rules = rules(&shape, &terms);
     assert!(matches!(missing(&subscription(json!({"created": NOW - 119})), None, rules), Missing::InGrace));
     for (stripe, kind, mixed) in [
         (json!({"livemode": false}), Class::LivemodeMismatch, true),
@@ -506,11 +589,11 @@ fn a_missing_row_is_not_created_when_it_is_new_or_strange() {
 
 #[test]
 fn a_row_that_stripe_does_not_know_is_missing_there_or_of_the_other_mode() {
-    let (shape, tiers) = (keeping(ALL), tiers());
+    let (shape, terms) = (keeping(ALL), terms());
     for (other_mode, kind, mixed) in
         [(false, Class::MissingInStripe, false), (true, Class::LivemodeMismatch, true)]
     {
-        let (finding, mixed_modes) = missing_in_stripe(&Row { other_mode, ..row() }, rules(&shape, &tiers));
+        let (finding, mixed_modes) = missing_in_stripe(&Row { other_mode, ..row() }, rules(&shape, &terms));
         assert_eq!((finding.class, mixed_modes), (kind, mixed));
     }
 }

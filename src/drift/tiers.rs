@@ -19,21 +19,23 @@ impl Tiers {
         self.0.is_empty()
     }
 
-    /// The tier that a subscription's prices name, by the map, by a price's metadata, or by its own metadata.
+    /// The tier that a subscription's prices name, by the map or by a price's own metadata. The subscription's metadata are of the day
+    /// on which it was bought, and stay as they are when its price changes: they count only where nothing else is known.
     pub(super) fn of(&self, subscription: &Subscription) -> Tier {
         let mut named: Option<&str> = None;
         for price in subscription.items.data.iter().filter_map(|item| item.price.as_ref()) {
-            let metadata = price.metadata.as_ref().and_then(|metadata| metadata.tier.as_deref());
+            let metadata = price.metadata.as_ref().and_then(|metadata| metadata.get("tier"));
             match (named, self.0.get(&price.id).map(String::as_str).or(metadata)) {
                 (Some(before), Some(tier)) if before != tier => return Tier::Ambiguous,
                 (_, Some(tier)) => named = Some(tier),
                 (_, None) => {}
             }
         }
-        let own = subscription.metadata.as_ref().and_then(|metadata| metadata.tier.as_deref());
-        match named.or(own).filter(|tier| !tier.is_empty()) {
-            Some(tier) => Tier::Known(tier.to_owned()),
-            None => Tier::Unknown,
+        let own = subscription.metadata.as_ref().and_then(|metadata| metadata.get("tier"));
+        match (named.filter(|tier| !tier.is_empty()), own) {
+            (Some(tier), _) => Tier::Known(tier.to_owned()),
+            (None, Some(tier)) => Tier::Hinted(tier.to_owned()),
+            (None, None) => Tier::Unknown,
         }
     }
 }
@@ -41,7 +43,10 @@ impl Tiers {
 /// What a subscription's prices stand for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Tier {
+    /// By its prices.
     Known(String),
+    /// By the subscription's own metadata: good enough to fill an empty tier, never to change one.
+    Hinted(String),
     Unknown,
     /// Items of several tiers.
     Ambiguous,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::engine::{Engine, Interrupted, ToWrite};
-use super::owners::{MissingJudged, buyer};
+use super::owners::MissingJudged;
 use super::stop::Done;
 use super::store::{Checkout, Lookup, ReconcileStore};
 use super::sweep::Sweep;
@@ -46,7 +46,7 @@ pub(super) async fn bought<S: ReconcileStore>(
             match element {
                 Ok(session) => {
                     if let Some(subscription) = &session.subscription {
-                        gathered.insert(subscription.clone(), buyer(&session, subscription));
+                        gathered.insert(subscription.clone(), engine.buyer(&session, subscription));
                     }
                 }
                 Err(object) => {

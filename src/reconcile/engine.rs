@@ -12,7 +12,7 @@ use super::store::{Batch, Checkout, Group, Horizon, Lookup, ReconcileStore, Stor
 use crate::drift::compare::Rules;
 use crate::drift::repair::{Action, Item};
 use crate::drift::shape::Shape;
-use crate::drift::tiers::Tiers;
+use crate::drift::terms::Terms;
 use crate::stripe::StripeError;
 
 /// Items in one batch: one round trip, and far from a statement timeout.
@@ -72,7 +72,7 @@ pub(super) struct Engine<'a, S> {
     pub(super) source: Source<'a>,
     pub(super) store: &'a S,
     pub(super) shape: &'a Shape,
-    pub(super) tiers: &'a Tiers,
+    pub(super) terms: &'a Terms,
     pub(super) clock: Clock,
     /// Subscriptions of completed checkout sessions that the database lacks, with the owner that bought.
     pub(super) bought: HashMap<String, Checkout>,
@@ -83,8 +83,8 @@ pub(super) struct Engine<'a, S> {
 
 impl<'a, S: ReconcileStore> Engine<'a, S> {
     pub(super) fn rules(&self) -> Rules<'a> {
-        let (shape, tiers) = (self.shape, self.tiers);
-        Rules { shape, tiers, livemode: self.source.livemode(), now: self.clock.now() }
+        let (shape, terms) = (self.shape, self.terms);
+        Rules { shape, terms, livemode: self.source.livemode(), now: self.clock.now() }
     }
 
     /// What was written before this is seen by whoever reads from now on. To be noted before Stripe is asked.

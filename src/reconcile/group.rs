@@ -74,13 +74,15 @@ pub(super) async fn compare<S: ReconcileStore>(
     // One horizon for the whole group: the oldest. A row that passes for newer costs a look, one that passes for older an overwritten
     // webhook.
     let horizon = group.read.iter().map(|read| read.horizon).min();
-    let answer = engine.read(Lookup { listed, named, horizon, span: Some(group.span) }).await?;
+    let mut answer = engine.read(Lookup { listed, named, horizon, span: Some(group.span) }).await?;
 
     let mut done =
         Compared { unlisted: answer.unlisted, unlisted_count: answer.unlisted_count, ..Compared::default() };
     // Rows that are there: compare, and look afresh where somebody wrote after the page was asked for.
     let read: HashMap<&str, &Read> =
         group.read.iter().map(|read| (read.subscription.id.as_str(), read)).collect();
+    let subscription = |id: &str| read.get(id).map(|read| &read.subscription);
+    engine.mark_other_owners(answer.rows.iter_mut(), subscription).await?;
     let mut known: HashSet<&str> = HashSet::with_capacity(answer.rows.len());
     // Subscriptions that nothing could be said of in this run: what stands of them stays as it is.
     let mut unjudged: HashSet<&str> = HashSet::new();
@@ -154,9 +156,10 @@ pub(super) fn gone<'a>(
     let mut keys: HashSet<String> = HashSet::new();
     for finding in found {
         keys.insert(finding.drift_key.clone());
-        // Whose it is, and so which of the two it is, the database decides.
+        // Whose it is, and so which of the three it is, the database decides.
         if finding.class == Class::MissingInDatabase {
             keys.insert(finding.key_as(Class::OrganizationUnknown));
+            keys.insert(finding.key_as(Class::OrganizationMismatch));
         }
     }
     open.into_iter().filter(|(id, key)| judged(id) && !keys.contains(key)).map(|(_, key)| key).collect()

@@ -1,6 +1,6 @@
 //! Fresh looks: a subscription is read again from Stripe before anything is taken away, and where Stripe did not list it.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use futures::stream::{StreamExt, iter};
 
@@ -99,7 +99,12 @@ pub(super) async fn look<S: ReconcileStore>(
         let without_row: Vec<&String> =
             chunk.iter().filter(|id| !rows.iter().any(|row| row.stripe_subscription_id == **id)).collect();
         // A chunk that ends early is kept as far as it got; what is left stays in the queue, and so on the cursor.
-        let (looks, end) = retrieve(engine, rows).await;
+        let (mut looks, end) = retrieve(engine, rows).await;
+        let subscriptions: HashMap<String, Subscription> = looks
+            .iter()
+            .filter_map(|(row, look)| Some((row.stripe_subscription_id.clone(), look.as_ref().ok()?.clone())))
+            .collect();
+        engine.mark_other_owners(looks.iter_mut().map(|(row, _)| row), |id| subscriptions.get(id)).await?;
         // What there was time for is done, so that each run gets further.
         let looked: Vec<String> = looks.iter().map(|(row, _)| row.stripe_subscription_id.clone()).collect();
         let Looked { items, judged, put_off } = judge(engine, sweep, looks, queue);

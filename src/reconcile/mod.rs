@@ -52,14 +52,14 @@ use store::{Ground, ReconcileStore, StoreError};
 use sweep::Sweep;
 
 use crate::drift::class::Class;
-use crate::drift::tiers::Tiers;
+use crate::drift::terms::Terms;
 use crate::stripe::Stripe;
 
 /// Does one run, from the sessions to the alerts. The caller starts it and writes the ending.
 pub async fn reconcile<S: ReconcileStore>(
     stripe: &Stripe,
     store: &S,
-    tiers: &Tiers,
+    terms: &Terms,
     job: Job,
 ) -> Result<Ending, Fenced> {
     let started = Instant::now();
@@ -80,7 +80,7 @@ pub async fn reconcile<S: ReconcileStore>(
         source: Source::new(stripe, Stop { at, signal: job.stop }),
         store,
         shape: &shape,
-        tiers,
+        terms,
         clock: Clock { started_at: job.started_at, started },
         bought: HashMap::new(),
         lookups: AtomicU32::new(0),

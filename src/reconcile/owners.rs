@@ -5,16 +5,21 @@ use std::sync::atomic::Ordering;
 
 use super::engine::Engine;
 use super::record::Record;
-use super::store::{Checkout, ReconcileStore};
+use super::store::{Checkout, ReconcileStore, StoreError};
 use crate::drift::missing::{Missing, missing};
-use crate::drift::repair::{Action, Item};
+use crate::drift::repair::{Action, Item, Named};
+use crate::drift::row::Row;
 use crate::drift::shape::Writes;
+use crate::drift::terms::as_owner;
 use crate::stripe::{CheckoutSession, StripeError, Subscription};
 
 /// How many subscriptions a run asks the checkout sessions about one by one. An account may hold any number of
 /// subscriptions that do not belong to this application. The scan begins with the newest, so what is new is asked for first; what
 /// was answered is remembered, so the next run asks about others.
 const SESSION_LOOKUPS: u32 = 200;
+
+/// Where a checkout names somebody on the word of whoever paid.
+const BY_THE_PAYER: &str = "client_reference_id";
 
 /// What came of judging subscriptions without a row.
 #[derive(Debug, Default)]
@@ -28,38 +33,84 @@ pub(super) struct MissingJudged {
 }
 
 impl<S: ReconcileStore> Engine<'_, S> {
-    /// The owner that Stripe's data names for a subscription: its own metadata, else those of its checkout, which are asked for once
-    /// in its life.
-    async fn owner(
+    /// Whom Stripe's data name for a subscription: its own metadata, else those of its checkout, which are asked for once in its life.
+    async fn named(
         &self,
         subscription: &Subscription,
         remembered: &HashMap<&str, &Checkout>,
         looked_up: &mut Vec<Checkout>,
-    ) -> Result<Option<String>, StripeError> {
-        let own = subscription.metadata.as_ref().and_then(|metadata| metadata.organization_id.as_deref());
-        if let Some(owner) = own.and_then(named) {
-            return Ok(Some(owner));
+    ) -> Result<Named, StripeError> {
+        let metadata = self.terms.owner_in(subscription.metadata.as_ref());
+        if metadata.is_some() {
+            return Ok(Named { metadata, ..Named::default() });
         }
         let id = &subscription.id;
-        if let Some(checkout) = self.bought.get(id) {
-            return Ok(checkout.owner.clone());
-        }
-        if let Some(checkout) = remembered.get(id.as_str()) {
-            return Ok(checkout.owner.clone());
+        if let Some(checkout) = self.bought.get(id).or(remembered.get(id.as_str()).copied()) {
+            return Ok(self.named_by(checkout));
         }
         let left = self.lookups.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
             (used < SESSION_LOOKUPS).then_some(used + 1)
         });
         if left.is_err() {
-            return Ok(None);
+            return Ok(Named::default());
         }
         let checkout = match self.source.session_of(id).await? {
-            Some(session) => buyer(&session, id),
+            Some(session) => self.buyer(&session, id),
             None => Checkout { stripe_subscription_id: id.clone(), owner: None, source: None },
         };
-        let owner = checkout.owner.clone();
+        let named = self.named_by(&checkout);
         looked_up.push(checkout);
-        Ok(owner)
+        Ok(named)
+    }
+
+    /// Whom a checkout names, and whether that can be believed.
+    fn named_by(&self, checkout: &Checkout) -> Named {
+        let owner = checkout.owner.clone();
+        if checkout.source.as_deref() == Some(BY_THE_PAYER) && !self.terms.trust_client_reference_id {
+            Named { client_reference_id: owner, ..Named::default() }
+        } else {
+            Named { checkout: owner, ..Named::default() }
+        }
+    }
+
+    /// Whom a checkout session names.
+    pub(super) fn buyer(&self, session: &CheckoutSession, subscription: &str) -> Checkout {
+        let metadata = self.terms.owner_in(session.metadata.as_ref());
+        let by_the_payer = session.client_reference_id.as_deref().and_then(as_owner);
+        let (owner, source) = match (metadata, by_the_payer) {
+            (Some(owner), _) => (Some(owner), Some("metadata")),
+            (None, Some(owner)) => (Some(owner), Some(BY_THE_PAYER)),
+            (None, None) => (None, None),
+        };
+        let source = source.map(str::to_owned);
+        Checkout { stripe_subscription_id: subscription.to_owned(), owner, source }
+    }
+
+    /// Marks the rows whose owner is another one than Stripe's metadata name, if there is such an owner: what was written there long
+    /// ago may name somebody who is gone.
+    pub(super) async fn mark_other_owners<'s>(
+        &self,
+        rows: impl Iterator<Item = &mut Row>,
+        subscription: impl Fn(&str) -> Option<&'s Subscription>,
+    ) -> Result<(), StoreError> {
+        let mut strange: Vec<(&mut Row, String)> = Vec::new();
+        for row in rows {
+            let named = subscription(&row.stripe_subscription_id)
+                .and_then(|subscription| self.terms.owner_in(subscription.metadata.as_ref()));
+            if let Some(named) = named.filter(|named| row.owner.as_ref().is_some_and(|owner| owner != named))
+            {
+                strange.push((row, named));
+            }
+        }
+        if strange.is_empty() {
+            return Ok(());
+        }
+        let named: Vec<&str> = strange.iter().map(|(_, named)| named.as_str()).collect();
+        let existing: HashSet<String> = self.store.owners(&named).await?.into_iter().collect();
+        for (row, named) in strange {
+            row.other_owner = existing.contains(&named).then_some(named);
+        }
+        Ok(())
     }
 
     /// Judges subscriptions without a row. `remembered`: what was said of checkouts before.
@@ -74,6 +125,7 @@ impl<S: ReconcileStore> Engine<'_, S> {
             remembered.iter().map(|checkout| (checkout.stripe_subscription_id.as_str(), checkout)).collect();
         for subscription in subscriptions {
             match missing(subscription, None, self.rules()) {
+                Missing::Nothing => {}
                 Missing::InGrace => {
                     record.counts.skipped_count += 1;
                     judged.skipped.insert(subscription.id.clone());
@@ -83,13 +135,13 @@ impl<S: ReconcileStore> Engine<'_, S> {
                     judged.items.push(Item::record(vec![*finding], None));
                 }
                 Missing::Create { mut finding, fields, mut unrepaired } => {
-                    let owner = self.owner(subscription, &remembered, &mut judged.looked_up).await?;
-                    finding.owner.clone_from(&owner);
+                    let named = self.named(subscription, &remembered, &mut judged.looked_up).await?;
+                    finding.owner = named.first().cloned();
                     for finding in &mut unrepaired {
-                        finding.owner.clone_from(&owner);
+                        finding.owner = named.first().cloned();
                     }
                     let (customer, id) = (&subscription.customer, &subscription.id);
-                    let mut item = Item::create(owner, customer, id, *fields, *finding);
+                    let mut item = Item::create(named, customer, id, *fields, *finding);
                     if self.shape.writes < Writes::UpdateAndInsert {
                         let why = "none: the mapping says that no row is inserted";
                         item = item.not_written(Action::Observed, Some(why));
@@ -103,22 +155,4 @@ impl<S: ReconcileStore> Engine<'_, S> {
         }
         Ok(judged)
     }
-}
-
-/// Whom a checkout session names.
-pub(super) fn buyer(session: &CheckoutSession, subscription: &str) -> Checkout {
-    let metadata = session.metadata.as_ref().and_then(|metadata| metadata.organization_id.as_deref());
-    let (owner, source) =
-        [(session.client_reference_id.as_deref(), "client_reference_id"), (metadata, "checkout metadata")]
-            .into_iter()
-            .find_map(|(id, source)| Some((id.and_then(named)?, source)))
-            .unzip();
-    let source = source.map(str::to_owned);
-    Checkout { stripe_subscription_id: subscription.to_owned(), owner, source }
-}
-
-/// An owner, as far as text can name one. Whether there is such an owner the database knows.
-fn named(text: &str) -> Option<String> {
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
 }

@@ -103,11 +103,7 @@ impl Record {
         self.counts.updated_count += u64::from(action == Action::Repaired);
         self.counts.superseded_count += u64::from(action == Action::Superseded);
         for finding in &item.findings {
-            let class = if applied == Applied::OrganizationUnknown {
-                Class::OrganizationUnknown
-            } else {
-                finding.class
-            };
+            let class = applied.class(finding.class);
             let missing = matches!(class, Class::MissingInDatabase | Class::OrganizationUnknown);
             self.counts.total_issues += 1;
             self.counts.mismatch_count += u64::from(!missing);

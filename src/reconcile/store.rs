@@ -140,6 +140,9 @@ pub trait ReconcileStore: Send + Sync {
     /// The rows of a part of Stripe's list.
     fn group(&self, lookup: Lookup<'_>) -> impl Future<Output = Result<Group, StoreError>> + Send;
 
+    /// Those of these owners who exist.
+    fn owners(&self, named: &[&str]) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+
     /// A page of rows that no page of Stripe's list leads to.
     fn unplaced(&self, after: Option<&str>) -> impl Future<Output = Result<Unplaced, StoreError>> + Send;
 

@@ -7,8 +7,10 @@ use tokio::time::Instant;
 use super::answer::{RunAnswer, StoredResult};
 use super::db::{self, RunRequest, StartOutcome, Started};
 use super::store::RunStore;
-use crate::config::SettingError;
+use crate::config::{Config, SettingError};
 use crate::context::Context;
+use crate::drift::access::Access;
+use crate::drift::terms::Terms;
 use crate::drift::tiers::Tiers;
 use crate::reconcile::store::StoreError;
 use crate::reconcile::{Ending, Failure, Fenced, Job, reconcile};
@@ -41,7 +43,7 @@ pub enum NoRun {
 /// this call's, and why it failed if it did.
 pub async fn perform(context: &Context, request: &RunRequest) -> Result<(RunAnswer, Option<Failure>), NoRun> {
     let (database, stripe) = (context.supabase()?, context.stripe()?);
-    let tiers = Tiers::new(context.config.price_tiers()?);
+    let terms = terms(&context.config)?;
     let budget = context.config.reconcile_budget()?;
     let lease_seconds = (budget + GRACE).as_secs();
 
@@ -61,7 +63,7 @@ pub async fn perform(context: &Context, request: &RunRequest) -> Result<(RunAnsw
         deadline: Instant::now() + budget,
         stop: context.stopping(),
     };
-    let ending = reconcile(stripe, &store, &tiers, job).await.map_err(|Fenced| NoRun::LeaseLost)?;
+    let ending = reconcile(stripe, &store, &terms, job).await.map_err(|Fenced| NoRun::LeaseLost)?;
     let finished = store.finish(&ending).await.map_err(|error| match error {
         StoreError::Fenced => NoRun::LeaseLost,
         error => NoRun::EndNotWritten(error),
@@ -69,6 +71,16 @@ pub async fn perform(context: &Context, request: &RunRequest) -> Result<(RunAnsw
     log_ending(&finished.id.to_string(), &ending);
     let stored = StoredResult { reconciliations: ending.reconciliations, errors: ending.errors };
     Ok((RunAnswer::new(outcome, finished, stored), ending.failure))
+}
+
+/// The settings by which drift is judged.
+fn terms(config: &Config) -> Result<Terms, SettingError> {
+    Ok(Terms {
+        tiers: Tiers::new(config.price_tiers()?),
+        access: Access::of(&config.access_statuses()?),
+        owner_keys: config.owner_metadata_keys()?,
+        trust_client_reference_id: config.trust_client_reference_id()?,
+    })
 }
 
 fn log_ending(run_id: &str, ending: &Ending) {

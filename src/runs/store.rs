@@ -210,6 +210,10 @@ impl ReconcileStore for RunStore {
         })
     }
 
+    async fn owners(&self, named: &[&str]) -> Result<Vec<String>, StoreError> {
+        self.read("read_owners_for_reconcile", &json!({ "p_owners": named })).await
+    }
+
     async fn unplaced(&self, after: Option<&str>) -> Result<Unplaced, StoreError> {
         let parameters = json!({ "p_after": after, "p_limit": UNPLACED_PAGE });
         self.read("read_unplaced_subscriptions", &without_nulls(parameters)).await

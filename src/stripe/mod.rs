@@ -20,4 +20,4 @@ pub mod types;
 pub use client::{Retries, Stripe};
 pub use error::StripeError;
 pub use key::{Mode, SecretKey};
-pub use types::{CheckoutSession, Item, MalformedObject, Page, Status, Subscription};
+pub use types::{CheckoutSession, Item, MalformedObject, Metadata, Page, Status, Subscription};

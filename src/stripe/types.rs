@@ -50,11 +50,6 @@ impl Status {
         }
     }
 
-    /// Whether the customer may use what was bought: trialing, active, or past due (Stripe still collects).
-    pub fn grants_access(&self) -> bool {
-        matches!(self, Self::Trialing | Self::Active | Self::PastDue)
-    }
-
     /// Stripe's words for those that live.
     pub fn live() -> Vec<&'static str> {
         Self::iter().filter(Self::is_live).map(Into::into).collect()
@@ -62,7 +57,7 @@ impl Status {
 
     /// Whether the subscription has not ended, and a second one beside it would be one too many.
     pub fn is_live(&self) -> bool {
-        self.grants_access() || matches!(self, Self::Unpaid | Self::Paused)
+        matches!(self, Self::Trialing | Self::Active | Self::PastDue | Self::Unpaid | Self::Paused)
     }
 }
 
@@ -82,15 +77,38 @@ impl<'de> Deserialize<'de> for Status {
     }
 }
 
-/// What of `metadata` has a meaning here. Stripe's metadata values are strings.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub struct Metadata {
-    /// The organization that the object belongs to: a UUID of this database.
-    #[serde(default)]
-    pub organization_id: Option<String>,
-    /// The tier, on a price or a subscription.
-    #[serde(default)]
-    pub tier: Option<String>,
+/// An object's `metadata`: at most 50 texts by key (<https://docs.stripe.com/metadata>). What is not a text is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metadata(Vec<(String, String)>);
+
+impl Metadata {
+    /// What stands under a key; an empty text is nothing.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        let entry = self.0.iter().find(|(known, value)| known == key && !value.is_empty());
+        entry.map(|(_, value)| value.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Texts;
+        impl<'de> Visitor<'de> for Texts {
+            type Value = Metadata;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("metadata")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metadata, A::Error> {
+                let mut texts = Vec::new();
+                while let Some((key, value)) = map.next_entry::<String, serde_json::Value>()? {
+                    if let serde_json::Value::String(value) = value {
+                        texts.push((key, value));
+                    }
+                }
+                Ok(Metadata(texts))
+            }
+        }
+        deserializer.deserialize_map(Texts)
+    }
 }
 
 /// A subscription, as far as reconciling needs it. Times are Unix seconds.
@@ -375,7 +393,7 @@ mod tests {
         let status = subscription(json!({"status": "hibernating"})).status;
         assert_eq!(status, Status::Unknown("hibernating".into()));
         assert_eq!(status.as_str(), "hibernating");
-        assert!(!status.grants_access() && !status.is_live());
+        assert!(!status.is_live());
     }
 
     #[test]

@@ -598,6 +598,16 @@ comment on function public.read_subscriptions_for_reconcile(jsonb, jsonb, boolea
   checkout has been looked up before, [id, owner, source]; the differences that stand of them, [id, drift_key]; and the ids of rows
   marked as created in [from, to) that are not among them (at most p_unlisted_limit; the count is of all).';
 
+create function public.read_owners_for_reconcile(p_owners jsonb)
+returns json
+language sql stable
+set search_path = ''
+as $$
+  select coalesce(pg_catalog.json_agg(o), '[]')
+  from billing_ops.adapter_owners(array(select pg_catalog.jsonb_array_elements_text(p_owners))) o
+$$;
+comment on function public.read_owners_for_reconcile(jsonb) is 'Those of these owners who exist.';
+
 create function public.read_unplaced_subscriptions(p_after text default null, p_limit integer default 1000)
 returns json
 language sql stable
@@ -665,7 +675,7 @@ begin
   end if;
 
   -- A difference that this run has recorded already was applied by the same batch, sent before its answer was lost.
-  select array_agg(coalesce(case when unknown.id is not null then 'organization_unknown' end, done.action) order by e.place),
+  select array_agg(coalesce(unknown.type, done.action) order by e.place),
     array_agg(done.reason order by e.place)
   into v_outcomes, v_reasons
   from rows from (jsonb_to_recordset(p_items) as (kind text, "row" jsonb, findings jsonb)) with ordinality e (kind, "row", findings, place)
@@ -679,29 +689,43 @@ begin
   ) done on true
   left join public.drift unknown
     on e.kind = 'create' and unknown.closed_at is null and unknown.last_run_id = p_run_id
-    and unknown.drift_key = 'organization_unknown:' || (e."row" ->> 'stripe_subscription_id');
+    and unknown.drift_key in ('organization_unknown:' || (e."row" ->> 'stripe_subscription_id'),
+                              'organization_mismatch:' || (e."row" ->> 'stripe_subscription_id'));
 
-  -- A new row goes to the owner that Stripe's data names, if there is one; else to the only one that has the customer.
-  select array_agg(distinct c.owner) filter (where c.owner is not null), array_agg(distinct c.customer)
+  -- Whose a new row is: whom the subscription's own metadata name; else who has the customer; else whom its checkout's metadata name. What
+  -- of these contradicts is for a person. A client_reference_id, which whoever pays can set, is never more than a proposal.
+  select array_agg(distinct n.value) filter (where n.value is not null), array_agg(distinct e."row" ->> 'customer')
   into v_named, v_customers
-  from jsonb_to_recordset(p_items) as e (kind text, owner text, "row" jsonb)
-  cross join lateral (select e.owner, e."row" ->> 'customer' as customer) c
+  from jsonb_to_recordset(p_items) as e (kind text, named jsonb, "row" jsonb)
+  left join lateral jsonb_each_text(e.named) n on true
   where e.kind = 'create';
   if v_customers is not null then
     select a.mapping #> '{owner,table}' is not null into v_owners_known from billing_ops.adoption a;
-    select array_agg(coalesce(named.owner, holder.owner) order by e.place),
-      array_agg(coalesce(v_outcomes[e.place], case
-        when e.kind = 'create' and coalesce(named.owner, holder.owner) is null then 'organization_unknown' end) order by e.place)
-    into v_owners, v_outcomes
-    from rows from (jsonb_to_recordset(p_items) as (kind text, owner text, "row" jsonb)) with ordinality e (kind, owner, "row", place)
-    left join (
+    with existing as materialized (
       select o as owner from billing_ops.adapter_owners(v_named) o
       union
-      -- Without a table of owners nobody can say that one is not there: what the app's own checkout wrote down counts.
+      -- Without a table of owners nobody can say that one is not there: what the app's own server wrote down counts.
       select o from unnest(v_named) o where not v_owners_known
-    ) named on e.kind = 'create' and named.owner = e.owner
-    left join billing_ops.adapter_customers(v_customers) holder
-      on e.kind = 'create' and named.owner is null and holder.customer = e."row" ->> 'customer';
+    )
+    select array_agg(coalesce(metadata.owner, holder.owner, checkout.owner, payer.owner) order by e.place),
+      array_agg(coalesce(v_outcomes[e.place], case
+        when e.kind <> 'create' then null
+        -- Its owner is gone: nobody else comes in on it.
+        when e.named ->> 'metadata' is not null and metadata.owner is null then 'organization_unknown'
+        when (select count(distinct o) from unnest(array[metadata.owner, holder.owner, checkout.owner]) o) > 1
+          then 'organization_mismatch'
+        when coalesce(metadata.owner, holder.owner, checkout.owner) is not null then null
+        when payer.owner is not null then 'waiting'
+        else 'organization_unknown' end) order by e.place),
+      array_agg(coalesce(v_reasons[e.place], case
+        when e.kind = 'create' and coalesce(metadata.owner, holder.owner, checkout.owner) is null and payer.owner is not null
+          then 'none yet: only the checkout''s client_reference_id names the owner, and whoever pays can set it' end) order by e.place)
+    into v_owners, v_outcomes, v_reasons
+    from rows from (jsonb_to_recordset(p_items) as (kind text, named jsonb, "row" jsonb)) with ordinality e (kind, named, "row", place)
+    left join existing metadata on e.kind = 'create' and metadata.owner = e.named ->> 'metadata'
+    left join existing checkout on e.kind = 'create' and checkout.owner = e.named ->> 'checkout'
+    left join existing payer on e.kind = 'create' and payer.owner = e.named ->> 'client_reference_id'
+    left join billing_ops.adapter_customers(v_customers) holder on e.kind = 'create' and holder.customer = e."row" ->> 'customer';
   end if;
 
   -- The sorting is the adapter's: rows are locked in one order.
@@ -737,10 +761,11 @@ begin
   where m.stripe_subscription_id = l.said ->> 0;
 
   -- A subscription whose owner turns out to be unknown is a difference of another class than the one that was sent.
-  select jsonb_agg(case v_outcomes[e.place]
-      when 'organization_unknown' then f.finding || jsonb_build_object(
-        'type', 'organization_unknown', 'action', 'none', 'severity', 'warning',
-        'drift_key', 'organization_unknown:' || (f.finding ->> 'stripe_subscription_id'))
+  select jsonb_agg(case
+      when v_outcomes[e.place] in ('organization_unknown', 'organization_mismatch') then f.finding || jsonb_build_object(
+        'type', v_outcomes[e.place], 'action', 'none',
+        'severity', case v_outcomes[e.place] when 'organization_unknown' then 'warning' else 'critical' end,
+        'drift_key', v_outcomes[e.place] || ':' || (f.finding ->> 'stripe_subscription_id'))
       else f.finding
         || jsonb_build_object('action', v_outcomes[e.place], 'owner', coalesce(v_owners[e.place], f.finding ->> 'owner'))
         || case when v_reasons[e.place] is null then '{}'::jsonb else jsonb_build_object('reason', v_reasons[e.place]) end
@@ -751,14 +776,16 @@ begin
   from jsonb_array_elements(p_items) with ordinality e (item, place),
     jsonb_array_elements(e.item -> 'findings') with ordinality f (finding, place);
   v_entries := billing_ops.record_drift(p_run_id, coalesce(v_entries, '[]'));
-  -- What is gone, and the other of the two classes that a subscription without a row can be of.
+  -- What is gone, and the others of the three classes that a subscription without a row can be of.
   perform billing_ops.clear_drift(p_run_id, array(
     select jsonb_array_elements_text(p_cleared)
     union all
-    select case v_outcomes[e.place] when 'organization_unknown' then 'missing_in_database:' else 'organization_unknown:' end
-      || (e.item -> 'row' ->> 'stripe_subscription_id')
-    from jsonb_array_elements(p_items) with ordinality e (item, place)
-    where e.item ->> 'kind' = 'create'));
+    select c.class || ':' || (e.item -> 'row' ->> 'stripe_subscription_id')
+    from jsonb_array_elements(p_items) with ordinality e (item, place),
+      unnest(array['missing_in_database', 'organization_unknown', 'organization_mismatch']) c (class)
+    where e.item ->> 'kind' = 'create'
+      and c.class <> case when v_outcomes[e.place] in ('organization_unknown', 'organization_mismatch') then v_outcomes[e.place]
+        else 'missing_in_database' end));
 
   return jsonb_build_object('outcome', 'applied', 'entries', v_entries, 'items', (
     select coalesce(jsonb_agg(jsonb_build_array(i.outcome, i.reason) order by i.place), '[]')
@@ -768,9 +795,9 @@ exception when sqlstate 'BOFEN' then
 end
 $$;
 comment on function public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb, jsonb) is
-  'Applies a batch of differences and their repairs in one transaction, fenced by run and attempt. Items are {kind, owner, row, action,
-  findings}: kind update sets row''s fields on {key, version}; kind create inserts row for owner or, failing that, the owner that has
-  the customer, and with an action it only finds out whose it is; kind none only records, under action. p_cleared: keys of differences that were looked for and are gone. p_looked_up:
+  'Applies a batch of differences and their repairs in one transaction, fenced by run and attempt. Items are {kind, named, row, action,
+  findings}: kind update sets row''s fields on {key, version}; kind create inserts row for the owner whom {metadata, checkout,
+  client_reference_id} of named or the customer tell, and with an action it only finds out who that is; kind none only records, under action. p_cleared: keys of differences that were looked for and are gone. p_looked_up:
   [[stripe_subscription_id, owner, source], …], what Stripe said of checkouts. Answers {outcome: applied|fenced, items:
-  [[repaired|created|superseded|refused|organization_unknown|held|none…, reason], …], entries: [[drift_key, id, first_seen_at], …]}, the
+  [[repaired|created|superseded|refused|organization_unknown|organization_mismatch|waiting|held|none…, reason], …], entries: [[drift_key, id, first_seen_at], …]}, the
   items in the order in which they came. The same batch sent again finds its own entries and changes nothing.';

@@ -114,6 +114,16 @@ comment on function public.read_subscriptions_for_reconcile(jsonb, jsonb, boolea
   checkout has been looked up before, [id, owner, source]; the differences that stand of them, [id, drift_key]; and the ids of rows
   marked as created in [from, to) that are not among them (at most p_unlisted_limit; the count is of all).';
 
+create function public.read_owners_for_reconcile(p_owners jsonb)
+returns json
+language sql stable
+set search_path = ''
+as $$
+  select coalesce(pg_catalog.json_agg(o), '[]')
+  from billing_ops.adapter_owners(array(select pg_catalog.jsonb_array_elements_text(p_owners))) o
+$$;
+comment on function public.read_owners_for_reconcile(jsonb) is 'Those of these owners who exist.';
+
 create function public.read_unplaced_subscriptions(p_after text default null, p_limit integer default 1000)
 returns json
 language sql stable

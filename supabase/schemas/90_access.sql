@@ -27,6 +27,7 @@ begin
       ('public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb, jsonb)', 'service_role'),
       ('public.read_adapter_for_reconcile()', 'service_role'),
       ('public.read_subscriptions_for_reconcile(jsonb, jsonb, boolean, text, timestamptz, timestamptz, integer)', 'service_role'),
+      ('public.read_owners_for_reconcile(jsonb)', 'service_role'),
       ('public.read_unplaced_subscriptions(text, integer)', 'service_role'),
       ('public.read_duplicate_live_subscriptions(jsonb, text, integer)', 'service_role'),
       ('public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb, jsonb)', 'service_role'),

@@ -102,8 +102,8 @@ fn facts(subscription: &Subscription) -> Value {
         "id": subscription.id, "status": subscription.status.as_str(), "customer": subscription.customer,
         "created": subscription.created, "livemode": subscription.livemode,
         "cancel_at_period_end": subscription.cancel_at_period_end,
-        "organization": subscription.metadata.as_ref().unwrap().organization_id,
-        "price": item.price.as_ref().unwrap().id, "tier": item.price.as_ref().unwrap().metadata.as_ref().unwrap().tier,
+        "organization": subscription.metadata.as_ref().unwrap().get("organization_id"),
+        "price": item.price.as_ref().unwrap().id, "tier": item.price.as_ref().unwrap().metadata.as_ref().unwrap().get("tier"),
         "quantity": item.quantity, "start": subscription.period().start, "end": subscription.period().end,
     })
 }

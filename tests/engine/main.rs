@@ -10,6 +10,7 @@ mod client;
 mod drift;
 mod failure;
 mod independent;
+mod owners;
 mod resume;
 mod standing;
 mod store;

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use billing_ops::drift::class::Class;
 use billing_ops::drift::finding::Finding;
 use billing_ops::drift::repair::{Action, Applied, Item, ItemKind, RowChange};
 use billing_ops::drift::row::{Fields, Row};
@@ -139,7 +138,8 @@ impl MemoryStore {
     /// Types and actions of all findings.
     pub fn findings(&self) -> Vec<(&'static str, Action)> {
         let state = self.lock();
-        state.findings.values().map(|(finding, applied)| (finding.class.as_str(), applied.action())).collect()
+        let found = state.findings.values();
+        found.map(|(finding, applied)| (applied.class(finding.class).as_str(), applied.action())).collect()
     }
 }
 
@@ -192,7 +192,8 @@ impl State {
                 done(Action::Repaired)
             }
             (ItemKind::Create, Some(RowChange::Create { customer, stripe_subscription_id: id, fields })) => {
-                let named = item.owner.clone().filter(|owner| self.owners.contains(owner));
+                let named = item.named.clone().unwrap_or_default();
+                let existing = |owner: Option<String>| owner.filter(|owner| self.owners.contains(owner));
                 let holders: BTreeSet<&String> = self
                     .rows
                     .values()
@@ -200,7 +201,20 @@ impl State {
                     .filter_map(|row| row.owner.as_ref())
                     .collect();
                 let holder = if holders.len() == 1 { holders.first().copied().cloned() } else { None };
-                let Some(owner) = named.or(holder) else { return (Applied::OrganizationUnknown, None) };
+                let (metadata, checkout) = (existing(named.metadata.clone()), existing(named.checkout));
+                if named.metadata.is_some() && metadata.is_none() {
+                    return (Applied::OrganizationUnknown, None);
+                }
+                let told: BTreeSet<String> = [metadata, holder, checkout].into_iter().flatten().collect();
+                if told.len() > 1 {
+                    return (Applied::OrganizationMismatch, None);
+                }
+                let Some(owner) = told.into_iter().next() else {
+                    return match existing(named.client_reference_id) {
+                        Some(_) => done(Action::Waiting),
+                        None => (Applied::OrganizationUnknown, None),
+                    };
+                };
                 if let Some(action) = item.action {
                     return done(action);
                 }
@@ -294,6 +308,16 @@ impl ReconcileStore for MemoryStore {
         Ok(Group { rows, open, looked_up, unlisted, unlisted_count, horizon })
     }
 
+    async fn owners(&self, named: &[&str]) -> Result<Vec<String>, StoreError> {
+        let mut state = self.lock();
+        state.call()?;
+        Ok(named
+            .iter()
+            .filter(|owner| state.owners.contains(**owner))
+            .map(|owner| (*owner).to_owned())
+            .collect())
+    }
+
     async fn unplaced(&self, after: Option<&str>) -> Result<Unplaced, StoreError> {
         let mut state = self.lock();
         state.call()?;
@@ -352,10 +376,7 @@ impl ReconcileStore for MemoryStore {
         for (item, (outcome, _)) in batch.items.iter().zip(&outcomes) {
             for finding in &item.findings {
                 state.findings.entry(finding.drift_key.clone()).or_insert((finding.clone(), *outcome));
-                let key = match outcome {
-                    Applied::OrganizationUnknown => finding.key_as(Class::OrganizationUnknown),
-                    Applied::Done(_) => finding.drift_key.clone(),
-                };
+                let key = finding.key_as(outcome.class(finding.class));
                 let (id, seen) = *state.open.entry(key.clone()).or_insert((Uuid::new_v4(), now));
                 if matches!(outcome.action(), Action::Repaired | Action::Created) {
                     state.open.remove(&key);

@@ -7,6 +7,7 @@ use billing_ops::alerts::severity::Severity;
 use billing_ops::config::Config;
 use billing_ops::context::Context;
 use billing_ops::drift::row::Row;
+use billing_ops::drift::terms::Terms;
 use billing_ops::drift::tiers::Tiers;
 use billing_ops::reconcile::{Ending, Fenced, Job, reconcile};
 use billing_ops::stripe::{Retries, SecretKey, Stripe};
@@ -22,7 +23,7 @@ pub struct World {
     pub simulator: Simulator,
     pub store: MemoryStore,
     pub stripe: Stripe,
-    pub tiers: Tiers,
+    pub terms: Terms,
     pub stop: watch::Sender<bool>,
 }
 
@@ -88,7 +89,8 @@ impl World {
         }
         let stripe = stripe(&simulator, stripe_simulator::SECRET_KEY, 1_000_000.0);
         let tiers = Tiers::new(PRICES.iter().map(|price| (price.id.to_owned(), price.tier.to_owned())));
-        Self { simulator, store, stripe, tiers, stop: watch::Sender::new(false) }
+        let terms = Terms { tiers, ..Terms::default() };
+        Self { simulator, store, stripe, terms, stop: watch::Sender::new(false) }
     }
 
     /// The facts of generated subscriptions with that status, the oldest first.
@@ -117,7 +119,7 @@ impl World {
     }
 
     pub async fn run_job(&self, job: Job) -> Result<Ending, Fenced> {
-        reconcile(&self.stripe, &self.store, &self.tiers, job).await
+        reconcile(&self.stripe, &self.store, &self.terms, job).await
     }
 }
 

@@ -1,0 +1,50 @@
+//! How this deployment reads Stripe's data: what prices stand for, what grants access, and who may say whose a subscription is.
+
+use uuid::Uuid;
+
+use super::access::Access;
+use super::tiers::Tiers;
+use crate::stripe::Metadata;
+
+/// The settings by which drift is judged.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// Price to tier (`PRICE_TIERS`).
+    pub tiers: Tiers,
+    /// What grants access (`ACCESS_STATUSES`).
+    pub access: Access,
+    /// Keys of metadata that name the owner, the first that is there counts (`OWNER_METADATA_KEYS`).
+    pub owner_keys: Vec<String>,
+    /// Whether a checkout's `client_reference_id` counts without a person's word (`TRUST_CLIENT_REFERENCE_ID`): whoever opens a payment
+    /// link can set it (<https://docs.stripe.com/payment-links/url-parameters>).
+    pub trust_client_reference_id: bool,
+}
+
+impl Terms {
+    /// The owner that an object's metadata name.
+    pub fn owner_in(&self, metadata: Option<&Metadata>) -> Option<String> {
+        let metadata = metadata?;
+        self.owner_keys.iter().find_map(|key| metadata.get(key)).and_then(as_owner)
+    }
+}
+
+/// An owner, as far as text can name one: a UUID as databases write it, other text as it is. Whether there is such an owner the
+/// database knows.
+pub fn as_owner(text: &str) -> Option<String> {
+    let text = text.trim();
+    match Uuid::try_parse(text) {
+        Ok(id) => Some(id.to_string()),
+        Err(_) => (!text.is_empty()).then(|| text.to_owned()),
+    }
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            tiers: Tiers::default(),
+            access: Access::default(),
+            owner_keys: vec!["organization_id".to_owned()],
+            trust_client_reference_id: false,
+        }
+    }
+}
