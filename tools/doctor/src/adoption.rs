@@ -84,7 +84,7 @@ fn judge_unadopted(candidates: &[Candidate]) -> Line {
     match candidates {
         [] => Line::wrong(
             what,
-            "no table has a shape that is known here: write a mapping (docs/OPERATIONS.md) and pass it to \
+            "no table has a shape that is known here: write a mapping (docs/INSTALL.md) and pass it to \
              billing_ops.adopt in the SQL editor",
         ),
         [only] if only.why.contains(OBJECTION) => Line::wrong(
