@@ -52,8 +52,6 @@ pub struct Comparison {
     pub lowers_access: bool,
     /// There are differences, but Stripe changed something a moment ago.
     pub in_grace: bool,
-    /// The row, Stripe's object and the key are not all live or all test.
-    pub mixed_modes: bool,
 }
 
 impl Comparison {
@@ -68,7 +66,7 @@ pub fn compare(subscription: &Subscription, row: &Row, rules: Rules<'_>) -> Comp
     let mut found = Comparison::default();
     let subject = Subject::of(subscription, Some(row));
     if let Some(finding) = livemode_mismatch(subscription, Some(row), rules, &subject) {
-        return Comparison { unrepaired: vec![finding], mixed_modes: true, ..Comparison::default() };
+        return Comparison { unrepaired: vec![finding], ..Comparison::default() };
     }
     if let Some(odd) = &row.odd {
         return Comparison { unrepaired: vec![subject.malformed_row(odd)], ..Comparison::default() };

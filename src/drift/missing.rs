@@ -30,8 +30,6 @@ pub enum Missing {
     Leave {
         /// Why.
         finding: Box<Finding>,
-        /// Because it is live and the key is not, or the other way round.
-        mixed_modes: bool,
     },
 }
 
@@ -46,11 +44,11 @@ pub fn missing(subscription: &Subscription, owner: Option<String>, rules: Rules<
     let mut subject = Subject::of(subscription, None);
     subject.owner = owner;
     if let Some(finding) = livemode_mismatch(subscription, None, rules, &subject) {
-        return Missing::Leave { finding: Box::new(finding), mixed_modes: true };
+        return Missing::Leave { finding: Box::new(finding) };
     }
     if let Status::Unknown(raw) = &subscription.status {
         let finding = unknown_status(&subject, raw, None);
-        return Missing::Leave { finding: Box::new(finding), mixed_modes: false };
+        return Missing::Leave { finding: Box::new(finding) };
     }
     let empty = Row::default();
     let mut found = Comparison::default();
@@ -69,9 +67,8 @@ pub fn missing(subscription: &Subscription, owner: Option<String>, rules: Rules<
     Missing::Create { finding: Box::new(finding), fields: Box::new(fields), unrepaired: found.unrepaired }
 }
 
-/// A row whose subscription Stripe says it does not have: to a key of the other mode it has none of them. The second value
-/// says whether live and test are mixed.
-pub fn missing_in_stripe(row: &Row, rules: Rules<'_>) -> (Finding, bool) {
+/// A row whose subscription Stripe says it does not have: to a key of the other mode it has none of them.
+pub fn missing_in_stripe(row: &Row, rules: Rules<'_>) -> Finding {
     let subject = Subject::of_row(row);
     if row.other_mode {
         let issue = format!(
@@ -80,10 +77,21 @@ pub fn missing_in_stripe(row: &Row, rules: Rules<'_>) -> (Finding, bool) {
             mode_word(!rules.livemode)
         );
         let details = json!({"livemode": {"database": !rules.livemode, "stripe": null}});
-        return (subject.finding(Class::LivemodeMismatch, issue, details), true);
+        return subject.finding(Class::LivemodeMismatch, issue, details);
     }
     let status = row.status.as_deref().unwrap_or("nothing");
     let issue = format!("The database says {status}, and Stripe does not know the subscription.");
     let details = json!({"status": {"database": row.status, "stripe": null}});
-    (subject.finding(Class::MissingInStripe, issue, details), false)
+    subject.finding(Class::MissingInStripe, issue, details)
+}
+
+/// The key is of the other mode than the rows: whatever it lists is somebody else's, and what it does not list is no news.
+pub fn wrong_mode(livemode: bool) -> Finding {
+    let (key, rows) = (mode_word(livemode), mode_word(!livemode));
+    let issue = format!("The key is {key}, and the rows are of {rows} subscriptions: nothing was compared.");
+    let details = json!({"livemode": {"database": !livemode, "stripe": livemode}});
+    let subject = Subject { livemode: Some(livemode), ..Subject::default() };
+    let mut finding = subject.finding(Class::LivemodeMismatch, issue, details);
+    finding.drift_key = format!("{}:key", Class::LivemodeMismatch.as_str());
+    finding
 }

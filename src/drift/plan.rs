@@ -1,4 +1,4 @@
-//! From a comparison to what is sent to the database: what is repaired, put off, held back, observed or only recorded. Pure.
+//! From a comparison to what is sent to the database: what is repaired, put off, observed or only recorded. Pure.
 
 use super::compare::Comparison;
 use super::finding::Finding;
@@ -13,8 +13,6 @@ pub enum Repairs {
     WithoutLowering,
     /// Everything: the subscription has just been read.
     All,
-    /// Nothing: findings are recorded as held.
-    Held,
 }
 
 /// What follows from one comparison.
@@ -33,16 +31,13 @@ const NOTHING_IS_WRITTEN: &str = "none: the mapping says that nothing is written
 pub fn plan(comparison: Comparison, row: &Row, repairs: Repairs, writes: Writes) -> Planned {
     let mut planned = Planned::default();
     if !comparison.unrepaired.is_empty() {
-        let action = comparison.mixed_modes.then_some(Action::Held);
-        planned.items.push(Item::record(comparison.unrepaired, action));
+        planned.items.push(Item::record(comparison.unrepaired, None));
     }
     if comparison.repair.is_empty() {
         return planned;
     }
     match repairs {
         Repairs::WithoutLowering if comparison.lowers_access => planned.put_off = Some(comparison.repaired),
-        Repairs::Held if comparison.repaired.is_empty() => {}
-        Repairs::Held => planned.items.push(Item::record(comparison.repaired, Some(Action::Held))),
         Repairs::WithoutLowering | Repairs::All => {
             let item = Item::update(row, comparison.repair, comparison.repaired);
             // Whether it may be written is asked last, so that it is told as it would be done.

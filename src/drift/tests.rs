@@ -271,7 +271,6 @@ fn each_difference_that_a_person_has_to_judge_is_found_and_left_alone() {
         let found = compared(stripe, change);
         assert_eq!(kinds(&found.unrepaired), [kind], "{name}");
         assert!(found.repair.is_empty() && found.repaired.is_empty(), "{name}: {:?}", found.repair);
-        assert_eq!(found.mixed_modes, kind == Class::LivemodeMismatch, "{name}");
     }
 }
 
@@ -279,7 +278,7 @@ fn each_difference_that_a_person_has_to_judge_is_found_and_left_alone() {
 fn a_row_of_the_other_mode_is_not_repaired_whatever_else_differs() {
     let found = compared(json!({"status": "canceled"}), |row| row.other_mode = true);
     assert_eq!(kinds(&found.unrepaired), [Class::LivemodeMismatch]);
-    assert!(found.repair.is_empty() && found.mixed_modes);
+    assert!(found.repair.is_empty());
 }
 
 #[test]
@@ -566,14 +565,12 @@ fn a_missing_row_is_not_created_when_it_is_new_or_strange() {
     let (shape, terms) = (keeping(ALL), terms());
     let rules = rules(&shape, &terms);
     assert!(matches!(missing(&subscription(json!({"created": NOW - 119})), None, rules), Missing::InGrace));
-    for (stripe, kind, mixed) in [
-        (json!({"livemode": false}), Class::LivemodeMismatch, true),
-        (json!({"status": "hibernating"}), Class::UnknownStatus, false),
+    for (stripe, kind) in [
+        (json!({"livemode": false}), Class::LivemodeMismatch),
+        (json!({"status": "hibernating"}), Class::UnknownStatus),
     ] {
         match missing(&subscription(stripe), None, rules) {
-            Missing::Leave { finding, mixed_modes } => {
-                assert_eq!((finding.class, mixed_modes), (kind, mixed))
-            }
+            Missing::Leave { finding } => assert_eq!(finding.class, kind),
             other => panic!("{other:?}"),
         }
     }
@@ -590,10 +587,8 @@ fn a_missing_row_is_not_created_when_it_is_new_or_strange() {
 #[test]
 fn a_row_that_stripe_does_not_know_is_missing_there_or_of_the_other_mode() {
     let (shape, terms) = (keeping(ALL), terms());
-    for (other_mode, kind, mixed) in
-        [(false, Class::MissingInStripe, false), (true, Class::LivemodeMismatch, true)]
-    {
-        let (finding, mixed_modes) = missing_in_stripe(&Row { other_mode, ..row() }, rules(&shape, &terms));
-        assert_eq!((finding.class, mixed_modes), (kind, mixed));
+    for (other_mode, kind) in [(false, Class::MissingInStripe), (true, Class::LivemodeMismatch)] {
+        let finding = missing_in_stripe(&Row { other_mode, ..row() }, rules(&shape, &terms));
+        assert_eq!(finding.class, kind);
     }
 }

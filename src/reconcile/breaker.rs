@@ -1,35 +1,38 @@
-//! The circuit breaker: when so much would be taken away that the key or the database must be the wrong one.
+//! The circuit breaker: when so much would be taken away, or is missing at Stripe, that a key, a setting or the database must be the
+//! wrong one.
 
-use super::sweep::{FRESH_LIMIT, Sweep};
-
-/// Why repairs were held back.
+/// Why something was held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tripped {
-    /// Too many at once.
-    TooMany {
-        /// Rows that would lose access or that Stripe does not list.
+    /// Too many would lose access at once: none of them does.
+    Lowering {
+        /// Subscriptions that would.
         suspects: u64,
         /// How many would have been believed.
         threshold: u64,
     },
-    /// Live and test are mixed.
-    MixedModes,
+    /// Stripe does not list too many of the rows: only some of them are looked up.
+    Unlisted {
+        /// Rows that it does not list.
+        suspects: u64,
+        /// How many would have been believed.
+        threshold: u64,
+    },
+    /// The key is of the other mode than the rows: nothing was compared.
+    WrongMode,
 }
 
-/// How many access-lowering repairs and unlisted rows a run accepts: 20, or 5 % of what it scanned if that is more. Beyond
-/// that, suspect a wrong key or database.
-fn breaker_threshold(scanned: u64) -> u64 {
-    (scanned / 20).max(20)
+/// How many may lose access in a run: three, or 5 % of the rows that grant it. Rows that grant none say nothing about how many
+/// customers there are.
+pub(super) fn lowering(suspects: usize, granting: u64) -> Option<Tripped> {
+    let (suspects, threshold) = (suspects as u64, (granting / 20).max(3));
+    (suspects > threshold).then_some(Tripped::Lowering { suspects, threshold })
 }
 
-/// Whether repairs are held back, and why.
-pub(super) fn breaker(sweep: &Sweep) -> Option<Tripped> {
-    if sweep.mixed_modes {
-        return Some(Tripped::MixedModes);
-    }
-    let (suspects, threshold) = (sweep.fresh.len() as u64, breaker_threshold(sweep.scanned()));
-    (sweep.too_many || suspects > threshold)
-        .then(|| Tripped::TooMany { suspects, threshold: threshold.min(FRESH_LIMIT as u64) })
+/// How many rows may be missing at Stripe: 20, or 5 % of those that grant access. `more`: there are more than were counted.
+pub(super) fn unlisted(suspects: usize, more: bool, granting: u64) -> Option<Tripped> {
+    let (suspects, threshold) = (suspects as u64, (granting / 20).max(20));
+    (more || suspects > threshold).then_some(Tripped::Unlisted { suspects, threshold })
 }
 
 #[cfg(test)]
@@ -37,11 +40,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_breaker_believes_20_or_5_percent() {
-        for (scanned, threshold) in
-            [(0, 20), (1, 20), (400, 20), (419, 20), (420, 21), (1_000, 50), (100_000, 5_000)]
-        {
-            assert_eq!(breaker_threshold(scanned), threshold, "{scanned}");
+    fn three_or_5_percent_of_those_who_pay_may_lose_access_at_once() {
+        for (granting, most) in [(0, 3), (15, 3), (79, 3), (80, 4), (8_000, 400)] {
+            assert_eq!(lowering(most, granting), None, "{granting}");
+            let threshold = most as u64;
+            let tripped = Tripped::Lowering { suspects: threshold + 1, threshold };
+            assert_eq!(lowering(most + 1, granting), Some(tripped), "{granting}");
+        }
+    }
+
+    #[test]
+    fn twenty_or_5_percent_may_be_missing_at_stripe() {
+        for (granting, most) in [(0, 20), (400, 20), (420, 21), (8_000, 400)] {
+            assert_eq!(unlisted(most, false, granting), None, "{granting}");
+            assert!(unlisted(most + 1, false, granting).is_some(), "{granting}");
+            assert!(unlisted(most, true, granting).is_some(), "{granting}");
         }
     }
 }

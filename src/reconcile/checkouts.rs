@@ -7,7 +7,6 @@ use super::owners::MissingJudged;
 use super::stop::Done;
 use super::store::{Checkout, Lookup, ReconcileStore};
 use super::sweep::Sweep;
-use crate::drift::repair::Action;
 use crate::stripe::{StripeError, Subscription};
 
 /// Bought subscriptions that are retrieved before their rows are written.
@@ -111,15 +110,11 @@ pub(super) async fn bought_and_missing<S: ReconcileStore>(
             }
         }
         let judged = engine.judge_missing(subscriptions.iter(), &[], &mut sweep.record).await;
-        let MissingJudged { mut items, mixed_modes, looked_up, .. } = match judged {
+        let MissingJudged { items, looked_up, .. } = match judged {
             Ok(judged) => judged,
             Err(StripeError::Deadline) => return Ok(Done::Stopped),
             Err(error) => return Err(error.into()),
         };
-        sweep.mixed_modes |= mixed_modes;
-        if sweep.mixed_modes {
-            items = items.into_iter().map(|item| item.not_written(Action::Held, None)).collect();
-        }
         let counts = sweep.record.counts;
         let found = ToWrite { items: &items, looked_up: &looked_up, counts, ..ToWrite::default() };
         engine.apply(found, &mut sweep.record).await?;

@@ -1,6 +1,6 @@
 //! The alerts that follow from a sweep: one for each class of drift, and the circuit breaker's. Pure.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use strum::VariantArray as _;
 
 use super::breaker::Tripped;
@@ -9,11 +9,10 @@ use crate::alerts::condition::{Condition, State};
 use crate::alerts::severity::Severity;
 use crate::drift::class::Class;
 
-/// Judges each class, and the breaker. A class is clear only if the sweep is complete.
-pub fn conditions(tally: &Tally, complete: bool, tripped: Option<Tripped>) -> Vec<Condition> {
+/// Judges each class, and the breaker. A class is clear only if the sweep is complete and nothing was held back.
+pub fn conditions(tally: &Tally, complete: bool, tripped: &[Tripped]) -> Vec<Condition> {
+    let judged = complete && tripped.is_empty();
     let classes = Class::VARIANTS.iter().map(|&class| {
-        // With the breaker open no absence was confirmed, so none can be ruled out.
-        let judged = complete && !(class == Class::MissingInStripe && tripped.is_some());
         Condition::new(format!("drift_{}", class.as_str()), of_class(class, &tally.of(class), judged))
     });
     let breaker = Condition::new("reconcile_circuit_breaker", of_breaker(complete, tripped));
@@ -34,25 +33,36 @@ fn of_class(class: Class, found: &Found, judged: bool) -> State {
     }
 }
 
-fn of_breaker(complete: bool, tripped: Option<Tripped>) -> State {
-    let (message, metadata) = match tripped {
-        None if complete => return State::clear("A complete run held nothing back."),
-        None => return State::Unknown,
-        Some(Tripped::TooMany { suspects, threshold }) => (
+fn of_breaker(complete: bool, tripped: &[Tripped]) -> State {
+    if tripped.is_empty() {
+        return if complete { State::clear("A complete run held nothing back.") } else { State::Unknown };
+    }
+    let (sentences, reasons): (Vec<String>, Vec<Value>) = tripped.iter().map(told).unzip();
+    let message = format!(
+        "{} Check that STRIPE_SECRET_KEY, PRICE_TIERS and the database belong together.",
+        sentences.join(" ")
+    );
+    State::Holds { severity: Severity::Critical, message, metadata: json!({"held": reasons}) }
+}
+
+/// A sentence, and the numbers behind it.
+fn told(tripped: &Tripped) -> (String, Value) {
+    match tripped {
+        Tripped::Lowering { suspects, threshold } => (
             format!(
-                "Repairs are held back: {suspects} subscriptions would lose access or are not listed by Stripe, more \
-                 than {threshold}. Check that STRIPE_SECRET_KEY and the database belong together."
+                "{suspects} subscriptions would lose access at once, more than {threshold}: none of them does."
             ),
-            json!({"reason": "too_many", "suspects": suspects, "threshold": threshold}),
+            json!({"reason": "lowering", "suspects": suspects, "threshold": threshold}),
         ),
-        Some(Tripped::MixedModes) => (
-            "Repairs are held back: live and test data are mixed. Check that STRIPE_SECRET_KEY and the database belong \
-             together."
-                .to_owned(),
-            json!({"reason": "mixed_modes"}),
+        Tripped::Unlisted { suspects, threshold } => (
+            format!("Stripe does not list {suspects} subscriptions that have a row, more than {threshold}."),
+            json!({"reason": "unlisted", "suspects": suspects, "threshold": threshold}),
         ),
-    };
-    State::Holds { severity: Severity::Critical, message, metadata }
+        Tripped::WrongMode => (
+            "The key and the rows are of different modes, live and test: nothing was compared.".to_owned(),
+            json!({"reason": "wrong_mode"}),
+        ),
+    }
 }
 
 fn sentence(class: Class, found: &Found) -> String {
@@ -73,25 +83,21 @@ mod tests {
     }
 
     #[test]
-    fn a_class_is_clear_only_after_a_complete_sweep() {
+    fn a_class_is_clear_only_after_a_complete_sweep_that_held_nothing_back() {
         let mut tally = Tally::default();
         tally.add(Class::StatusMismatch, true, "sub_1");
-        for (complete, tripped, absent) in [(true, None, Some(false)), (false, None, None)] {
+        let held = [Tripped::Lowering { suspects: 30, threshold: 3 }];
+        for (complete, tripped, absent, breaker) in [
+            (true, &[][..], Some(false), Some(false)),
+            (false, &[], None, None),
+            (true, &held, None, Some(true)),
+            (true, &[Tripped::WrongMode], None, Some(true)),
+        ] {
             let conditions = conditions(&tally, complete, tripped);
             assert_eq!(conditions.len(), Class::VARIANTS.len() + 1);
             assert_eq!(state_of(&conditions, "drift_status_mismatch"), Some(true));
             assert_eq!(state_of(&conditions, "drift_period_mismatch"), absent);
-            assert_eq!(state_of(&conditions, "reconcile_circuit_breaker"), absent);
-        }
-    }
-
-    #[test]
-    fn an_open_breaker_is_an_alert_and_leaves_absence_unjudged() {
-        for tripped in [Tripped::MixedModes, Tripped::TooMany { suspects: 30, threshold: 20 }] {
-            let conditions = conditions(&Tally::default(), true, Some(tripped));
-            assert_eq!(state_of(&conditions, "reconcile_circuit_breaker"), Some(true));
-            assert_eq!(state_of(&conditions, "drift_missing_in_stripe"), None);
-            assert_eq!(state_of(&conditions, "drift_status_mismatch"), Some(false));
+            assert_eq!(state_of(&conditions, "reconcile_circuit_breaker"), breaker);
         }
     }
 
@@ -102,7 +108,7 @@ mod tests {
             tally.add(Class::StatusMismatch, at < 6, &format!("sub_{at}"));
         }
         tally.add(Class::MissingInStripe, false, "sub_x");
-        let conditions = conditions(&tally, true, None);
+        let conditions = conditions(&tally, true, &[]);
         let json = |key: &str| {
             let condition = conditions.iter().find(|condition| condition.alert_key == key).unwrap();
             serde_json::to_value(condition).unwrap()

@@ -11,7 +11,7 @@ use crate::drift::class::Class;
 use crate::drift::compare::{Comparison, compare as compare_one};
 use crate::drift::finding::{self, Finding};
 use crate::drift::plan::{Repairs, plan};
-use crate::drift::repair::{Action, Item};
+use crate::drift::repair::Item;
 use crate::drift::row::Row;
 use crate::stripe::{MalformedObject, Subscription};
 
@@ -46,14 +46,12 @@ pub(super) struct Compared {
     pub(super) unlisted_count: u64,
     /// Bought subscriptions that have been dealt with.
     pub(super) dealt_with: Vec<String>,
-    pub(super) mixed_modes: bool,
 }
 
 /// Compares a group with the database and writes what follows.
 pub(super) async fn compare<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     mut group: Gathered,
-    held: bool,
     counts: Counts,
     cursor: Option<Cursor>,
 ) -> Result<Compared, Interrupted> {
@@ -91,7 +89,6 @@ pub(super) async fn compare<S: ReconcileStore>(
         let Some(read) = read.get(row.stripe_subscription_id.as_str()) else { continue };
         known.insert(&row.stripe_subscription_id);
         let comparison = compare_one(&read.subscription, row, rules);
-        done.mixed_modes |= comparison.mixed_modes;
         if comparison.in_grace {
             done.record.counts.skipped_count += 1;
             unjudged.insert(&row.stripe_subscription_id);
@@ -115,17 +112,10 @@ pub(super) async fn compare<S: ReconcileStore>(
         .map(|subscription| subscription.id.clone())
         .collect();
     let judged = engine.judge_missing(missing, &answer.looked_up, &mut done.record).await?;
-    let MissingJudged { mut items, mixed_modes, skipped, looked_up } = judged;
-    done.mixed_modes |= mixed_modes;
+    let MissingJudged { mut items, skipped, looked_up } = judged;
 
-    // From here on nothing is looked at any more, only decided: with live and test mixed nothing is written to rows at all.
-    let held = held || done.mixed_modes;
-    if held {
-        items = items.into_iter().map(|item| item.not_written(Action::Held, None)).collect();
-    }
-    let repairs = if held { Repairs::Held } else { Repairs::WithoutLowering };
     for (row, comparison) in different {
-        let planned = plan(comparison, row, repairs, engine.shape.writes);
+        let planned = plan(comparison, row, Repairs::WithoutLowering, engine.shape.writes);
         items.extend(planned.items);
         done.put_off.extend(planned.put_off.map(|findings| (row.stripe_subscription_id.clone(), findings)));
     }

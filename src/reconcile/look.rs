@@ -38,7 +38,7 @@ pub(super) async fn unplaced<S: ReconcileStore>(
             .collect();
         let found = ToWrite { items: &odd, counts: sweep.record.counts, ..ToWrite::default() };
         engine.apply(found, &mut sweep.record).await?;
-        let kept = page.rows.into_iter().map(|(_, id)| sweep.look_afresh(id)).filter(|kept| *kept).count();
+        let kept = page.rows.into_iter().map(|(_, id)| sweep.not_listed(id)).filter(|kept| *kept).count();
         if !full || (kept == 0 && sweep.too_many) {
             return Ok(());
         }
@@ -67,32 +67,37 @@ pub(super) async fn record_put_off<S: ReconcileStore>(
 /// Which subscriptions are looked at afresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Queue {
-    /// Those whose row was written while Stripe was asked. What would take something away goes to the other queue.
+    /// Those whose row was written while Stripe was asked.
     Newer,
-    /// Those that would lose something, or that Stripe does not list.
-    Suspects,
+    /// Those that Stripe does not list.
+    Unlisted,
+    /// Those that would lose something. What of the other queues would goes here, too, so that the circuit breaker counts it.
+    Lowering,
 }
 
 impl Queue {
     fn of(self, sweep: &mut Sweep) -> &mut BTreeSet<String> {
         match self {
             Self::Newer => &mut sweep.newer,
-            Self::Suspects => &mut sweep.fresh,
+            Self::Unlisted => &mut sweep.unlisted,
+            Self::Lowering => &mut sweep.lowering,
         }
     }
 }
 
-/// Retrieves each subscription of a queue, and does what follows. What is done leaves the queue.
+/// Retrieves each subscription of a queue, `most` of them at most, and does what follows. What is done leaves the queue.
 pub(super) async fn look<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     sweep: &mut Sweep,
     queue: Queue,
+    mut most: usize,
 ) -> Result<Done, Interrupted> {
-    while !queue.of(sweep).is_empty() {
+    while most > 0 && !queue.of(sweep).is_empty() {
         if engine.source.stop.is_due() {
             return Ok(Done::Stopped);
         }
-        let chunk: Vec<String> = queue.of(sweep).iter().take(CHUNK).cloned().collect();
+        let chunk: Vec<String> = queue.of(sweep).iter().take(CHUNK.min(most)).cloned().collect();
+        most -= chunk.len();
         // Rows first, Stripe second: a row that is written in between has another version, and is left alone.
         let named = chunk.iter().map(String::as_str).collect();
         let Group { rows, open, .. } = engine.read(Lookup { named, ..Lookup::default() }).await?;
@@ -119,7 +124,7 @@ pub(super) async fn look<S: ReconcileStore>(
         engine.apply(found, &mut sweep.record).await?;
         for id in looked.iter().chain(without_row) {
             queue.of(sweep).remove(id);
-            if queue == Queue::Suspects {
+            if queue == Queue::Lowering {
                 sweep.put_off.remove(id);
             }
         }
@@ -179,24 +184,21 @@ fn judge<S: ReconcileStore>(
         match look {
             Ok(subscription) => {
                 let comparison = compare(&subscription, &row, rules);
-                sweep.mixed_modes |= comparison.mixed_modes;
                 if comparison.in_grace {
                     sweep.record.counts.skipped_count += 1;
                     continue;
                 }
                 looked.judged.insert(id.clone());
                 let repairs = match queue {
-                    _ if sweep.mixed_modes => Repairs::Held,
-                    Queue::Newer => Repairs::WithoutLowering,
-                    Queue::Suspects => Repairs::All,
+                    Queue::Newer | Queue::Unlisted => Repairs::WithoutLowering,
+                    Queue::Lowering => Repairs::All,
                 };
                 let planned = plan(comparison, &row, repairs, engine.shape.writes);
                 looked.items.extend(planned.items);
                 looked.put_off.extend(planned.put_off.map(|findings| (id.clone(), findings)));
             }
             Err(StripeError::NotFound { .. }) => {
-                let (finding, mixed_modes) = missing_in_stripe(&row, rules);
-                sweep.mixed_modes |= mixed_modes;
+                let finding = missing_in_stripe(&row, rules);
                 looked.judged.insert(id.clone());
                 looked.items.push(Item::record(vec![finding], None));
             }

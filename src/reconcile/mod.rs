@@ -42,7 +42,7 @@ use tokio::time::Instant;
 
 use breaker::Tripped;
 use conditions::conditions;
-use engine::{Clock, Engine, Interrupted};
+use engine::{Clock, Engine, Interrupted, ToWrite};
 pub use job::{Ending, Failure, Fenced, Job, Status};
 use look::Queue;
 use progress::{Counts, Cursor};
@@ -52,6 +52,8 @@ use store::{Ground, ReconcileStore, StoreError};
 use sweep::Sweep;
 
 use crate::drift::class::Class;
+use crate::drift::missing;
+use crate::drift::repair::Item;
 use crate::drift::terms::Terms;
 use crate::stripe::Stripe;
 
@@ -68,13 +70,14 @@ pub async fn reconcile<S: ReconcileStore>(
     let resume = job.resume.and_then(|cursor| serde_json::from_value::<Cursor>(cursor).ok());
     let mut sweep = Sweep::new(resume, job.started_at);
     // Nothing is asked of Stripe, and nothing written, before it is known what the table looks like.
-    let ground = store.ground().await.map_err(Interrupted::Store);
-    let (shape, horizon) = match ground {
-        Ok(Ground { shape: Ok(shape), horizon }) => (shape, horizon),
+    let access = terms.access.words();
+    let ground = store.ground(&access).await.map_err(Interrupted::Store);
+    let (shape, granting, livemode, horizon) = match ground {
+        Ok(Ground { shape: Ok(shape), granting, livemode, horizon }) => (shape, granting, livemode, horizon),
         Ok(Ground { shape: Err(why), .. }) => {
-            return Ok(ending(sweep, false, None, Some(Failure::NotAdopted(why))));
+            return Ok(ending(sweep, false, &[], Some(Failure::NotAdopted(why))));
         }
-        Err(interrupted) => return Ok(ending(sweep, false, None, Some(explain(interrupted)?))),
+        Err(interrupted) => return Ok(ending(sweep, false, &[], Some(explain(interrupted)?))),
     };
     let mut engine = Engine {
         source: Source::new(stripe, Stop { at, signal: job.stop }),
@@ -86,10 +89,19 @@ pub async fn reconcile<S: ReconcileStore>(
         lookups: AtomicU32::new(0),
         horizon: AtomicU64::new(horizon),
     };
-    let done = sweep_all(&mut engine, &mut sweep, job.lookback_hours).await;
-    let (complete, tripped, mut failure) = match done {
-        Ok((done, tripped)) => (done == Done::All, tripped, None),
-        Err(interrupted) => (false, None, Some(explain(interrupted)?)),
+    let mode = engine.source.livemode();
+    if livemode.is_some_and(|rows| rows != mode) {
+        let failure = match wrong_mode(&engine, &mut sweep).await {
+            Ok(()) => None,
+            Err(error) => Some(explain(error.into())?),
+        };
+        return Ok(ending(sweep, false, &[Tripped::WrongMode], failure));
+    }
+    let mut tripped = Vec::new();
+    let done = sweep_all(&mut engine, &mut sweep, job.lookback_hours, granting, &mut tripped).await;
+    let (complete, mut failure) = match done {
+        Ok(done) => (done == Done::All, None),
+        Err(interrupted) => (false, Some(explain(interrupted)?)),
     };
     let database_answers = !matches!(
         failure,
@@ -101,43 +113,58 @@ pub async fn reconcile<S: ReconcileStore>(
             failure = failure.or(Some(explain(interrupted)?));
         }
     }
-    Ok(ending(sweep, complete, tripped, failure))
+    Ok(ending(sweep, complete, &tripped, failure))
 }
 
-/// All steps of a run. Answers whether there was time for all of them, and whether repairs were held back.
+/// Says that the key is of the other mode than the rows.
+async fn wrong_mode<S: ReconcileStore>(engine: &Engine<'_, S>, sweep: &mut Sweep) -> Result<(), StoreError> {
+    let items = [Item::record(vec![missing::wrong_mode(engine.source.livemode())], None)];
+    engine.apply(ToWrite { items: &items, ..ToWrite::default() }, &mut sweep.record).await
+}
+
+/// Rows that are looked up although Stripe lists too few: enough to see whether they are gone or the key is the wrong one.
+const LOOKED_UP_ALL_THE_SAME: usize = 200;
+
+/// All steps of a run. Answers whether there was time for all of them; `tripped`: what was held back.
 async fn sweep_all<S: ReconcileStore>(
     engine: &mut Engine<'_, S>,
     sweep: &mut Sweep,
     hours: u32,
-) -> Result<(Done, Option<Tripped>), Interrupted> {
+    granting: u64,
+    tripped: &mut Vec<Tripped>,
+) -> Result<Done, Interrupted> {
     let (bought, done) = checkouts::bought(engine, sweep, hours).await?;
     engine.bought = bought;
-    let mixed = |sweep: &Sweep| sweep.mixed_modes.then_some(Tripped::MixedModes);
     if done == Done::Stopped {
-        return Ok((done, None));
+        return Ok(done);
     }
     scan::run(engine, sweep).await?;
     if !sweep.scan.is_complete() || !sweep.ledger.left(&sweep.scan).is_empty() {
-        return Ok((Done::Stopped, mixed(sweep)));
+        return Ok(Done::Stopped);
     }
-    if look::look(engine, sweep, Queue::Newer).await? == Done::Stopped {
-        return Ok((Done::Stopped, mixed(sweep)));
+    if look::look(engine, sweep, Queue::Newer, usize::MAX).await? == Done::Stopped {
+        return Ok(Done::Stopped);
     }
     look::unplaced(engine, sweep).await?;
-    let tripped = breaker::breaker(sweep);
-    if tripped.is_some() {
+    let too_many = breaker::unlisted(sweep.unlisted.len(), sweep.too_many, granting);
+    let most = if too_many.is_some() { LOOKED_UP_ALL_THE_SAME } else { usize::MAX };
+    tripped.extend(too_many);
+    if look::look(engine, sweep, Queue::Unlisted, most).await? == Done::Stopped {
+        return Ok(Done::Stopped);
+    }
+    // What was not looked up is found again by the next sweep.
+    sweep.unlisted.clear();
+    if let Some(too_many) = breaker::lowering(sweep.lowering.len(), granting) {
+        tripped.push(too_many);
         look::record_put_off(engine, sweep, None).await?;
-    } else if look::look(engine, sweep, Queue::Suspects).await? == Done::Stopped {
-        return Ok((Done::Stopped, mixed(sweep)));
+        sweep.lowering.clear();
+    } else if look::look(engine, sweep, Queue::Lowering, usize::MAX).await? == Done::Stopped {
+        return Ok(Done::Stopped);
     }
-    for done in
-        [checkouts::bought_and_missing(engine, sweep).await?, duplicates::duplicates(engine, sweep).await?]
-    {
-        if done == Done::Stopped {
-            return Ok((done, tripped.or(mixed(sweep))));
-        }
+    if checkouts::bought_and_missing(engine, sweep).await? == Done::Stopped {
+        return Ok(Done::Stopped);
     }
-    Ok((Done::All, tripped.or(mixed(sweep))))
+    duplicates::duplicates(engine, sweep).await
 }
 
 fn explain(interrupted: Interrupted) -> Result<Failure, Fenced> {
@@ -155,11 +182,11 @@ fn explain(interrupted: Interrupted) -> Result<Failure, Fenced> {
     })
 }
 
-fn ending(sweep: Sweep, complete: bool, tripped: Option<Tripped>, failure: Option<Failure>) -> Ending {
+fn ending(sweep: Sweep, complete: bool, tripped: &[Tripped], failure: Option<Failure>) -> Ending {
     let blemished = sweep.is_blemished();
     let status = match failure {
         Some(_) => Status::Error,
-        None if complete && !blemished && tripped.is_none() && !sweep.record.refused => Status::Success,
+        None if complete && !blemished && tripped.is_empty() && !sweep.record.refused => Status::Success,
         None => Status::Partial,
     };
     // What an error leaves is read again from the beginning: it may be the place where it failed that is at fault.
@@ -175,20 +202,21 @@ fn ending(sweep: Sweep, complete: bool, tripped: Option<Tripped>, failure: Optio
         cursor: (!complete && failure.is_none()).then_some(cursor),
         failure,
         conditions,
-        judged: judged(complete && !blemished, tripped),
+        judged: judged(complete && !blemished && tripped.is_empty()),
         reconciliations,
         errors,
     }
 }
 
-/// The classes that a sweep has judged as a whole: what it has not seen of these is gone. With the breaker open no absence was
-/// confirmed.
-fn judged(complete: bool, tripped: Option<Tripped>) -> Vec<Class> {
-    let all = Class::VARIANTS.iter().copied().filter(|_| complete);
-    all.filter(|class| *class != Class::MissingInStripe || tripped.is_none()).collect()
+/// The classes that a sweep has judged as a whole: what it has not seen of these is gone. One that was held back has judged none.
+fn judged(complete: bool) -> Vec<Class> {
+    Class::VARIANTS.iter().copied().filter(|_| complete).collect()
 }
 
-fn message(counts: &Counts, refused: bool, complete: bool, tripped: Option<Tripped>, failed: bool) -> String {
+fn message(counts: &Counts, refused: bool, complete: bool, tripped: &[Tripped], failed: bool) -> String {
+    if tripped.contains(&Tripped::WrongMode) {
+        return "the key and the rows are of different modes, live and test: nothing was compared".to_owned();
+    }
     let issues = if counts.total_issues == 1 { "issue" } else { "issues" };
     let mut message = format!(
         "{} {issues} found, {} created, {} updated",
@@ -200,7 +228,7 @@ fn message(counts: &Counts, refused: bool, complete: bool, tripped: Option<Tripp
     if refused {
         message.push_str("; the table refused a repair");
     }
-    if tripped.is_some() {
+    if !tripped.is_empty() {
         message.push_str("; repairs were held back by the circuit breaker");
     }
     if failed {

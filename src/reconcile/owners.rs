@@ -25,7 +25,6 @@ const BY_THE_PAYER: &str = "client_reference_id";
 #[derive(Debug, Default)]
 pub(super) struct MissingJudged {
     pub(super) items: Vec<Item>,
-    pub(super) mixed_modes: bool,
     /// Those that are too young to be judged.
     pub(super) skipped: HashSet<String>,
     /// What Stripe said of checkouts that nobody had asked about before.
@@ -130,10 +129,7 @@ impl<S: ReconcileStore> Engine<'_, S> {
                     record.counts.skipped_count += 1;
                     judged.skipped.insert(subscription.id.clone());
                 }
-                Missing::Leave { finding, mixed_modes } => {
-                    judged.mixed_modes |= mixed_modes;
-                    judged.items.push(Item::record(vec![*finding], None));
-                }
+                Missing::Leave { finding } => judged.items.push(Item::record(vec![*finding], None)),
                 Missing::Create { mut finding, fields, mut unrepaired } => {
                     let named = self.named(subscription, &remembered, &mut judged.looked_up).await?;
                     finding.owner = named.first().cloned();

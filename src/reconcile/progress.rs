@@ -53,12 +53,16 @@ pub struct Cursor {
     pub upper: i64,
     /// What is left to read.
     pub windows: Vec<OpenWindow>,
-    /// Subscriptions that need a fresh look before something is taken away, or as Stripe does not list them.
-    pub fresh: BTreeSet<String>,
+    /// Subscriptions that would lose something, and need a fresh look before they do.
+    #[serde(default)]
+    pub lowering: BTreeSet<String>,
+    /// Subscriptions that have a row and that Stripe does not list.
+    #[serde(default)]
+    pub unlisted: BTreeSet<String>,
     /// Subscriptions that need one as their row was written while Stripe was asked.
     #[serde(default)]
     pub newer: BTreeSet<String>,
-    /// Whether there were more than could be kept.
+    /// Whether there were more of these than could be kept.
     #[serde(default)]
     pub too_many: bool,
     /// Subscriptions that the sweep has read.

@@ -245,10 +245,10 @@ fn hand_over<'a, S: ReconcileStore>(
         slot.writing = true;
         (std::mem::replace(&mut slot.gathered, next), Some(position))
     };
-    let (held, counts) = (sweep.mixed_modes, sweep.record.counts);
+    let counts = sweep.record.counts;
     let cursor = sweep.checkpoint();
     Some(Box::pin(async move {
-        let result = group::compare(engine, gathered, held, counts, cursor).await;
+        let result = group::compare(engine, gathered, counts, cursor).await;
         GroupDone { id, up_to, result }
     }))
 }

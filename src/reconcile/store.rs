@@ -27,6 +27,10 @@ pub type Horizon = u64;
 pub struct Ground {
     /// The adopted table; or why there is none that may be written, in sentences.
     pub shape: Result<Shape, String>,
+    /// Rows that grant access now.
+    pub granting: u64,
+    /// Whether the rows are of live subscriptions, as far as that has been seen.
+    pub livemode: Option<bool>,
     /// As of now.
     pub horizon: Horizon,
 }
@@ -134,8 +138,8 @@ pub enum StoreError {
 
 /// The database, for one attempt of one run: every write is fenced by it.
 pub trait ReconcileStore: Send + Sync {
-    /// What the run stands on.
-    fn ground(&self) -> impl Future<Output = Result<Ground, StoreError>> + Send;
+    /// What the run stands on. `access`: the statuses that grant access.
+    fn ground(&self, access: &[&str]) -> impl Future<Output = Result<Ground, StoreError>> + Send;
 
     /// The rows of a part of Stripe's list.
     fn group(&self, lookup: Lookup<'_>) -> impl Future<Output = Result<Group, StoreError>> + Send;

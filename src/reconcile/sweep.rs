@@ -14,7 +14,8 @@ use crate::drift::finding::Finding;
 
 /// How often the cursor is stored, for the case that the process dies.
 const CHECKPOINT: Duration = Duration::from_secs(2);
-/// The most subscriptions that are kept for a fresh look. With more, the circuit breaker trips whatever the percentage.
+/// The most subscriptions that are kept for a fresh look. With more that Stripe does not list, the circuit breaker trips whatever the
+/// percentage.
 pub(super) const FRESH_LIMIT: usize = 20_000;
 
 /// The state of a sweep.
@@ -25,16 +26,17 @@ pub(super) struct Sweep {
     pub(super) record: Record,
     /// What earlier runs of the same sweep have done.
     pub(super) before: Cursor,
-    /// Subscriptions that need a fresh look before something is taken away, or as Stripe does not list them: what the circuit
-    /// breaker counts.
-    pub(super) fresh: BTreeSet<String>,
+    /// Subscriptions that would lose something: looked at afresh before they do.
+    pub(super) lowering: BTreeSet<String>,
+    /// Rows whose subscription Stripe does not list: looked up one by one.
+    pub(super) unlisted: BTreeSet<String>,
     /// Subscriptions whose row was written while Stripe was asked: nobody can say yet whether they differ.
     pub(super) newer: BTreeSet<String>,
+    /// Whether there were more unlisted ones than could be kept.
     pub(super) too_many: bool,
     /// What was found of those whose repair waits, to be recorded if it is held back.
     pub(super) put_off: BTreeMap<String, Vec<Finding>>,
     pub(super) dealt_with: HashSet<String>,
-    pub(super) mixed_modes: bool,
     checkpoint: Instant,
 }
 
@@ -52,13 +54,13 @@ impl Sweep {
             scan,
             ledger: Ledger::default(),
             record: Record::default(),
-            fresh: std::mem::take(&mut before.fresh),
+            lowering: std::mem::take(&mut before.lowering),
+            unlisted: std::mem::take(&mut before.unlisted),
             newer: std::mem::take(&mut before.newer),
             too_many: before.too_many,
             before,
             put_off: BTreeMap::new(),
             dealt_with: HashSet::new(),
-            mixed_modes: false,
             checkpoint: Instant::now(),
         }
     }
@@ -79,7 +81,8 @@ impl Sweep {
             version: CURSOR_VERSION,
             upper: self.scan.upper(),
             windows: self.ledger.left(&self.scan),
-            fresh: self.fresh.clone(),
+            lowering: self.lowering.clone(),
+            unlisted: self.unlisted.clone(),
             newer: self.newer.clone(),
             too_many: self.too_many,
             scanned: self.scanned(),
@@ -98,24 +101,23 @@ impl Sweep {
         self.before.blemished || self.record.counts.error_count > 0
     }
 
-    /// Notes that a subscription needs a fresh look.
-    pub(super) fn look_afresh(&mut self, id: String) -> bool {
-        if self.fresh.len() >= FRESH_LIMIT && !self.fresh.contains(&id) {
+    /// Notes that Stripe did not list a row's subscription.
+    pub(super) fn not_listed(&mut self, id: String) -> bool {
+        if self.unlisted.len() >= FRESH_LIMIT && !self.unlisted.contains(&id) {
             self.too_many = true;
             return false;
         }
-        self.fresh.insert(id);
+        self.unlisted.insert(id);
         true
     }
 
     /// Takes in what came of a group.
     pub(super) fn take_in(&mut self, compared: Compared) {
         self.record.merge(compared.record);
-        self.mixed_modes |= compared.mixed_modes;
         self.dealt_with.extend(compared.dealt_with);
         self.too_many |= compared.unlisted_count > compared.unlisted.len() as u64;
         for id in compared.unlisted {
-            self.look_afresh(id);
+            self.not_listed(id);
         }
         for id in compared.newer {
             if self.newer.len() < FRESH_LIMIT {
@@ -132,9 +134,9 @@ impl Sweep {
 
     /// Keeps what was found of a subscription until it has been looked at afresh.
     pub(super) fn put_off(&mut self, id: String, findings: Vec<Finding>) {
-        if self.look_afresh(id.clone()) {
-            self.put_off.insert(id, findings);
-        }
+        self.unlisted.remove(&id);
+        self.lowering.insert(id.clone());
+        self.put_off.insert(id, findings);
     }
 }
 
@@ -143,7 +145,8 @@ fn blank(upper: i64) -> Cursor {
         version: CURSOR_VERSION,
         upper,
         windows: Vec::new(),
-        fresh: BTreeSet::new(),
+        lowering: BTreeSet::new(),
+        unlisted: BTreeSet::new(),
         newer: BTreeSet::new(),
         too_many: false,
         scanned: 0,

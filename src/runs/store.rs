@@ -98,6 +98,8 @@ struct Found {
 struct Adapter {
     #[serde(deserialize_with = "number")]
     horizon: Horizon,
+    granting: u64,
+    livemode: Option<bool>,
     adopted: bool,
     changed: Option<String>,
     #[serde(flatten)]
@@ -168,14 +170,16 @@ impl RunStore {
 }
 
 impl ReconcileStore for RunStore {
-    async fn ground(&self) -> Result<Ground, StoreError> {
-        let adapter: Adapter = self.read("read_adapter_for_reconcile", &json!({})).await?;
+    async fn ground(&self, access: &[&str]) -> Result<Ground, StoreError> {
+        let parameters = json!({ "p_access": access });
+        let adapter: Adapter = self.read("read_adapter_for_reconcile", &parameters).await?;
+        let Adapter { granting, livemode, horizon, .. } = adapter;
         let shape = match adapter {
             Adapter { adopted: false, .. } => Err("No table is adopted.".to_owned()),
             Adapter { changed: Some(changed), .. } => Err(changed),
             Adapter { shape, .. } => Ok(shape),
         };
-        Ok(Ground { shape, horizon: adapter.horizon })
+        Ok(Ground { shape, granting, livemode, horizon })
     }
 
     async fn group(&self, lookup: Lookup<'_>) -> Result<Group, StoreError> {

@@ -505,21 +505,41 @@ $$;
 comment on function public.billing_ops_adoption() is
   'For whoever sets a deployment up: {state: billing_ops.adapter_state(), candidates: billing_ops.detect()}.';
 
-create function public.read_adapter_for_reconcile()
+create function public.read_adapter_for_reconcile(p_access jsonb)
 returns jsonb
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select billing_ops.adapter_state() || pg_catalog.jsonb_build_object(
-    'horizon', pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text,
+declare
+  v_state jsonb := billing_ops.adapter_state();
+  v_granting bigint := 0;
+  v_livemode boolean;
+begin
+  if (v_state ->> 'fingerprint_ok')::boolean then
+    v_granting := billing_ops.adapter_granting(array(select jsonb_array_elements_text(p_access)));
+    -- Of what was seen last and has a row: strangers say nothing about whose rows these are.
+    with seen as materialized (
+      select m.stripe_subscription_id as id, m.livemode from billing_ops.subscription_marks m
+      where m.livemode is not null order by m.created desc limit 1000
+    )
+    select s.livemode into v_livemode
+    from seen s join billing_ops.adapter_present(array(select id from seen)) p on p = s.id
+    group by s.livemode order by count(*) desc limit 1;
+  end if;
+  return v_state || jsonb_build_object(
+    'granting', v_granting,
+    'livemode', v_livemode,
+    'horizon', pg_snapshot_xmin(pg_current_snapshot())::text,
     'columns', (
-      select coalesce(pg_catalog.jsonb_object_agg(m.word, m.attribute), '{}')
+      select coalesce(jsonb_object_agg(m.word, m.attribute), '{}')
       from billing_ops.adoption a cross join lateral billing_ops.mapped_columns(a.mapping) m
-      where m.word = any (array['customer'] || billing_ops.mapping_fields())))
+      where m.word = any (array['customer'] || billing_ops.mapping_fields())));
+end
 $$;
-comment on function public.read_adapter_for_reconcile() is
-  'Before a run asks Stripe: billing_ops.adapter_state(); columns: what the mapped words are called in the app''s table; and the horizon by
-  which rows are told that were written behind the run''s back.';
+comment on function public.read_adapter_for_reconcile(jsonb) is
+  'Before a run asks Stripe: billing_ops.adapter_state(); granting: rows in one of the statuses p_access; livemode: of which mode the rows
+  are, as far as scans have seen them; columns: what the mapped words are called in the app''s table; and the horizon by which rows are told
+  that were written behind the run''s back.';
 
 create function public.read_subscriptions_for_reconcile(
   p_listed jsonb,

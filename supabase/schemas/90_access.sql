@@ -25,7 +25,7 @@ begin
       ('public.start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid)', 'service_role'),
       ('public.heartbeat_reconciliation_run(uuid, integer, integer, jsonb, jsonb)', 'service_role'),
       ('public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb, jsonb)', 'service_role'),
-      ('public.read_adapter_for_reconcile()', 'service_role'),
+      ('public.read_adapter_for_reconcile(jsonb)', 'service_role'),
       ('public.read_subscriptions_for_reconcile(jsonb, jsonb, boolean, text, timestamptz, timestamptz, integer)', 'service_role'),
       ('public.read_owners_for_reconcile(jsonb)', 'service_role'),
       ('public.read_unplaced_subscriptions(text, integer)', 'service_role'),

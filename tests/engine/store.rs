@@ -269,10 +269,15 @@ fn set(row: &mut Row, fields: &Fields) {
 }
 
 impl ReconcileStore for MemoryStore {
-    async fn ground(&self) -> Result<Ground, StoreError> {
+    async fn ground(&self, access: &[&str]) -> Result<Ground, StoreError> {
         let mut state = self.lock();
         state.call()?;
-        Ok(Ground { shape: state.shape.clone(), horizon: state.transaction })
+        let grants = |row: &&Row| row.status.as_deref().is_some_and(|status| access.contains(&status));
+        let granting = state.rows.values().filter(grants).count() as u64;
+        let seen = state.rows.keys().filter_map(|id| state.marks.get(id));
+        let live: Vec<bool> = seen.map(|(_, livemode)| *livemode).collect();
+        let livemode = (!live.is_empty()).then(|| live.iter().filter(|live| **live).count() * 2 > live.len());
+        Ok(Ground { shape: state.shape.clone(), granting, livemode, horizon: state.transaction })
     }
 
     async fn group(&self, lookup: Lookup<'_>) -> Result<Group, StoreError> {

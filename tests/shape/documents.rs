@@ -16,7 +16,7 @@ fn alert_keys() -> BTreeSet<String> {
     let ever = TimeDelta::zero();
     let thresholds = Thresholds { reconcile_stale_after: ever, high_severity_stale_after: ever };
     let conditions = judge(&Facts::default(), &thresholds).into_iter();
-    conditions.chain(conditions_of_a_run(&Tally::default(), true, None)).map(|of| of.alert_key).collect()
+    conditions.chain(conditions_of_a_run(&Tally::default(), true, &[])).map(|of| of.alert_key).collect()
 }
 
 #[test]

@@ -49,14 +49,6 @@ fn after_a_fresh_read_it_is_applied() {
 }
 
 #[test]
-fn with_the_breaker_open_findings_are_kept_and_nothing_is_changed() {
-    let held = Item::record(vec![finding(Class::StatusMismatch)], Some(Action::Held));
-    assert_eq!(planned(lowering(), Repairs::Held).items, [held]);
-    let refresh = Comparison { repaired: vec![], ..lowering() };
-    assert!(planned(refresh, Repairs::Held).items.is_empty());
-}
-
-#[test]
 fn where_the_mapping_lets_nothing_be_written_it_is_told_and_nothing_is_sent_to_the_table() {
     let planned = plan(lowering(), &row(), Repairs::WithoutLowering, Writes::None);
     assert!(planned.put_off.is_some() && planned.items.is_empty(), "it is decided as if it were done");
