@@ -42,6 +42,8 @@ describe("times", () => {
 describe("codes", () => {
   test("known ones have words, unknown ones are shown", () => {
     expect(driftType("missing_in_stripe")).toBe("Missing in Stripe");
+    expect(driftType("malformed_row")).toBe("Unreadable row");
+    expect(driftType("organization_unknown")).toBe("Unknown owner");
     expect(driftType("brand_new")).toBe("Brand new");
     expect(alertName("drift_status_mismatch")).toBe("Drift: status differs");
     expect(alertName("reconcile_failing")).toBe("Reconciliation keeps failing");
@@ -59,9 +61,13 @@ describe("codes", () => {
     expect(resolveConsequence("reconcile_circuit_breaker", null, NOW)).toContain("does not release the held repairs");
   });
   test("every failure has a title", () => {
-    for (const code of ["unreachable", "not_configured", "database_unavailable", "stripe_error", "rate_limited", "whatever"]) {
+    for (const code of ["unreachable", "not_configured", "not_adopted", "database_unavailable", "stripe_error", "rate_limited", "whatever"]) {
       expect(failure(new ApiError(500, code, "Why.")).title).not.toBe("");
     }
+    expect(failure(new ApiError(503, "not_adopted", "Run billing_ops.adopt."))).toEqual({
+      title: "No table is adopted",
+      text: "Run billing_ops.adopt.",
+    });
   });
 });
 

@@ -45,7 +45,7 @@ const driftWords: Record<DriftClass, string> = {
   price_mismatch: "Price differs",
   tier_mismatch: "Tier differs",
   missing_in_database: "Missing in the database",
-  organization_unknown: "Unknown organization",
+  organization_unknown: "Unknown owner",
   missing_in_stripe: "Missing in Stripe",
   customer_mismatch: "Customer differs",
   duplicate_live_subscription: "Duplicate live subscription",
@@ -54,6 +54,7 @@ const driftWords: Record<DriftClass, string> = {
   mixed_item_periods: "Items with different periods",
   livemode_mismatch: "Live and test data mixed",
   malformed_object: "Unreadable object",
+  malformed_row: "Unreadable row",
 };
 
 /** The alert types that the API filters by. */
@@ -101,7 +102,7 @@ export function action(code: DriftAction): { word: string; person: boolean; why:
     case "superseded":
       return { word: "Superseded", person: false, why: "Something else updated the row in the meantime; the newer values were kept." };
     case "refused":
-      return { word: "Refused", person: true, why: "The database refused the repair." };
+      return { word: "Refused", person: true, why: "The app's table refused the repair. It is tried again in every run." };
     case "held":
       return { word: "Held back", person: true, why: "The circuit breaker stopped this run's repairs." };
     case "none":
@@ -144,6 +145,8 @@ export function failure(error: ApiError): { title: string; text: string } {
       return { title: "Can't reach the server", text: error.message };
     case "not_configured":
       return { title: "This deployment is not configured", text: error.message };
+    case "not_adopted":
+      return { title: "No table is adopted", text: error.message };
     case "database_unavailable":
       return { title: "The database can't be reached", text: error.message };
     case "stripe_unavailable":

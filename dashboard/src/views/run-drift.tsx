@@ -78,9 +78,9 @@ function Item({ entry }: { entry: Drift }) {
         <p class="finding-ids">
           {entry.stripe_subscription_id !== null && <Id id={entry.stripe_subscription_id} livemode={entry.livemode} />}
           {entry.stripe_customer_id !== null && <Id id={entry.stripe_customer_id} livemode={entry.livemode} />}
-          {entry.organization_id !== null && (
+          {entry.owner !== null && (
             <span class="id-labelled">
-              <span class="quiet">organization</span> <Id id={entry.organization_id} livemode={null} />
+              <span class="quiet">owner</span> <Id id={entry.owner} livemode={null} />
             </span>
           )}
         </p>
@@ -166,7 +166,7 @@ export function RunDrift({ run, counts, drift, show, type }: { run: Run; counts:
       <Types run={run} counts={counts[show]} show={show} type={type} />
       {drift.length > 5 && (
         <div class="filters" role="search" aria-label="Filter drift">
-          <Find placeholder="Subscription, customer, organization" />
+          <Find placeholder="Subscription, customer, owner" />
         </div>
       )}
       {shown.length === 0 ? (
