@@ -26,10 +26,7 @@ export function RunTable({ runs, caption, brief = false }: { runs: Run[]; captio
           <th scope="col" class="wide">Started</th>
           <th scope="col" class="number wide">Checked</th>
           <th scope="col" class="number">Found</th>
-          <th scope="col" class="number">
-            <span class="wide-inline">Repaired</span>
-            <span class="narrow-inline">Fixed</span>
-          </th>
+          <th scope="col" class="number">Repaired</th>
           <th scope="col" class="number widest">Failed</th>
           <th scope="col" class="number wide">Took</th>
         </tr>
