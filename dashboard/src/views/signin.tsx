@@ -37,7 +37,7 @@ export function SignIn({ notice }: { notice: string | null }) {
     <main id="main" class="door" tabIndex={-1}>
       <div class="door-card">
         <h1>Sign in</h1>
-        <p class="quiet">Only owners and admins of an organization can use Billing operations.</p>
+        <p class="quiet">Only admins can use Billing operations.</p>
         {notice !== null && (
           <p class="notice" role="status">
             <Glyph name="info" /> {notice}
@@ -85,10 +85,10 @@ export function Forbidden({ email }: { email: string }) {
       <div class="door-card">
         <h1>Admins only</h1>
         <p>
-          You are signed in as <strong>{email}</strong>. That account is neither an owner nor an admin of an organization,
-          and this page shows every customer's data.
+          You are signed in as <strong>{email}</strong>. That account is not an admin here, and this page shows
+          every customer's data.
         </p>
-        <p class="quiet">Ask an owner of your organization for the admin role, then try again.</p>
+        <p class="quiet">Ask whoever runs this deployment to make you an admin, then try again.</p>
         <div class="door-actions">
           <button type="button" class="button button-primary" onClick={retryAsAdmin}>
             Try again
