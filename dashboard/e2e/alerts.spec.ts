@@ -27,7 +27,7 @@ test("finds an alert by a subscription among its samples", async ({ page, admin 
   await admin("/?view=alerts");
   await page.getByLabel("Find in this list").fill("SUB_1QxAbCdEfGhIjKlMp");
   await expect(page.locator(".alert")).toHaveCount(1);
-  await expect(page.locator(".alert")).toContainText("belongs to no known organization");
+  await expect(page.locator(".alert")).toContainText("belongs to no known owner");
 });
 
 test("an alert tells its story: times, samples at Stripe, its run, earlier episodes", async ({ page, admin, context }) => {
@@ -57,7 +57,7 @@ test("an alert tells its story: times, samples at Stripe, its run, earlier episo
 
 test("resolving takes a note, says first what it does, and is kept", async ({ page, admin }) => {
   await admin("/?view=alerts");
-  const alert = page.locator(".alert").filter({ hasText: "belongs to no known organization" });
+  const alert = page.locator(".alert").filter({ hasText: "belongs to no known owner" });
   await alert.getByRole("button").first().click();
   await alert.getByRole("button", { name: "Resolve…" }).click();
   const dialog = page.getByRole("dialog", { name: "Resolve this alert?" });
@@ -80,7 +80,7 @@ test("resolving takes a note, says first what it does, and is kept", async ({ pa
   );
 
   await page.getByLabel("Status").selectOption("resolved");
-  const resolved = page.locator(".alert").filter({ hasText: "belongs to no known organization" });
+  const resolved = page.locator(".alert").filter({ hasText: "belongs to no known owner" });
   if ((await resolved.getByRole("button").first().getAttribute("aria-expanded")) === "false") {
     await resolved.getByRole("button").first().click();
   }

@@ -46,7 +46,7 @@ join (values
   (2, 'period_mismatch', 'info', 'The billing period differs from Stripe''s.', '{"current_period_start": {"database": "2026-10-23T00:00:00Z", "stripe": "2026-11-23T00:00:00Z"}, "current_period_end": {"database": "2026-11-23T00:00:00Z", "stripe": "2026-12-23T00:00:00Z"}}', 'repaired', 'The period was taken from Stripe.'),
   (3, 'missing_in_database', 'info', 'The subscription is active at Stripe and not in the database.', '{}', 'created', 'The row was created.'),
   (4, 'price_mismatch', 'info', 'Price and quantity differ from Stripe''s.', '{"stripe_price_id": {"database": "price_basic_monthly", "stripe": "price_pro_monthly"}, "quantity": {"database": 1, "stripe": 5}}', 'repaired', 'Price and quantity were taken from Stripe.'),
-  (5, 'organization_unknown', 'warning', 'Nothing says which organization this subscription belongs to.', '{}', 'none', 'Nothing: an organization is never guessed.')
+  (5, 'organization_unknown', 'warning', 'Nothing says whose subscription this is.', '{}', 'none', 'Nothing: an owner is never guessed.')
 ) as kind (k, type, severity, issue, details, action, reason) on kind.k = n % 6;
 
 with newest as (select id from public.reconciliation_logs order by started_at desc limit 1),
@@ -71,7 +71,7 @@ select 'drift_missing_in_stripe', 'drift', 'critical', '2 rows name subscription
   second.id
 from newest, second
 union all
-select 'drift_organization_unknown', 'drift', 'warning', '1 subscription belongs to no known organization.', 27,
+select 'drift_organization_unknown', 'drift', 'warning', '1 subscription belongs to no known owner.', 27,
   now() - interval '26 hours', now() - interval '20 minutes', now() - interval '26 hours',
   jsonb_build_object('reconciliation_log_id', newest.id, 'count', 1, 'livemode', false, 'samples', jsonb_build_array(
     jsonb_build_object('stripe_subscription_id', 'sub_1QxAbCdEfGhIjKlMp'))),

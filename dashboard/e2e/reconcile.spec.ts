@@ -10,8 +10,8 @@ const DRIFT = `
   where id in (select id from public.subscriptions where status = 'active' order by stripe_subscription_id limit 3);
   delete from public.subscriptions
   where id in (select id from public.subscriptions where status = 'active' order by stripe_subscription_id desc limit 1);
-  insert into public.subscriptions (organization_id, stripe_customer_id, stripe_subscription_id, status, livemode, stripe_created, created_at, updated_at)
-  select id, 'cus_gone', 'sub_gone', 'active', false, now() - interval '30 days', now() - interval '30 days', now() - interval '1 hour'
+  insert into public.subscriptions (organization_id, stripe_customer_id, stripe_subscription_id, status, created_at, updated_at)
+  select id, 'cus_gone', 'sub_gone', 'active', now() - interval '30 days', now() - interval '1 hour'
   from public.organizations where name = 'Gone at Stripe';`;
 
 test.beforeEach(() => {
@@ -49,7 +49,7 @@ test("finds the drift, repairs it, raises its alerts; a second click gets the sa
   await expect(page.locator(".finding").filter({ hasText: "sub_gone" })).toContainText("Needs a person");
   await expect(page.getByRole("link", { name: /sub_gone/ })).toHaveAttribute(
     "href",
-    "https://dashboard.stripe.com/test/subscriptions/sub_gone",
+    "https://dashboard.stripe.com/subscriptions/sub_gone",
   );
   await page.getByRole("button", { name: "Dismiss" }).click();
   await expect(report).toHaveCount(0);
