@@ -16,7 +16,7 @@ pub struct Finding {
     /// Its class.
     #[serde(rename = "type")]
     pub class: Class,
-    /// How bad one of these is by itself (critical, high, warning, info).
+    /// How bad it is for as long as nothing is done about it (critical, high, warning, info).
     pub severity: Severity,
     /// Whose subscription it is, where known.
     pub owner: Option<String>,
@@ -87,7 +87,7 @@ impl Subject {
         Finding {
             drift_key: format!("{}:{subject}", class.as_str()),
             class,
-            severity: class.severity(1),
+            severity: class.severity(),
             owner: self.owner.clone(),
             stripe_subscription_id: self.stripe_subscription_id.clone(),
             stripe_customer_id: self.stripe_customer_id.clone(),

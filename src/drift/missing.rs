@@ -8,6 +8,7 @@ use super::compare::{
 };
 use super::finding::{Finding, Subject};
 use super::row::{Fields, Row};
+use crate::alerts::severity::Severity;
 use crate::stripe::{Status, Subscription};
 
 /// What to do about a subscription that has no row.
@@ -82,7 +83,12 @@ pub fn missing_in_stripe(row: &Row, rules: Rules<'_>) -> Finding {
     let status = row.status.as_deref().unwrap_or("nothing");
     let issue = format!("The database says {status}, and Stripe does not know the subscription.");
     let details = json!({"status": {"database": row.status, "stripe": null}});
-    subject.finding(Class::MissingInStripe, issue, details)
+    let mut finding = subject.finding(Class::MissingInStripe, issue, details);
+    if !row.status.as_deref().is_some_and(|status| rules.terms.access.grants(&Status::of(status))) {
+        // Nobody has anything by it.
+        finding.severity = Severity::Info;
+    }
+    finding
 }
 
 /// The key is of the other mode than the rows: whatever it lists is somebody else's, and what it does not list is no news.

@@ -11,6 +11,7 @@ use super::row::{Fields, Row};
 use super::shape::Shape;
 use super::terms::Terms;
 use super::tiers::Tiers;
+use crate::alerts::severity::Severity;
 use crate::stripe::Subscription;
 
 const NOW: i64 = 1_790_000_000;
@@ -590,5 +591,17 @@ fn a_row_that_stripe_does_not_know_is_missing_there_or_of_the_other_mode() {
     for (other_mode, kind) in [(false, Class::MissingInStripe), (true, Class::LivemodeMismatch)] {
         let finding = missing_in_stripe(&Row { other_mode, ..row() }, rules(&shape, &terms));
         assert_eq!(finding.class, kind);
+    }
+}
+
+/// Dead rows that Stripe has forgotten let nobody in: worth knowing, and no reason to get up.
+#[test]
+fn a_row_that_grants_nothing_and_is_gone_at_stripe_wakes_nobody() {
+    let (shape, terms) = (keeping(ALL), terms());
+    for (status, severity) in
+        [("active", Severity::Critical), ("canceled", Severity::Info), ("unpaid", Severity::Info)]
+    {
+        let gone = Row { status: Some(status.into()), ..row() };
+        assert_eq!(missing_in_stripe(&gone, rules(&shape, &terms)).severity, severity, "{status}");
     }
 }

@@ -24,13 +24,19 @@ fn of_class(class: Class, found: &Found, judged: bool) -> State {
         0 if judged => State::clear("A complete run found none."),
         0 => State::Unknown,
         count => State::Holds {
-            severity: class.severity(count),
+            severity: severity(class, found),
             message: sentence(class, found),
             metadata: json!({
                 "type": class, "count": count, "fixed": found.fixed, "samples": found.samples
             }),
         },
     }
+}
+
+/// That of the worst member that stands; of what was put right, how much of it there was.
+fn severity(class: Class, found: &Found) -> Severity {
+    let fixed = if found.fixed >= class.worth_a_warning() { Severity::Warning } else { Severity::Info };
+    found.worst.map_or(fixed, |worst| worst.max(fixed))
 }
 
 fn of_breaker(complete: bool, tripped: &[Tripped]) -> State {
@@ -85,7 +91,7 @@ mod tests {
     #[test]
     fn a_class_is_clear_only_after_a_complete_sweep_that_held_nothing_back() {
         let mut tally = Tally::default();
-        tally.add(Class::StatusMismatch, true, "sub_1");
+        tally.add(Class::StatusMismatch, None, "sub_1");
         let held = [Tripped::Lowering { suspects: 30, threshold: 3 }];
         for (complete, tripped, absent, breaker) in [
             (true, &[][..], Some(false), Some(false)),
@@ -102,12 +108,34 @@ mod tests {
     }
 
     #[test]
+    fn an_alert_is_as_bad_as_its_worst_member_that_stands() {
+        let severity_of = |class, fixed, standing: &[Severity]| {
+            let mut tally = Tally::default();
+            (0..fixed).for_each(|_| tally.add(class, None, "sub"));
+            standing.iter().for_each(|severity| tally.add(class, Some(*severity), "sub"));
+            severity(class, &tally.of(class))
+        };
+        for (class, fixed, standing, expected) in [
+            (Class::StatusMismatch, 10, &[][..], Severity::Info),
+            (Class::StatusMismatch, 11, &[], Severity::Warning),
+            (Class::StatusMismatch, 1, &[Severity::Warning], Severity::Warning),
+            (Class::MissingInDatabase, 5, &[], Severity::Info),
+            (Class::MissingInDatabase, 600, &[], Severity::Warning),
+            (Class::MissingInDatabase, 0, &[Severity::Critical], Severity::Critical),
+            (Class::MissingInStripe, 0, &[Severity::Info; 30], Severity::Info),
+            (Class::MissingInStripe, 0, &[Severity::Info, Severity::Critical], Severity::Critical),
+        ] {
+            assert_eq!(severity_of(class, fixed, standing), expected, "{class:?} {fixed} {standing:?}");
+        }
+    }
+
+    #[test]
     fn alerts_say_how_many_and_how_many_of_them_are_repaired() {
         let mut tally = Tally::default();
         for at in 0..7 {
-            tally.add(Class::StatusMismatch, at < 6, &format!("sub_{at}"));
+            tally.add(Class::StatusMismatch, (at == 6).then_some(Severity::Warning), &format!("sub_{at}"));
         }
-        tally.add(Class::MissingInStripe, false, "sub_x");
+        tally.add(Class::MissingInStripe, Some(Severity::Critical), "sub_x");
         let conditions = conditions(&tally, true, &[]);
         let json = |key: &str| {
             let condition = conditions.iter().find(|condition| condition.alert_key == key).unwrap();

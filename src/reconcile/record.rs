@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 use super::progress::Counts;
 use super::tally::Tally;
+use crate::alerts::severity::Severity;
 use crate::drift::class::Class;
+use crate::drift::finding::Finding;
 use crate::drift::repair::{Action, Applied, Item};
 
 /// How many differences the answer holds in full; all are in the database.
@@ -66,6 +68,16 @@ pub struct ItemError {
     pub error: String,
 }
 
+/// How bad a difference is that stands.
+fn severity(class: Class, action: Action, finding: &Finding) -> Severity {
+    match (class, action) {
+        // Somebody pays and has nothing, and it stays so until a person looks at the table.
+        (Class::MissingInDatabase, Action::Refused) => Severity::Critical,
+        _ if class == finding.class => finding.severity,
+        _ => class.severity(),
+    }
+}
+
 /// What was done, by a run or by a part of one.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
@@ -109,7 +121,8 @@ impl Record {
             self.counts.mismatch_count += u64::from(!missing);
             if action != Action::Superseded {
                 let sample = finding.stripe_subscription_id.as_deref().or(finding.owner.as_deref());
-                self.tally.add(class, fixed, sample.unwrap_or("unnamed"));
+                let standing = (!fixed).then(|| severity(class, action, finding));
+                self.tally.add(class, standing, sample.unwrap_or("unnamed"));
             }
             let entry = entries.by_key.get(finding.key_as(class).as_str()).copied();
             let new = entry.is_none_or(|(_, seen)| seen.timestamp() >= entries.started_at);

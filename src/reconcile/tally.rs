@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::alerts::severity::Severity;
 use crate::drift::class::Class;
 
 /// How often each class was found in a sweep, with a few examples.
@@ -17,6 +18,9 @@ pub struct Found {
     pub count: u64,
     /// Of these, repaired or created.
     pub fixed: u64,
+    /// The worst of those that are not.
+    #[serde(default)]
+    pub worst: Option<Severity>,
     /// Subscriptions (or organizations), a few.
     pub samples: Vec<String>,
 }
@@ -25,11 +29,12 @@ pub struct Found {
 const SAMPLES: usize = 5;
 
 impl Tally {
-    /// Counts one difference.
-    pub fn add(&mut self, class: Class, fixed: bool, sample: &str) {
+    /// Counts one difference. `standing`: how bad it is, unless it has been put right.
+    pub fn add(&mut self, class: Class, standing: Option<Severity>, sample: &str) {
         let found = self.0.entry(class).or_default();
         found.count += 1;
-        found.fixed += u64::from(fixed);
+        found.fixed += u64::from(standing.is_none());
+        found.worst = found.worst.max(standing);
         if found.samples.len() < SAMPLES {
             found.samples.push(sample.to_owned());
         }
@@ -41,6 +46,7 @@ impl Tally {
             let found = self.0.entry(class).or_default();
             found.count += part.count;
             found.fixed += part.fixed;
+            found.worst = found.worst.max(part.worst);
             found.samples.extend(part.samples);
             found.samples.truncate(SAMPLES);
         }
@@ -64,7 +70,7 @@ mod tests {
     #[test]
     fn the_tally_survives_the_cursor() {
         let mut tally = Tally::default();
-        tally.add(Class::UnknownPrice, false, "sub_1");
+        tally.add(Class::UnknownPrice, Some(Severity::Warning), "sub_1");
         let saved = serde_json::to_string(&tally).unwrap();
         assert_eq!(serde_json::from_str::<Tally>(&saved).unwrap(), tally);
     }

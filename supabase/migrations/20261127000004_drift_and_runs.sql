@@ -789,6 +789,7 @@ begin
       else f.finding
         || jsonb_build_object('action', v_outcomes[e.place], 'owner', coalesce(v_owners[e.place], f.finding ->> 'owner'))
         || case when v_reasons[e.place] is null then '{}'::jsonb else jsonb_build_object('reason', v_reasons[e.place]) end
+        || case when v_outcomes[e.place] in ('repaired', 'created', 'moved') then '{"severity": "info"}' else '{}'::jsonb end
         -- Somebody pays and has nothing, and it stays so until a person looks at the table.
         || case when v_outcomes[e.place] = 'refused' and e.item ->> 'kind' = 'create' then '{"severity": "critical"}' else '{}'::jsonb end
       end order by e.place, f.place)
