@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fills a scratch Postgres with 100,000 subscriptions, 100,000 alerts and 220,000 entries of drift, and prints how long each public
+# Fills a scratch Postgres with 100,000 subscriptions, 120,000 marks, 100,000 alerts and 220,000 entries of drift, and prints how long each public
 # function takes (of 9 calls: the median and the worst, by the clock and as spent on a processor) and, with
 # --plans, how the admin pages and the reconciler's reads are executed. A command, not a test: nothing fails here. Results: docs/PERFORMANCE-SQL.md.
 #

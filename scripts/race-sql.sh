@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Twenty connections raise, resolve, start, finish and reclaim at once (pgbench), then the promises are counted: one open alert
-# for a key, one chain of episodes, a history without gaps, one running run, and no call that failed.
+# Twenty connections raise, resolve, start, finish and reclaim at once, then twenty repair the rows that others write (pgbench), and
+# the promises are counted: one open alert for a key, one chain of episodes, a history without gaps, one running run, no write of the
+# app's that a repair took back, one mark for a subscription, and no call that failed.
 #
-#   scripts/race-sql.sh [SECONDS]    for each of the two parts; 10 if not given
+#   scripts/race-sql.sh [SECONDS]    for each of the three parts; 10 if not given
 
 # shellcheck source=lib/cluster.sh
 . "$(dirname "$0")/lib/cluster.sh"
@@ -44,6 +45,36 @@ select public.finish_reconciliation_run(id, attempt, 'error', '{}', 'm', null, n
 from public.reconciliation_logs where status = 'running';
 SQL
 
+# Fifty rows. The app counts seats up, and notes each time; the reconciler sets what it has read: the same number, so that nothing is
+# lost but by overwriting what came between. Its batches come in any order, and find owners by their customers.
+cat >"$scripts/app" <<'SQL'
+\set n random(1, 50)
+begin;
+update public.subscriptions set quantity = quantity + 1 where stripe_subscription_id = 'sub_' || :n;
+insert into public.noted values (:n);
+commit;
+SQL
+cat >"$scripts/repair" <<'SQL'
+select public.apply_reconciliation_batch(r.id, r.attempt, 330, (
+  select jsonb_agg(jsonb_build_object('kind', 'update', 'row', jsonb_build_object('key', s.id::text, 'version', s.xmin::text, 'quantity', s.quantity),
+    'findings', '[]'::jsonb) order by random())
+  from public.subscriptions s where random() < 0.3))
+from public.reconciliation_logs r where r.status = 'running';
+SQL
+cat >"$scripts/create" <<'SQL'
+\set n random(51, 100000)
+select public.apply_reconciliation_batch(r.id, r.attempt, 330, jsonb_build_array(jsonb_build_object('kind', 'create', 'findings',
+  jsonb_build_array(jsonb_build_object('drift_key', 'missing_in_database:sub_' || :n, 'type', 'missing_in_database', 'severity', 'high',
+    'stripe_subscription_id', 'sub_' || :n, 'issue', 'i')),
+  'row', jsonb_build_object('stripe_subscription_id', 'sub_' || :n, 'customer', 'cus_' || :n % 50 + 1, 'status', 'active', 'quantity', 0))),
+  p_looked_up => jsonb_build_array(jsonb_build_array('sub_' || :n % 50 + 1, null, null)))
+from public.reconciliation_logs r where r.status = 'running';
+SQL
+cat >"$scripts/read" <<'SQL'
+select public.read_subscriptions_for_reconcile((
+  select jsonb_agg(jsonb_build_array('sub_' || n, n) order by random()) from generate_series(1, 100000) n where random() < 0.002));
+SQL
+
 failed=0
 race() {
   local weighted=() script
@@ -76,4 +107,24 @@ none "at most one run is running" \
   "select 1 from public.reconciliation_logs where status = 'running' having count(*) > 1"
 none "attempts of a key have no gaps" \
   "select run_key from public.reconciliation_logs group by 1 having max(attempt) <> count(*)"
+
+psql "$url" -q -v ON_ERROR_STOP=1 <<'SQL' >/dev/null
+update public.reconciliation_logs set status = 'error', finished_at = now() where status = 'running';
+select public.start_reconciliation_run('request_race', 'request', 24, 3600);
+create table public.noted (n integer);
+insert into public.organizations (id, name) select md5(n::text)::uuid, 'o' from generate_series(1, 50) n;
+insert into public.subscriptions (organization_id, stripe_subscription_id, stripe_customer_id, status, quantity)
+select md5(n::text)::uuid, 'sub_' || n, 'cus_' || n, 'active', 0 from generate_series(1, 50) n;
+SQL
+race app app repair create read
+none "no write of the app's was taken back" \
+  "select stripe_subscription_id from public.subscriptions s where quantity <> (select count(*) from public.noted n where 'sub_' || n.n = stripe_subscription_id)"
+none "both wrote" "select 1 where not exists (select from public.noted) or not exists (
+  select from public.drift where action = 'created') or not exists (select from billing_ops.subscription_marks)"
+none "each new row is its customer's owner's" \
+  "select 1 from public.subscriptions where organization_id <> md5(substr(stripe_customer_id, 5))::uuid"
+none "each new row is on record" "select 1 from public.subscriptions s where substr(stripe_subscription_id, 5)::integer > 50
+   and not exists (select from public.drift d where d.stripe_subscription_id = s.stripe_subscription_id and d.action = 'created')"
+none "each mark says what was listed" \
+  "select 1 from billing_ops.subscription_marks where created <> to_timestamp(substr(stripe_subscription_id, 5)::integer)"
 exit "$failed"

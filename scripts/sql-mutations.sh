@@ -35,8 +35,10 @@ url="$(database_url fresh)"
 red() {
   local mutant="$1"
   shift
-  ! pg_prove -Q -d "$url" --set "mutant=$mutant" "$@" >/dev/null 2>&1
+  ! pg_prove -Q -d "$url" --set "mutant=$mutant" "$@" >"$cluster_dir/out" 2>&1
 }
+# A test that stops, instead of going red, may have met a mutant that is merely broken: worth a look.
+how() { sed -n 's/.*Failed: \([1-9][0-9]*\))$/, \1 red/p; s/.*ERROR: */, stopped by: /p' "$cluster_dir/out" | head -2 | tr -d '\n'; }
 
 killed=0
 survived=0
@@ -47,10 +49,10 @@ for mutant in "$mutants"/*.sql; do
   psql "$url" -q -v ON_ERROR_STOP=1 -c begin -f "$mutant" -c rollback >/dev/null || die "it does not apply any more: $name"
   # The test that is expected to notice, and the whole suite only if it does not.
   if red "$mutant" "$tests/$expected.test.sql"; then
-    echo "killed    $name ($expected)"
+    echo "killed    $name ($expected$(how))"
     killed=$((killed + 1))
   elif red "$mutant" "$tests"/*.test.sql; then
-    echo "killed    $name (not by $expected)"
+    echo "killed    $name (not by $expected$(how))"
     killed=$((killed + 1))
   else
     echo "SURVIVED  $name"

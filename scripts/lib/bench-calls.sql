@@ -41,27 +41,35 @@ $$;
 create temporary table bench_run as
 select (public.start_reconciliation_run('scheduled_bench', 'scheduled', 24, 330) -> 'run' ->> 'id')::uuid as id;
 
+create function pg_temp.finding(p_type text, p_subject text) returns jsonb language sql as $$
+  select jsonb_build_array(jsonb_build_object('drift_key', 'bench:' || p_subject, 'type', p_type, 'severity', 'info',
+    'stripe_subscription_id', p_subject, 'issue', 'it differs', 'details', '{}'::jsonb))
+$$;
+create function pg_temp.create_items(p_name text, p_status text) returns jsonb language sql as $$
+  -- For every second one Stripe names the owner; the other's is found by the customer.
+  select jsonb_agg(jsonb_build_object('kind', 'create', 'owner', case when n % 2 = 0 then md5('organization ' || n)::uuid::text end,
+    'findings', pg_temp.finding('missing_in_database', p_name || n),
+    'row', jsonb_build_object('stripe_subscription_id', p_name || n, 'customer', 'cus_' || n, 'status', p_status, 'quantity',
+      -- A number that no column of the table can hold.
+      case p_status when 'active' then 1 else 3000000000 end)))
+  from generate_series(1, 500) n
+$$;
 create temporary table batches as
 select
-  (select jsonb_agg(jsonb_build_object('subject', s.stripe_subscription_id, 'kind', 'update', 'findings', jsonb_build_array(jsonb_build_object(
-      'drift_key', 'bench:' || s.stripe_subscription_id, 'type', 'status_mismatch', 'severity', 'info', 'issue', 'it differs', 'details', '{}'::jsonb)),
-      'row', jsonb_build_object('row_id', s.id, 'row_version', s.row_version, 'status', 'unpaid')))
-   from (select * from public.subscriptions order by md5(id::text) limit 500) s) as updates,
-  (select jsonb_agg(jsonb_build_object('subject', 'sub_new_' || n, 'kind', 'create', 'organization_id', case when n % 2 = 0 then md5('organization ' || n) end,
-      'findings', jsonb_build_array(jsonb_build_object('drift_key', 'bench:new_' || n, 'type', 'missing_in_database', 'severity', 'info',
-      'issue', 'it is missing', 'details', '{}'::jsonb)),
-      'row', jsonb_build_object('stripe_subscription_id', 'sub_new_' || n, 'stripe_customer_id', 'cus_' || n, 'status', 'active')))
-   from generate_series(1, 500) n) as creates,
-  (select jsonb_agg(jsonb_build_object('subject', 'sub_bad_' || n, 'kind', 'create', 'organization_id', md5('organization ' || n),
-      'findings', jsonb_build_array(jsonb_build_object('drift_key', 'bench:bad_' || n, 'type', 'missing_in_database', 'severity', 'info',
-      'issue', 'it is missing', 'details', '{}'::jsonb)),
-      'row', jsonb_build_object('stripe_subscription_id', 'sub_bad_' || n, 'status', 'no such word')))
-   from generate_series(1, 500) n) as refused,
+  (select jsonb_agg(jsonb_build_object('kind', 'update', 'findings', pg_temp.finding('status_mismatch', s.stripe_subscription_id),
+      'row', jsonb_build_object('key', s.id::text, 'version', s.version, 'status', 'unpaid')))
+   from (select xmin::text as version, * from public.subscriptions order by md5(id::text) limit 500) s) as updates,
+  pg_temp.create_items('sub_new_', 'active') as creates,
+  pg_temp.create_items('sub_bad_', 'refused') as refused,
   (select jsonb_agg(jsonb_build_object('kind', 'none', 'findings', jsonb_build_array(jsonb_build_object(
       'drift_key', d.drift_key, 'type', d.type, 'severity', d.severity, 'stripe_subscription_id', d.stripe_subscription_id,
       'issue', d.issue, 'details', d.details))))
    from (select * from public.drift where closed_at is null order by md5(drift_key) limit 500) d) as standing,
-  (select jsonb_agg('sub_' || n) from generate_series(50000, 50499) n) as ids;
+  (select jsonb_agg(jsonb_build_array('sub_stranger_' || n, null, null)) from generate_series(1, 500) n) as looked_up,
+  -- A page of Stripe's list, as a scan sees it for the first time, and again.
+  (select jsonb_agg(jsonb_build_array('sub_unheard_of_' || n, 1704067200 + n * 900)) from generate_series(50000, 50999) n) as first_time,
+  (select jsonb_agg(jsonb_build_array('sub_' || n, 1704067200 + n * 900)) from generate_series(50000, 50999) n) as again,
+  (select jsonb_agg('sub_' || n) from generate_series(50000, 50999) n) as named;
 
 do $$
 declare
@@ -85,11 +93,23 @@ begin
   perform pg_temp.time_it('batch of 500 new rows', 'service_role', format('select public.apply_reconciliation_batch(%L, 1, 330, %L)', v_run, v_b.creates));
   perform pg_temp.time_it('batch of 500 that are refused', 'service_role', format('select public.apply_reconciliation_batch(%L, 1, 330, %L)', v_run, v_b.refused));
   perform pg_temp.time_it('batch of 500 that stand, seen again', 'service_role', format('select public.apply_reconciliation_batch(%L, 1, 330, %L)', v_run, v_b.standing));
-  perform pg_temp.time_it('read 500 rows, and their window', 'service_role', format(
-    'select public.read_subscriptions_for_reconcile(%L, %L, %L)', v_b.ids, timestamptz '2024-01-01Z' + 50000 * interval '15 minutes', timestamptz '2024-01-01Z' + 50510 * interval '15 minutes'));
-  perform pg_temp.time_it('read a window of all 100,000', 'service_role', $q$select public.read_subscriptions_for_reconcile('[]', '2020-01-01Z', '2030-01-01Z')$q$);
+  perform pg_temp.time_it('what 500 checkouts said', 'service_role', format('select public.apply_reconciliation_batch(%L, 1, 330, %L, p_looked_up => %L)',
+    v_run, '[]', v_b.looked_up));
+  perform pg_temp.time_it('what is adopted, before a run', 'service_role', 'select public.read_adapter_for_reconcile()');
+  perform pg_temp.time_it('what is adopted, and what could be', 'service_role', 'select public.billing_ops_adoption()');
+  perform pg_temp.time_it('read a page of 1,000, seen for the first time', 'service_role', format(
+    'select public.read_subscriptions_for_reconcile(%L, p_livemode => true, p_horizon => %L)', v_b.first_time, 3));
+  perform pg_temp.time_it('read a page of 1,000, seen before', 'service_role', format(
+    'select public.read_subscriptions_for_reconcile(%L, p_livemode => true, p_horizon => %L)', v_b.again, 3));
+  perform pg_temp.time_it('the same, and their window', 'service_role', format(
+    'select public.read_subscriptions_for_reconcile(%L, p_livemode => true, p_horizon => %L, p_created_from => %L, p_created_to => %L)', v_b.again, 3,
+    timestamptz '2024-01-01Z' + 50000 * interval '15 minutes', timestamptz '2024-01-01Z' + 51010 * interval '15 minutes'));
+  perform pg_temp.time_it('read 1,000 that are named', 'service_role', format('select public.read_subscriptions_for_reconcile(%L, %L)', '[]', v_b.named));
+  perform pg_temp.time_it('a page that does not list a window of 120,000', 'service_role',
+    $q$select public.read_subscriptions_for_reconcile('[]', p_created_from => '2020-01-01Z', p_created_to => '2030-01-01Z')$q$);
   perform pg_temp.time_it('read unplaced rows', 'service_role', 'select public.read_unplaced_subscriptions()');
-  perform pg_temp.time_it('read duplicate live subscriptions', 'service_role', 'select public.read_duplicate_live_subscriptions()');
+  perform pg_temp.time_it('read owners with two live subscriptions', 'service_role',
+    $q$select public.read_duplicate_live_subscriptions('["trialing", "active", "past_due", "unpaid", "paused"]')$q$);
   perform pg_temp.time_it('monitor facts', 'service_role', $q$select public.monitor_facts('bench')$q$);
   perform pg_temp.time_it('monitor facts, by an admin', 'authenticated', $q$select public.admin_monitor_facts('bench')$q$);
   perform pg_temp.time_it('monitor outcomes (three conditions, and 5,000 entries pruned)', 'service_role',

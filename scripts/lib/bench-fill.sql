@@ -9,13 +9,18 @@ select md5('user ' || n)::uuid, n || '@example.test', case when n = 1 then 'owne
 insert into public.organization_members (organization_id, user_id)
 select md5('organization ' || n)::uuid, md5('user ' || n)::uuid from generate_series(1, 100000) n;
 
--- One in a hundred has no place yet; one in a thousand belongs to an organization that has another live one.
+-- One in a thousand belongs to an organization that has another live one.
 insert into public.subscriptions (organization_id, stripe_customer_id, stripe_subscription_id, status, tier, stripe_price_id,
-  quantity, current_period_start, current_period_end, cancel_at_period_end, livemode, stripe_created)
+  quantity, current_period_start, current_period_end, cancel_at_period_end)
 select md5('organization ' || case when n % 1000 = 0 then n - 1 else n end)::uuid, 'cus_' || n, 'sub_' || n,
   (array['active', 'active', 'active', 'trialing', 'past_due', 'canceled'])[1 + n % 6], 'pro', 'price_' || n % 20, 1 + n % 50,
-  '2026-11-01Z', '2026-12-01Z', false, true, case when n % 100 <> 0 then timestamptz '2024-01-01Z' + n * interval '15 minutes' end
+  '2026-11-01Z', '2026-12-01Z', false
 from generate_series(1, 100000) n;
+-- Scans have seen all but one in a hundred, and twenty thousand that have no row; of those they have looked up the checkouts.
+insert into billing_ops.subscription_marks (stripe_subscription_id, created, livemode, looked_up_at)
+select 'sub_' || n, timestamptz '2024-01-01Z' + n * interval '15 minutes', true, null from generate_series(1, 100000) n where n % 100 <> 0
+union all
+select 'sub_stranger_' || n, timestamptz '2024-01-01Z' + n * interval '75 minutes', true, now() from generate_series(1, 20000) n;
 
 -- Hourly runs of more than a year; the newest ended 50,000 entries of drift, the others share the rest; 20,000 stand.
 insert into public.reconciliation_logs (id, run_key, run_type, status, started_at, finished_at, cursor, result)
@@ -47,4 +52,4 @@ insert into public.rate_limit_windows (route, client, window_started_at, hits)
 select 'reconcile', 'client ' || n, now() - n * interval '1 second', 1 from generate_series(1, 100000) n;
 
 vacuum analyze public.organizations, public.users, public.organization_members, public.subscriptions, public.reconciliation_logs,
-  public.drift, public.drift_events, public.billing_alerts, public.billing_alert_events, public.rate_limit_windows;
+  billing_ops.subscription_marks, public.drift, public.drift_events, public.billing_alerts, public.billing_alert_events, public.rate_limit_windows;

@@ -16,7 +16,8 @@ select public.admin_reconciliation_runs();
 select public.admin_reconciliation_run(md5('run 1')::uuid, null, 'ended', 'unknown_price', 50);
 select public.admin_drift();
 set local role service_role;
-select public.read_subscriptions_for_reconcile('["sub_1", "sub_2"]', '2024-01-01Z', '2024-01-02Z');
+select public.read_subscriptions_for_reconcile('[["sub_1", 1], ["sub_2", 2]]', p_created_from => '2024-01-01Z', p_created_to => '2024-01-02Z');
 select public.read_unplaced_subscriptions();
+select public.read_duplicate_live_subscriptions('["active"]');
 \o
 rollback;

@@ -333,6 +333,3 @@ end
 $$;
 alter table public.reconciliation_logs enable row level security;
 alter table public.billing_alerts enable row level security;
-
-drop function pg_temp.replace_column_checks(regclass, text, text[]);
-drop function pg_temp.drop_full_uniques(regclass, text[]);

@@ -88,10 +88,13 @@ grant execute on function billing_ops.relation_parts(text) to service_role;
 
 create function billing_ops.relation_name(p_name text)
 returns text
-language sql immutable
+language plpgsql immutable
 set search_path = ''
 as $$
-  select pg_catalog.format('%I.%I', parts[1], parts[2]) from billing_ops.relation_parts(p_name) parts where parts is not null
+begin
+  return (
+    select pg_catalog.format('%I.%I', parts[1], parts[2]) from billing_ops.relation_parts(p_name) parts where parts is not null);
+end
 $$;
 comment on function billing_ops.relation_name(text) is 'A table''s name in full, quoted where SQL asks for it.';
 revoke all on function billing_ops.relation_name(text) from public, anon, authenticated;
@@ -99,16 +102,20 @@ grant execute on function billing_ops.relation_name(text) to service_role;
 
 -- By join and not by to_regclass, which raises for a schema that the caller may not use. Here and below names are compared as
 -- names, and a table is looked up in a sub-select: else the catalog is read from end to end, and the table looked up at each row.
+-- What looks into the catalog is plpgsql, as that keeps its plan for the session: to judge a mapping is to ask some hundred times.
 create function billing_ops.relation_oid(p_name text)
 returns oid
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select c.oid
-  from billing_ops.relation_parts(p_name) parts
-  join pg_catalog.pg_namespace n on n.nspname = parts[1]::name
-  join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = parts[2]::name
-  where c.relkind in ('r', 'p', 'v', 'm', 'f')
+begin
+  return (
+    select c.oid
+    from billing_ops.relation_parts(p_name) parts
+    join pg_catalog.pg_namespace n on n.nspname = parts[1]::name
+    join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = parts[2]::name
+    where c.relkind in ('r', 'p', 'v', 'm', 'f'));
+end
 $$;
 comment on function billing_ops.relation_oid(text) is 'The table or view of that name; null if there is none.';
 revoke all on function billing_ops.relation_oid(text) from public, anon, authenticated;
@@ -130,9 +137,12 @@ grant execute on function billing_ops.quantity_column(jsonb) to service_role;
 -- "rows": left to guess, the planner takes a thousand for each, and compiles a plan for a thousand million.
 create function billing_ops.mapped_columns(p_mapping jsonb)
 returns table (word text, relation text, attribute text)
-language sql immutable rows 15
+language plpgsql immutable rows 15
 set search_path = ''
 as $$
+#variable_conflict use_column
+begin
+  return query
   select w.word, billing_ops.relation_name(w.relation), w.attribute
   from (values
     ('key', p_mapping ->> 'table', p_mapping ->> 'key'),
@@ -157,7 +167,8 @@ as $$
   select fixed.word || '.' || k.attribute, billing_ops.relation_name(p_mapping ->> 'table'), k.attribute
   from (values ('where', p_mapping -> 'where'), ('on_insert', p_mapping -> 'on_insert')) fixed (word, constants)
   cross join lateral pg_catalog.jsonb_object_keys(
-    case pg_catalog.jsonb_typeof(fixed.constants) when 'object' then fixed.constants else '{}' end) k (attribute)
+    case pg_catalog.jsonb_typeof(fixed.constants) when 'object' then fixed.constants else '{}' end) k (attribute);
+end
 $$;
 comment on function billing_ops.mapped_columns(jsonb) is
   'Every column that a mapping names for reading or writing subscriptions, with the word that it stands for.';
@@ -181,9 +192,12 @@ revoke all on function billing_ops.admin_sources(jsonb) from public, anon, authe
 create function billing_ops.column_facts(p_relation text, p_attribute text)
 returns table (attnum smallint, type_oid oid, type_name text, declared text, limit_at integer, family text, small boolean,
   labels text[], required boolean, has_default boolean, generated boolean)
-language sql stable rows 1
+language plpgsql stable rows 1
 set search_path = ''
 as $$
+#variable_conflict use_column
+begin
+  return query
   with recursive attribute as (
     select a.*, a.atttypid as base, a.atttypmod as modifier
     from pg_catalog.pg_attribute a
@@ -221,7 +235,8 @@ as $$
     a.atthasdef or a.attidentity <> '' or exists (
       select 1 from pg_catalog.pg_type t where t.oid = a.atttypid and t.typdefault is not null),
     a.attgenerated <> '' or a.attidentity = 'a'
-  from attribute a join bases b on b.typtype <> 'd'
+  from attribute a join bases b on b.typtype <> 'd';
+end
 $$;
 comment on function billing_ops.column_facts(text, text) is
   'What the catalog knows of one column; no row if it is not there. family: what kind of value it can hold; small: smallint, too
@@ -231,9 +246,12 @@ grant execute on function billing_ops.column_facts(text, text) to service_role;
 
 create function billing_ops.unique_columns(p_relation text)
 returns table (columns text[], predicate text)
-language sql stable rows 3
+language plpgsql stable rows 3
 set search_path = ''
 as $$
+#variable_conflict use_column
+begin
+  return query
   select array(
       select a.attname::text
       from pg_catalog.unnest(i.indkey::smallint[]) with ordinality k (attnum, place)
@@ -241,7 +259,8 @@ as $$
       where k.place <= i.indnkeyatts order by a.attname),
     pg_catalog.pg_get_expr(i.indpred, i.indrelid)
   from pg_catalog.pg_index i
-  where i.indrelid = (select billing_ops.relation_oid(p_relation)) and i.indisunique and i.indisvalid and i.indexprs is null
+  where i.indrelid = (select billing_ops.relation_oid(p_relation)) and i.indisunique and i.indisvalid and i.indexprs is null;
+end
 $$;
 comment on function billing_ops.unique_columns(text) is
   'The columns (in alphabetical order) of each unique index of a table, primary key and constraints included, and its predicate.';
@@ -842,6 +861,8 @@ begin
     ('adapter_rows_of_owners', 'p_owners text[], p_horizon xid8', 'setof json', 'stable', true,
       'The rows of these owners, as adapter_read answers them; where each owner has one row, also those without a Stripe id.'),
     ('adapter_present', 'p_stripe_ids text[]', 'setof text', 'stable', true, 'Those of these Stripe ids that have a row.'),
+    ('adapter_unlisted', 'p_from timestamptz, p_to timestamptz, p_listed text[]', 'setof text', 'stable', true,
+      'Stripe ids of rows that are marked as created in [p_from, p_to) and not among p_listed, in the order in which they were created.'),
     ('adapter_versions', 'p_keys text[]', 'table (key text, version text)', 'stable', true,
       'The version of each of these rows: its xmin, which every update changes and no lock does.'),
     ('adapter_unplaced', 'p_after text, p_limit integer', 'table (key text, stripe_subscription_id text)', 'stable', true,
@@ -858,6 +879,8 @@ begin
     ('adapter_granting', 'p_statuses text[]', 'bigint', 'stable', true, 'How many rows of Stripe subscriptions have one of these statuses.'),
     -- For is_admin, which runs with its owner's rights: nobody else has a reason to ask who is an admin.
     ('adapter_is_admin', 'p_user uuid', 'boolean', 'stable', false, 'Is this person an admin, as the mapping''s "admins" says? Without one: no.'),
+    ('adapter_lock', 'p_keys text[]', 'void', 'volatile', true,
+      'Locks these rows in the order of their keys, as an update would. Only for adapter_update.'),
     ('adapter_set', 'p_fields text[], p_rows jsonb', 'setof text', 'volatile', true,
       'Sets these fields on rows whose version is still the one given, in one statement, and answers the keys of those. Only for '
       'adapter_update, which knows what to do when the table refuses.'),
@@ -871,7 +894,7 @@ begin
   execute pg_catalog.format(
     'create or replace function billing_ops.%I(%s) returns %s language plpgsql %s set search_path = ''''%s as %L',
     p_name, v_function.arguments, v_function.result, v_function.volatility,
-    case when p_name in ('adapter_read', 'adapter_rows_of_owners', 'adapter_present', 'adapter_versions', 'adapter_owners', 'adapter_customers')
+    case when p_name in ('adapter_read', 'adapter_rows_of_owners', 'adapter_present', 'adapter_versions', 'adapter_owners', 'adapter_customers', 'adapter_lock')
       then ' set plan_cache_mode = force_generic_plan' else '' end, p_body);
   execute pg_catalog.format('comment on function billing_ops.%I is %L', p_name, v_function.said);
   execute pg_catalog.format('revoke all on function billing_ops.%I from public, anon, authenticated, service_role', p_name);
@@ -889,8 +912,8 @@ returns text[]
 language sql immutable
 set search_path = ''
 as $$
-  select array['adapter_read', 'adapter_rows_of_owners', 'adapter_present', 'adapter_versions', 'adapter_unplaced', 'adapter_odd',
-    'adapter_duplicates', 'adapter_owners', 'adapter_customers', 'adapter_granting', 'adapter_is_admin', 'adapter_set', 'adapter_add']
+  select array['adapter_read', 'adapter_rows_of_owners', 'adapter_present', 'adapter_unlisted', 'adapter_versions', 'adapter_unplaced',
+    'adapter_odd', 'adapter_duplicates', 'adapter_owners', 'adapter_customers', 'adapter_granting', 'adapter_is_admin', 'adapter_lock', 'adapter_set', 'adapter_add']
 $$;
 comment on function billing_ops.adapter_names() is 'The functions that adopt makes.';
 revoke all on function billing_ops.adapter_names() from public, anon, authenticated;
@@ -1137,6 +1160,18 @@ begin
 end
 $body$, v_id ->> 'name', v_table, v_where));
 
+  -- A mark outlives its row, and strangers never had one.
+  perform billing_ops.adapter_define('adapter_unlisted', pg_catalog.format($body$
+begin
+  return query
+  select m.stripe_subscription_id from billing_ops.subscription_marks m
+  where m.created >= p_from and m.created < p_to
+    and not exists (select 1 from pg_catalog.unnest(p_listed) l where l = m.stripe_subscription_id)
+    and exists (select 1 from %2$s s where %1$s = m.stripe_subscription_id%3$s)
+  order by m.created, m.stripe_subscription_id;
+end
+$body$, v_id ->> 'name', v_table, v_where));
+
   perform billing_ops.adapter_define('adapter_versions', pg_catalog.format($body$
 begin
   return query
@@ -1169,20 +1204,20 @@ begin
 end
 $body$, v_key ->> 'name', v_owner ->> 'name', v_table, v_id ->> 'name', v_after, v_where));
 
+  -- The table is read once: by an owner's index it would be read row by row, and twice.
   perform billing_ops.adapter_define('adapter_duplicates', pg_catalog.format($body$
-#variable_conflict use_column
 begin
   return query
-  select %1$s::text, pg_catalog.array_agg(%2$s::text order by %2$s)
-  from %3$s s
-  where %4$s = any (%5$s) and %2$s <> ''%7$s
-    and %1$s in (
-      select %1$s from %3$s s
-      where %4$s = any (%5$s) and %2$s <> '' and (p_after is null or %1$s > %6$s)%7$s
-      group by %1$s having count(*) > 1
-      order by %1$s limit p_limit)
-  group by %1$s
-  order by %1$s;
+  with live as materialized (
+    select %1$s as of, %2$s as id
+    from %3$s s
+    where %4$s = any (%5$s) and %2$s <> '' and (p_after is null or %1$s > %6$s)%7$s
+  )
+  select l.of::text, pg_catalog.array_agg(l.id::text order by l.id)
+  from live l
+  where l.of in (select d.of from live d group by d.of having count(*) > 1 order by d.of limit p_limit)
+  group by l.of
+  order by l.of;
 end
 $body$, v_owner ->> 'name', v_id ->> 'name', v_table, v_status ->> 'name', v_statuses, v_after_owner, v_where));
 
@@ -1226,6 +1261,13 @@ $body$, coalesce(nullif(v_customers, ''), 'select null::text as customer, null::
   perform billing_ops.adapter_define('adapter_is_admin', billing_ops.admins_body(p_mapping));
 
   -- Writing ----------------------------------------------------------------------------------------------------------
+
+  -- An update takes its rows as its plan comes upon them, and two that take the same in two orders wait for one another for ever.
+  perform billing_ops.adapter_define('adapter_lock', pg_catalog.format($body$
+begin
+  perform 1 from %1$s s where %2$s = any (%3$s)%4$s order by %2$s for no key update;
+end
+$body$, v_table, v_key ->> 'name', v_keys, v_where));
 
   -- What every row of a batch may hold. Text is assigned as it is, as a cast to varchar(20) would cut it off in silence.
   v_writable := 'key text, version text, owner text, stripe_subscription_id text, customer text, status text, tier text, price text, '
@@ -1341,11 +1383,12 @@ language plpgsql stable
 set search_path = ''
 as $$
 declare
+  v_mapping jsonb;
   v_table text;
   v_elsewhere text;
   v_said text;
 begin
-  select a.mapping ->> 'table' into v_table from billing_ops.adoption a;
+  select a.mapping, a.mapping ->> 'table' into v_mapping, v_table from billing_ops.adoption a;
   if p_relation not in ('', v_table) then
     v_elsewhere := ' of ' || p_relation;
   end if;
@@ -1361,18 +1404,26 @@ begin
 
   if v_said is null and p_sqlstate in ('22P02', '22001', '22003') then
     select case
-        when p_sqlstate = '22P02' then pg_catalog.format('enum %s of column %s has no label "%s"', f.type_name, m.attribute, p_row ->> m.word)
-        when p_sqlstate = '22001' then pg_catalog.format('column %s is %s and too short for it', m.attribute, f.declared)
-        else pg_catalog.format('column %s is %s and cannot hold such a number', m.attribute, f.declared) end
+        when p_sqlstate = '22P02' then pg_catalog.format('enum %s of column %s has no label "%s"', f.type_name, c.attribute, p_row ->> c.word)
+        when p_sqlstate = '22001' then pg_catalog.format('column %s is %s and too short for it', c.attribute, f.declared)
+        else pg_catalog.format('column %s is %s and cannot hold such a number', c.attribute, f.declared) end
     into v_said
-    from billing_ops.adoption a
-    cross join lateral billing_ops.mapped_columns(a.mapping) m
-    cross join lateral billing_ops.column_facts(m.relation, m.attribute) f
-    where m.word = any (p_fields) and case p_sqlstate
+    from (
+      select w.word, case w.word when 'quantity' then billing_ops.quantity_column(v_mapping) when 'owner' then v_mapping #>> '{owner,column}'
+        when 'customer' then v_mapping #>> '{customer,column}' else v_mapping ->> w.word end as attribute
+      -- Only what can have been meant: to look a column up takes longer than to refuse a row.
+      from pg_catalog.unnest(case p_sqlstate when '22P02' then array['status', 'tier']
+        when '22001' then array['owner', 'stripe_subscription_id', 'customer', 'status', 'tier', 'price']
+        else array['quantity', 'period_start', 'period_end', 'trial_end'] end) w (word)
+      where w.word = any (p_fields) and p_row ->> w.word is not null
+        and not (w.word = 'customer' and v_mapping #> '{customer,table}' is not null)
+    ) c
+    cross join lateral billing_ops.column_facts(v_table, c.attribute) f
+    where case p_sqlstate
       -- These words come from Stripe, so they may be repeated; what else a row holds may not.
-      when '22P02' then f.family = 'enum' and p_row ->> m.word <> all (f.labels)
-      when '22001' then pg_catalog.length(p_row ->> m.word) > f.limit_at
-      else f.family in ('integer', 'numeric') and p_row ->> m.word is not null end
+      when '22P02' then f.family = 'enum' and p_row ->> c.word <> all (f.labels)
+      when '22001' then pg_catalog.length(p_row ->> c.word) > f.limit_at
+      else f.family in ('integer', 'numeric') end
     order by f.family = 'integer' desc limit 1;
   end if;
 
@@ -1478,6 +1529,9 @@ begin
     select w from unnest(billing_ops.mapping_fields()) w where v_mapping ? w
     union all select 'stripe_subscription_id'
     union all select 'customer' where v_mapping ? 'customer' and v_mapping #> '{customer,table}' is null);
+  if v_mapping ->> 'writes' <> 'none' then
+    perform billing_ops.adapter_lock(array(select r.said ->> 'key' from jsonb_array_elements(p_rows) r (said)));
+  end if;
 
   for v_group in
     select r.fields, jsonb_agg(r.said order by r.said ->> 'key') as rows,
@@ -1592,9 +1646,12 @@ grant execute on function billing_ops.adapter_insert(jsonb) to service_role;
 
 create function billing_ops.needed_grants(p_mapping jsonb)
 returns table (kind text, object text, attribute text, privilege text)
-language sql stable rows 40
+language plpgsql stable rows 40
 set search_path = ''
 as $$
+#variable_conflict use_column
+begin
+  return query
   with mapped as (
     select m.word, m.relation, m.attribute, f.type_oid
     from billing_ops.mapped_columns(p_mapping) m
@@ -1642,7 +1699,8 @@ as $$
   join pg_catalog.pg_class q on q.oid = p.refobjid and q.relkind = 'S'
   join pg_catalog.pg_namespace n on n.oid = q.relnamespace
   where p_mapping ->> 'writes' = 'update_and_insert' and a.attrelid = (select billing_ops.relation_oid(p_mapping ->> 'table'))
-    and not exists (select 1 from given g where g.attribute = a.attname)
+    and not exists (select 1 from given g where g.attribute = a.attname);
+end
 $$;
 comment on function billing_ops.needed_grants(jsonb) is
   'What service_role needs for a complete mapping: schemas and sequences to use, columns to select, update and insert. Nothing else.';
@@ -1651,21 +1709,24 @@ grant execute on function billing_ops.needed_grants(jsonb) to service_role;
 
 create function billing_ops.holds_grant(p_kind text, p_object text, p_attribute text, p_privilege text)
 returns boolean
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select case p_kind
-    when 'schema' then (
-      select pg_catalog.has_schema_privilege('service_role', n.oid, p_privilege)
-      from pg_catalog.pg_namespace n where pg_catalog.format('%I', n.nspname) = p_object)
-    when 'sequence' then (
-      select pg_catalog.has_sequence_privilege('service_role', c.oid, p_privilege)
-      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-      where pg_catalog.format('%I.%I', n.nspname, c.relname) = p_object and c.relkind = 'S')
-    else (
-      select pg_catalog.has_column_privilege('service_role', a.attrelid, a.attnum, p_privilege)
-      from pg_catalog.pg_attribute a
-      where a.attrelid = (select billing_ops.relation_oid(p_object)) and a.attname = p_attribute::name and not a.attisdropped) end
+begin
+  return (
+    select case p_kind
+      when 'schema' then (
+        select pg_catalog.has_schema_privilege('service_role', n.oid, p_privilege)
+        from pg_catalog.pg_namespace n where pg_catalog.format('%I', n.nspname) = p_object)
+      when 'sequence' then (
+        select pg_catalog.has_sequence_privilege('service_role', c.oid, p_privilege)
+        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where pg_catalog.format('%I.%I', n.nspname, c.relname) = p_object and c.relkind = 'S')
+      else (
+        select pg_catalog.has_column_privilege('service_role', a.attrelid, a.attnum, p_privilege)
+        from pg_catalog.pg_attribute a
+        where a.attrelid = (select billing_ops.relation_oid(p_object)) and a.attname = p_attribute::name and not a.attisdropped) end);
+end
 $$;
 comment on function billing_ops.holds_grant(text, text, text, text) is
   'Has service_role this right, from whomever it has it? Null where the object is not there.';
@@ -1845,6 +1906,8 @@ as $$
             n.privilege || coalesce(pg_catalog.format(' (%I)', n.attribute), '') || ' on ' || n.object, ', ') || '.'
          from billing_ops.needed_grants(a.mapping) n
          where not coalesce(billing_ops.holds_grant(n.kind, n.object, n.attribute, n.privilege), false))) as changed
+      -- Asked once, though it is told twice.
+      offset 0
     ) d
   ), '{"adopted": false, "fingerprint_ok": false, "changed": null, "table": null, "has": [], "keeps": [], "one_row_each": false,
        "owners_known": false, "admins": false, "writes": "none", "quantity_prices": null, "adopted_at": null}')
@@ -1860,14 +1923,17 @@ grant execute on function billing_ops.adapter_state() to service_role;
 
 create function billing_ops.column_like(p_relation text, p_families text[], p_names text[])
 returns text
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select n.name
-  from pg_catalog.unnest(p_names) with ordinality n (name, place)
-  cross join lateral billing_ops.column_facts(p_relation, n.name) f
-  where f.family = any (p_families)
-  order by n.place limit 1
+begin
+  return (
+    select n.name
+    from pg_catalog.unnest(p_names) with ordinality n (name, place)
+    cross join lateral billing_ops.column_facts(p_relation, n.name) f
+    where f.family = any (p_families)
+    order by n.place limit 1);
+end
 $$;
 comment on function billing_ops.column_like(text, text[], text[]) is
   'The first of these columns that a table has, and whose type could serve; else null.';

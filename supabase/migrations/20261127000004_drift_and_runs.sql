@@ -73,9 +73,11 @@ create index drift_open_subscription on public.drift (stripe_subscription_id) wh
 comment on index public.drift_open_subscription is 'What stands of the subscriptions that a run compares.';
 create index drift_newest on public.drift (first_seen_at desc, id desc);
 comment on index public.drift_newest is 'The list of all entries, newest first, by keyset pages.';
-create index drift_first_run on public.drift (first_run_id);
+-- These two hold what the page of a run counts and sorts by: the table itself is ten times as large.
+create index drift_first_run on public.drift (first_run_id) include (type, first_seen_at, id);
 comment on index public.drift_first_run is 'What was new in a run.';
-create index drift_closed_run on public.drift (closed_run_id, drift_key) where closed_run_id is not null;
+create index drift_closed_run on public.drift (closed_run_id, drift_key) include (type, first_seen_at, id)
+  where closed_run_id is not null;
 comment on index public.drift_closed_run is 'What a run ended, and whether a batch that is sent again has been applied.';
 create index drift_age on public.drift (closed_at) where closed_at is not null;
 comment on index public.drift_age is 'What retention deletes.';
@@ -562,7 +564,7 @@ declare
   v_marked text[];
   v_other_mode json;
   v_looked_up json;
-  v_unlisted text[] := '{}';
+  v_unlisted text[] := '{}'::text[];
   v_rows json;
 begin
   select array_agg(m.stripe_subscription_id),
@@ -579,23 +581,15 @@ begin
     select l.said ->> 0, to_timestamp(least(greatest((l.said ->> 1)::bigint, 0), 253402300799)), p_livemode
     from jsonb_array_elements(p_listed) l (said)
     where not exists (select 1 from unnest(v_marked) k where k = l.said ->> 0)
+    -- In one order, or two that list the same for the first time could wait for one another.
+    order by l.said ->> 0
     on conflict do nothing;
   end if;
 
   select json_agg(r) into v_rows from billing_ops.adapter_read(v_all, p_horizon::xid8) r;
 
   if p_created_from is not null then
-    v_unlisted := array(
-      select m.stripe_subscription_id from billing_ops.subscription_marks m
-      where m.created >= p_created_from and m.created < p_created_to
-        and not exists (select 1 from unnest(v_all) w where w = m.stripe_subscription_id)
-      order by m.created, m.stripe_subscription_id);
-    if cardinality(v_unlisted) > 0 then
-      -- A mark outlives its row, and strangers never had one.
-      v_unlisted := array(
-        select u.id from unnest(v_unlisted) with ordinality u (id, place)
-        join billing_ops.adapter_present(v_unlisted) p on p = u.id order by u.place);
-    end if;
+    v_unlisted := array(select billing_ops.adapter_unlisted(p_created_from, p_created_to, v_all));
   end if;
 
   return json_build_object(
@@ -694,9 +688,10 @@ begin
     return jsonb_build_object('outcome', 'fenced');
   end if;
 
-  -- A difference that this run has recorded already was applied by the same batch, sent before its answer was lost.
+  -- A difference that this run has recorded already was applied by the same batch, sent before its answer was lost. Only the reason of a
+  -- refusal, or of what waits, is the item's; any other belongs to the one difference that it came with.
   select array_agg(coalesce(unknown.type, done.action) order by e.place),
-    array_agg(done.reason order by e.place)
+    array_agg(case when done.action in ('refused', 'waiting') then done.reason end order by e.place)
   into v_outcomes, v_reasons
   from rows from (jsonb_to_recordset(p_items) as (kind text, "row" jsonb, findings jsonb)) with ordinality e (kind, "row", findings, place)
   left join lateral (

@@ -267,18 +267,20 @@ comment on function public.admin_drift(text, text, text, text, text, text, integ
   'Drift, newest first, after (p_before_at, p_before_id); p_state is open, closed or all. Answers {outcome, items, count,
   by_type}: one item more than p_limit says that there is a next page; the counts are of all that fits the filters.';
 
+-- No more of an entry than is counted and sorted by: a run can end tens of thousands.
 create function billing_ops.drift_of_run(p_run public.reconciliation_logs, p_show text)
-returns setof public.drift
+returns table (id uuid, type text, first_seen_at timestamptz)
 language plpgsql stable
 set search_path = ''
 as $$
+#variable_conflict use_column
 begin
   if p_show = 'new' then
-    return query select d.* from public.drift d where d.first_run_id = p_run.id;
+    return query select d.id, d.type, d.first_seen_at from public.drift d where d.first_run_id = p_run.id;
   elsif p_show = 'ended' then
-    return query select d.* from public.drift d where d.closed_run_id = p_run.id;
+    return query select d.id, d.type, d.first_seen_at from public.drift d where d.closed_run_id = p_run.id;
   else
-    return query select d.* from public.drift d
+    return query select d.id, d.type, d.first_seen_at from public.drift d
       where d.first_seen_at <= coalesce(p_run.finished_at, clock_timestamp())
         and (d.closed_at is null or d.closed_at > p_run.finished_at);
   end if;
@@ -303,6 +305,8 @@ as $$
 declare
   v_refusal jsonb := billing_ops.admit('run', p_client);
   v_run public.reconciliation_logs;
+  v_show constant text := case when p_show in ('new', 'ended') then p_show else 'standing' end;
+  v_count jsonb;
   v_counts jsonb;
   v_page jsonb;
 begin
@@ -314,21 +318,29 @@ begin
     return jsonb_build_object('outcome', 'not_found');
   end if;
 
-  select jsonb_object_agg(shown.name, (
+  -- What is shown is read once, for its counts and for its page.
+  with shown as materialized (select r.* from billing_ops.drift_of_run(v_run, v_show) r)
+  select
+    (select coalesce(jsonb_object_agg(counted.type, counted.n), '{}'::jsonb)
+     from (select s.type, count(*) as n from shown s group by s.type) counted),
+    (select jsonb_agg(billing_ops.drift_json(page) order by page.first_seen_at desc, page.id desc)
+     from (
+       select d.* from (
+         select s.id from shown s
+         where (p_type is null or s.type = p_type)
+           and (p_before_at is null or (s.first_seen_at, s.id) < (p_before_at, p_before_id))
+         order by s.first_seen_at desc, s.id desc limit billing_ops.page_size(p_limit) + 1
+       ) first
+       join public.drift d on d.id = first.id
+     ) page)
+  into v_count, v_page;
+  select jsonb_object_agg(other.name, (
     select coalesce(jsonb_object_agg(counted.type, counted.n), '{}'::jsonb)
-    from (select d.type, count(*) as n from billing_ops.drift_of_run(v_run, shown.name) d group by d.type) counted))
+    from (select d.type, count(*) as n from billing_ops.drift_of_run(v_run, other.name) d group by d.type) counted))
   into v_counts
-  from (values ('new'), ('ended'), ('standing')) shown (name);
+  from (values ('new'), ('ended'), ('standing')) other (name) where other.name <> v_show;
 
-  select jsonb_agg(billing_ops.drift_json(page) order by page.first_seen_at desc, page.id desc) into v_page
-  from (
-    select d.* from billing_ops.drift_of_run(v_run, p_show) d
-    where (p_type is null or d.type = p_type)
-      and (p_before_at is null or (d.first_seen_at, d.id) < (p_before_at, p_before_id))
-    order by d.first_seen_at desc, d.id desc limit billing_ops.page_size(p_limit) + 1
-  ) page;
-
-  return jsonb_build_object('outcome', 'ok', 'run', billing_ops.run_json(v_run), 'counts', v_counts,
+  return jsonb_build_object('outcome', 'ok', 'run', billing_ops.run_json(v_run), 'counts', v_counts || jsonb_build_object(v_show, v_count),
                             'items', coalesce(v_page, '[]'::jsonb));
 end
 $$;

@@ -48,10 +48,13 @@ grant execute on function billing_ops.relation_parts(text) to service_role;
 
 create function billing_ops.relation_name(p_name text)
 returns text
-language sql immutable
+language plpgsql immutable
 set search_path = ''
 as $$
-  select pg_catalog.format('%I.%I', parts[1], parts[2]) from billing_ops.relation_parts(p_name) parts where parts is not null
+begin
+  return (
+    select pg_catalog.format('%I.%I', parts[1], parts[2]) from billing_ops.relation_parts(p_name) parts where parts is not null);
+end
 $$;
 comment on function billing_ops.relation_name(text) is 'A table''s name in full, quoted where SQL asks for it.';
 revoke all on function billing_ops.relation_name(text) from public, anon, authenticated;
@@ -59,16 +62,20 @@ grant execute on function billing_ops.relation_name(text) to service_role;
 
 -- By join and not by to_regclass, which raises for a schema that the caller may not use. Here and below names are compared as
 -- names, and a table is looked up in a sub-select: else the catalog is read from end to end, and the table looked up at each row.
+-- What looks into the catalog is plpgsql, as that keeps its plan for the session: to judge a mapping is to ask some hundred times.
 create function billing_ops.relation_oid(p_name text)
 returns oid
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select c.oid
-  from billing_ops.relation_parts(p_name) parts
-  join pg_catalog.pg_namespace n on n.nspname = parts[1]::name
-  join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = parts[2]::name
-  where c.relkind in ('r', 'p', 'v', 'm', 'f')
+begin
+  return (
+    select c.oid
+    from billing_ops.relation_parts(p_name) parts
+    join pg_catalog.pg_namespace n on n.nspname = parts[1]::name
+    join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = parts[2]::name
+    where c.relkind in ('r', 'p', 'v', 'm', 'f'));
+end
 $$;
 comment on function billing_ops.relation_oid(text) is 'The table or view of that name; null if there is none.';
 revoke all on function billing_ops.relation_oid(text) from public, anon, authenticated;
@@ -90,9 +97,12 @@ grant execute on function billing_ops.quantity_column(jsonb) to service_role;
 -- "rows": left to guess, the planner takes a thousand for each, and compiles a plan for a thousand million.
 create function billing_ops.mapped_columns(p_mapping jsonb)
 returns table (word text, relation text, attribute text)
-language sql immutable rows 15
+language plpgsql immutable rows 15
 set search_path = ''
 as $$
+#variable_conflict use_column
+begin
+  return query
   select w.word, billing_ops.relation_name(w.relation), w.attribute
   from (values
     ('key', p_mapping ->> 'table', p_mapping ->> 'key'),
@@ -117,7 +127,8 @@ as $$
   select fixed.word || '.' || k.attribute, billing_ops.relation_name(p_mapping ->> 'table'), k.attribute
   from (values ('where', p_mapping -> 'where'), ('on_insert', p_mapping -> 'on_insert')) fixed (word, constants)
   cross join lateral pg_catalog.jsonb_object_keys(
-    case pg_catalog.jsonb_typeof(fixed.constants) when 'object' then fixed.constants else '{}' end) k (attribute)
+    case pg_catalog.jsonb_typeof(fixed.constants) when 'object' then fixed.constants else '{}' end) k (attribute);
+end
 $$;
 comment on function billing_ops.mapped_columns(jsonb) is
   'Every column that a mapping names for reading or writing subscriptions, with the word that it stands for.';
@@ -141,9 +152,12 @@ revoke all on function billing_ops.admin_sources(jsonb) from public, anon, authe
 create function billing_ops.column_facts(p_relation text, p_attribute text)
 returns table (attnum smallint, type_oid oid, type_name text, declared text, limit_at integer, family text, small boolean,
   labels text[], required boolean, has_default boolean, generated boolean)
-language sql stable rows 1
+language plpgsql stable rows 1
 set search_path = ''
 as $$
+#variable_conflict use_column
+begin
+  return query
   with recursive attribute as (
     select a.*, a.atttypid as base, a.atttypmod as modifier
     from pg_catalog.pg_attribute a
@@ -181,7 +195,8 @@ as $$
     a.atthasdef or a.attidentity <> '' or exists (
       select 1 from pg_catalog.pg_type t where t.oid = a.atttypid and t.typdefault is not null),
     a.attgenerated <> '' or a.attidentity = 'a'
-  from attribute a join bases b on b.typtype <> 'd'
+  from attribute a join bases b on b.typtype <> 'd';
+end
 $$;
 comment on function billing_ops.column_facts(text, text) is
   'What the catalog knows of one column; no row if it is not there. family: what kind of value it can hold; small: smallint, too
@@ -191,9 +206,12 @@ grant execute on function billing_ops.column_facts(text, text) to service_role;
 
 create function billing_ops.unique_columns(p_relation text)
 returns table (columns text[], predicate text)
-language sql stable rows 3
+language plpgsql stable rows 3
 set search_path = ''
 as $$
+#variable_conflict use_column
+begin
+  return query
   select array(
       select a.attname::text
       from pg_catalog.unnest(i.indkey::smallint[]) with ordinality k (attnum, place)
@@ -201,7 +219,8 @@ as $$
       where k.place <= i.indnkeyatts order by a.attname),
     pg_catalog.pg_get_expr(i.indpred, i.indrelid)
   from pg_catalog.pg_index i
-  where i.indrelid = (select billing_ops.relation_oid(p_relation)) and i.indisunique and i.indisvalid and i.indexprs is null
+  where i.indrelid = (select billing_ops.relation_oid(p_relation)) and i.indisunique and i.indisvalid and i.indexprs is null;
+end
 $$;
 comment on function billing_ops.unique_columns(text) is
   'The columns (in alphabetical order) of each unique index of a table, primary key and constraints included, and its predicate.';

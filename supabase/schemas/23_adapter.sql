@@ -22,6 +22,8 @@ begin
     ('adapter_rows_of_owners', 'p_owners text[], p_horizon xid8', 'setof json', 'stable', true,
       'The rows of these owners, as adapter_read answers them; where each owner has one row, also those without a Stripe id.'),
     ('adapter_present', 'p_stripe_ids text[]', 'setof text', 'stable', true, 'Those of these Stripe ids that have a row.'),
+    ('adapter_unlisted', 'p_from timestamptz, p_to timestamptz, p_listed text[]', 'setof text', 'stable', true,
+      'Stripe ids of rows that are marked as created in [p_from, p_to) and not among p_listed, in the order in which they were created.'),
     ('adapter_versions', 'p_keys text[]', 'table (key text, version text)', 'stable', true,
       'The version of each of these rows: its xmin, which every update changes and no lock does.'),
     ('adapter_unplaced', 'p_after text, p_limit integer', 'table (key text, stripe_subscription_id text)', 'stable', true,
@@ -38,6 +40,8 @@ begin
     ('adapter_granting', 'p_statuses text[]', 'bigint', 'stable', true, 'How many rows of Stripe subscriptions have one of these statuses.'),
     -- For is_admin, which runs with its owner's rights: nobody else has a reason to ask who is an admin.
     ('adapter_is_admin', 'p_user uuid', 'boolean', 'stable', false, 'Is this person an admin, as the mapping''s "admins" says? Without one: no.'),
+    ('adapter_lock', 'p_keys text[]', 'void', 'volatile', true,
+      'Locks these rows in the order of their keys, as an update would. Only for adapter_update.'),
     ('adapter_set', 'p_fields text[], p_rows jsonb', 'setof text', 'volatile', true,
       'Sets these fields on rows whose version is still the one given, in one statement, and answers the keys of those. Only for '
       'adapter_update, which knows what to do when the table refuses.'),
@@ -51,7 +55,7 @@ begin
   execute pg_catalog.format(
     'create or replace function billing_ops.%I(%s) returns %s language plpgsql %s set search_path = ''''%s as %L',
     p_name, v_function.arguments, v_function.result, v_function.volatility,
-    case when p_name in ('adapter_read', 'adapter_rows_of_owners', 'adapter_present', 'adapter_versions', 'adapter_owners', 'adapter_customers')
+    case when p_name in ('adapter_read', 'adapter_rows_of_owners', 'adapter_present', 'adapter_versions', 'adapter_owners', 'adapter_customers', 'adapter_lock')
       then ' set plan_cache_mode = force_generic_plan' else '' end, p_body);
   execute pg_catalog.format('comment on function billing_ops.%I is %L', p_name, v_function.said);
   execute pg_catalog.format('revoke all on function billing_ops.%I from public, anon, authenticated, service_role', p_name);
@@ -69,8 +73,8 @@ returns text[]
 language sql immutable
 set search_path = ''
 as $$
-  select array['adapter_read', 'adapter_rows_of_owners', 'adapter_present', 'adapter_versions', 'adapter_unplaced', 'adapter_odd',
-    'adapter_duplicates', 'adapter_owners', 'adapter_customers', 'adapter_granting', 'adapter_is_admin', 'adapter_set', 'adapter_add']
+  select array['adapter_read', 'adapter_rows_of_owners', 'adapter_present', 'adapter_unlisted', 'adapter_versions', 'adapter_unplaced',
+    'adapter_odd', 'adapter_duplicates', 'adapter_owners', 'adapter_customers', 'adapter_granting', 'adapter_is_admin', 'adapter_lock', 'adapter_set', 'adapter_add']
 $$;
 comment on function billing_ops.adapter_names() is 'The functions that adopt makes.';
 revoke all on function billing_ops.adapter_names() from public, anon, authenticated;
@@ -317,6 +321,18 @@ begin
 end
 $body$, v_id ->> 'name', v_table, v_where));
 
+  -- A mark outlives its row, and strangers never had one.
+  perform billing_ops.adapter_define('adapter_unlisted', pg_catalog.format($body$
+begin
+  return query
+  select m.stripe_subscription_id from billing_ops.subscription_marks m
+  where m.created >= p_from and m.created < p_to
+    and not exists (select 1 from pg_catalog.unnest(p_listed) l where l = m.stripe_subscription_id)
+    and exists (select 1 from %2$s s where %1$s = m.stripe_subscription_id%3$s)
+  order by m.created, m.stripe_subscription_id;
+end
+$body$, v_id ->> 'name', v_table, v_where));
+
   perform billing_ops.adapter_define('adapter_versions', pg_catalog.format($body$
 begin
   return query
@@ -349,20 +365,20 @@ begin
 end
 $body$, v_key ->> 'name', v_owner ->> 'name', v_table, v_id ->> 'name', v_after, v_where));
 
+  -- The table is read once: by an owner's index it would be read row by row, and twice.
   perform billing_ops.adapter_define('adapter_duplicates', pg_catalog.format($body$
-#variable_conflict use_column
 begin
   return query
-  select %1$s::text, pg_catalog.array_agg(%2$s::text order by %2$s)
-  from %3$s s
-  where %4$s = any (%5$s) and %2$s <> ''%7$s
-    and %1$s in (
-      select %1$s from %3$s s
-      where %4$s = any (%5$s) and %2$s <> '' and (p_after is null or %1$s > %6$s)%7$s
-      group by %1$s having count(*) > 1
-      order by %1$s limit p_limit)
-  group by %1$s
-  order by %1$s;
+  with live as materialized (
+    select %1$s as of, %2$s as id
+    from %3$s s
+    where %4$s = any (%5$s) and %2$s <> '' and (p_after is null or %1$s > %6$s)%7$s
+  )
+  select l.of::text, pg_catalog.array_agg(l.id::text order by l.id)
+  from live l
+  where l.of in (select d.of from live d group by d.of having count(*) > 1 order by d.of limit p_limit)
+  group by l.of
+  order by l.of;
 end
 $body$, v_owner ->> 'name', v_id ->> 'name', v_table, v_status ->> 'name', v_statuses, v_after_owner, v_where));
 
@@ -406,6 +422,13 @@ $body$, coalesce(nullif(v_customers, ''), 'select null::text as customer, null::
   perform billing_ops.adapter_define('adapter_is_admin', billing_ops.admins_body(p_mapping));
 
   -- Writing ----------------------------------------------------------------------------------------------------------
+
+  -- An update takes its rows as its plan comes upon them, and two that take the same in two orders wait for one another for ever.
+  perform billing_ops.adapter_define('adapter_lock', pg_catalog.format($body$
+begin
+  perform 1 from %1$s s where %2$s = any (%3$s)%4$s order by %2$s for no key update;
+end
+$body$, v_table, v_key ->> 'name', v_keys, v_where));
 
   -- What every row of a batch may hold. Text is assigned as it is, as a cast to varchar(20) would cut it off in silence.
   v_writable := 'key text, version text, owner text, stripe_subscription_id text, customer text, status text, tier text, price text, '

@@ -19,11 +19,12 @@ language plpgsql stable
 set search_path = ''
 as $$
 declare
+  v_mapping jsonb;
   v_table text;
   v_elsewhere text;
   v_said text;
 begin
-  select a.mapping ->> 'table' into v_table from billing_ops.adoption a;
+  select a.mapping, a.mapping ->> 'table' into v_mapping, v_table from billing_ops.adoption a;
   if p_relation not in ('', v_table) then
     v_elsewhere := ' of ' || p_relation;
   end if;
@@ -39,18 +40,26 @@ begin
 
   if v_said is null and p_sqlstate in ('22P02', '22001', '22003') then
     select case
-        when p_sqlstate = '22P02' then pg_catalog.format('enum %s of column %s has no label "%s"', f.type_name, m.attribute, p_row ->> m.word)
-        when p_sqlstate = '22001' then pg_catalog.format('column %s is %s and too short for it', m.attribute, f.declared)
-        else pg_catalog.format('column %s is %s and cannot hold such a number', m.attribute, f.declared) end
+        when p_sqlstate = '22P02' then pg_catalog.format('enum %s of column %s has no label "%s"', f.type_name, c.attribute, p_row ->> c.word)
+        when p_sqlstate = '22001' then pg_catalog.format('column %s is %s and too short for it', c.attribute, f.declared)
+        else pg_catalog.format('column %s is %s and cannot hold such a number', c.attribute, f.declared) end
     into v_said
-    from billing_ops.adoption a
-    cross join lateral billing_ops.mapped_columns(a.mapping) m
-    cross join lateral billing_ops.column_facts(m.relation, m.attribute) f
-    where m.word = any (p_fields) and case p_sqlstate
+    from (
+      select w.word, case w.word when 'quantity' then billing_ops.quantity_column(v_mapping) when 'owner' then v_mapping #>> '{owner,column}'
+        when 'customer' then v_mapping #>> '{customer,column}' else v_mapping ->> w.word end as attribute
+      -- Only what can have been meant: to look a column up takes longer than to refuse a row.
+      from pg_catalog.unnest(case p_sqlstate when '22P02' then array['status', 'tier']
+        when '22001' then array['owner', 'stripe_subscription_id', 'customer', 'status', 'tier', 'price']
+        else array['quantity', 'period_start', 'period_end', 'trial_end'] end) w (word)
+      where w.word = any (p_fields) and p_row ->> w.word is not null
+        and not (w.word = 'customer' and v_mapping #> '{customer,table}' is not null)
+    ) c
+    cross join lateral billing_ops.column_facts(v_table, c.attribute) f
+    where case p_sqlstate
       -- These words come from Stripe, so they may be repeated; what else a row holds may not.
-      when '22P02' then f.family = 'enum' and p_row ->> m.word <> all (f.labels)
-      when '22001' then pg_catalog.length(p_row ->> m.word) > f.limit_at
-      else f.family in ('integer', 'numeric') and p_row ->> m.word is not null end
+      when '22P02' then f.family = 'enum' and p_row ->> c.word <> all (f.labels)
+      when '22001' then pg_catalog.length(p_row ->> c.word) > f.limit_at
+      else f.family in ('integer', 'numeric') end
     order by f.family = 'integer' desc limit 1;
   end if;
 
@@ -156,6 +165,9 @@ begin
     select w from unnest(billing_ops.mapping_fields()) w where v_mapping ? w
     union all select 'stripe_subscription_id'
     union all select 'customer' where v_mapping ? 'customer' and v_mapping #> '{customer,table}' is null);
+  if v_mapping ->> 'writes' <> 'none' then
+    perform billing_ops.adapter_lock(array(select r.said ->> 'key' from jsonb_array_elements(p_rows) r (said)));
+  end if;
 
   for v_group in
     select r.fields, jsonb_agg(r.said order by r.said ->> 'key') as rows,

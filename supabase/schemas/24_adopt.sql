@@ -4,9 +4,12 @@
 
 create function billing_ops.needed_grants(p_mapping jsonb)
 returns table (kind text, object text, attribute text, privilege text)
-language sql stable rows 40
+language plpgsql stable rows 40
 set search_path = ''
 as $$
+#variable_conflict use_column
+begin
+  return query
   with mapped as (
     select m.word, m.relation, m.attribute, f.type_oid
     from billing_ops.mapped_columns(p_mapping) m
@@ -54,7 +57,8 @@ as $$
   join pg_catalog.pg_class q on q.oid = p.refobjid and q.relkind = 'S'
   join pg_catalog.pg_namespace n on n.oid = q.relnamespace
   where p_mapping ->> 'writes' = 'update_and_insert' and a.attrelid = (select billing_ops.relation_oid(p_mapping ->> 'table'))
-    and not exists (select 1 from given g where g.attribute = a.attname)
+    and not exists (select 1 from given g where g.attribute = a.attname);
+end
 $$;
 comment on function billing_ops.needed_grants(jsonb) is
   'What service_role needs for a complete mapping: schemas and sequences to use, columns to select, update and insert. Nothing else.';
@@ -63,21 +67,24 @@ grant execute on function billing_ops.needed_grants(jsonb) to service_role;
 
 create function billing_ops.holds_grant(p_kind text, p_object text, p_attribute text, p_privilege text)
 returns boolean
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select case p_kind
-    when 'schema' then (
-      select pg_catalog.has_schema_privilege('service_role', n.oid, p_privilege)
-      from pg_catalog.pg_namespace n where pg_catalog.format('%I', n.nspname) = p_object)
-    when 'sequence' then (
-      select pg_catalog.has_sequence_privilege('service_role', c.oid, p_privilege)
-      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-      where pg_catalog.format('%I.%I', n.nspname, c.relname) = p_object and c.relkind = 'S')
-    else (
-      select pg_catalog.has_column_privilege('service_role', a.attrelid, a.attnum, p_privilege)
-      from pg_catalog.pg_attribute a
-      where a.attrelid = (select billing_ops.relation_oid(p_object)) and a.attname = p_attribute::name and not a.attisdropped) end
+begin
+  return (
+    select case p_kind
+      when 'schema' then (
+        select pg_catalog.has_schema_privilege('service_role', n.oid, p_privilege)
+        from pg_catalog.pg_namespace n where pg_catalog.format('%I', n.nspname) = p_object)
+      when 'sequence' then (
+        select pg_catalog.has_sequence_privilege('service_role', c.oid, p_privilege)
+        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where pg_catalog.format('%I.%I', n.nspname, c.relname) = p_object and c.relkind = 'S')
+      else (
+        select pg_catalog.has_column_privilege('service_role', a.attrelid, a.attnum, p_privilege)
+        from pg_catalog.pg_attribute a
+        where a.attrelid = (select billing_ops.relation_oid(p_object)) and a.attname = p_attribute::name and not a.attisdropped) end);
+end
 $$;
 comment on function billing_ops.holds_grant(text, text, text, text) is
   'Has service_role this right, from whomever it has it? Null where the object is not there.';
@@ -257,6 +264,8 @@ as $$
             n.privilege || coalesce(pg_catalog.format(' (%I)', n.attribute), '') || ' on ' || n.object, ', ') || '.'
          from billing_ops.needed_grants(a.mapping) n
          where not coalesce(billing_ops.holds_grant(n.kind, n.object, n.attribute, n.privilege), false))) as changed
+      -- Asked once, though it is told twice.
+      offset 0
     ) d
   ), '{"adopted": false, "fingerprint_ok": false, "changed": null, "table": null, "has": [], "keeps": [], "one_row_each": false,
        "owners_known": false, "admins": false, "writes": "none", "quantity_prices": null, "adopted_at": null}')

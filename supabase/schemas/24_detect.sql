@@ -2,14 +2,17 @@
 
 create function billing_ops.column_like(p_relation text, p_families text[], p_names text[])
 returns text
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select n.name
-  from pg_catalog.unnest(p_names) with ordinality n (name, place)
-  cross join lateral billing_ops.column_facts(p_relation, n.name) f
-  where f.family = any (p_families)
-  order by n.place limit 1
+begin
+  return (
+    select n.name
+    from pg_catalog.unnest(p_names) with ordinality n (name, place)
+    cross join lateral billing_ops.column_facts(p_relation, n.name) f
+    where f.family = any (p_families)
+    order by n.place limit 1);
+end
 $$;
 comment on function billing_ops.column_like(text, text[], text[]) is
   'The first of these columns that a table has, and whose type could serve; else null.';

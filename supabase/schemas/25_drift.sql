@@ -69,9 +69,11 @@ create index drift_open_subscription on public.drift (stripe_subscription_id) wh
 comment on index public.drift_open_subscription is 'What stands of the subscriptions that a run compares.';
 create index drift_newest on public.drift (first_seen_at desc, id desc);
 comment on index public.drift_newest is 'The list of all entries, newest first, by keyset pages.';
-create index drift_first_run on public.drift (first_run_id);
+-- These two hold what the page of a run counts and sorts by: the table itself is ten times as large.
+create index drift_first_run on public.drift (first_run_id) include (type, first_seen_at, id);
 comment on index public.drift_first_run is 'What was new in a run.';
-create index drift_closed_run on public.drift (closed_run_id, drift_key) where closed_run_id is not null;
+create index drift_closed_run on public.drift (closed_run_id, drift_key) include (type, first_seen_at, id)
+  where closed_run_id is not null;
 comment on index public.drift_closed_run is 'What a run ended, and whether a batch that is sent again has been applied.';
 create index drift_age on public.drift (closed_at) where closed_at is not null;
 comment on index public.drift_age is 'What retention deletes.';

@@ -78,7 +78,7 @@ declare
   v_marked text[];
   v_other_mode json;
   v_looked_up json;
-  v_unlisted text[] := '{}';
+  v_unlisted text[] := '{}'::text[];
   v_rows json;
 begin
   select array_agg(m.stripe_subscription_id),
@@ -95,23 +95,15 @@ begin
     select l.said ->> 0, to_timestamp(least(greatest((l.said ->> 1)::bigint, 0), 253402300799)), p_livemode
     from jsonb_array_elements(p_listed) l (said)
     where not exists (select 1 from unnest(v_marked) k where k = l.said ->> 0)
+    -- In one order, or two that list the same for the first time could wait for one another.
+    order by l.said ->> 0
     on conflict do nothing;
   end if;
 
   select json_agg(r) into v_rows from billing_ops.adapter_read(v_all, p_horizon::xid8) r;
 
   if p_created_from is not null then
-    v_unlisted := array(
-      select m.stripe_subscription_id from billing_ops.subscription_marks m
-      where m.created >= p_created_from and m.created < p_created_to
-        and not exists (select 1 from unnest(v_all) w where w = m.stripe_subscription_id)
-      order by m.created, m.stripe_subscription_id);
-    if cardinality(v_unlisted) > 0 then
-      -- A mark outlives its row, and strangers never had one.
-      v_unlisted := array(
-        select u.id from unnest(v_unlisted) with ordinality u (id, place)
-        join billing_ops.adapter_present(v_unlisted) p on p = u.id order by u.place);
-    end if;
+    v_unlisted := array(select billing_ops.adapter_unlisted(p_created_from, p_created_to, v_all));
   end if;
 
   return json_build_object(

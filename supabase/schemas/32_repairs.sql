@@ -36,9 +36,10 @@ begin
     return jsonb_build_object('outcome', 'fenced');
   end if;
 
-  -- A difference that this run has recorded already was applied by the same batch, sent before its answer was lost.
+  -- A difference that this run has recorded already was applied by the same batch, sent before its answer was lost. Only the reason of a
+  -- refusal, or of what waits, is the item's; any other belongs to the one difference that it came with.
   select array_agg(coalesce(unknown.type, done.action) order by e.place),
-    array_agg(done.reason order by e.place)
+    array_agg(case when done.action in ('refused', 'waiting') then done.reason end order by e.place)
   into v_outcomes, v_reasons
   from rows from (jsonb_to_recordset(p_items) as (kind text, "row" jsonb, findings jsonb)) with ordinality e (kind, "row", findings, place)
   left join lateral (

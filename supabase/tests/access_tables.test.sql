@@ -15,6 +15,8 @@ insert into public.billing_alert_events (alert_id, event, severity) values
 insert into public.rate_limit_windows (route, client, window_started_at, hits) values ('alerts', '192.0.2.1', now(), 1);
 insert into public.subscriptions (organization_id, status, stripe_subscription_id) values
   ('00000000-0000-4000-8000-00000000000a', 'active', 'sub_1');
+insert into billing_ops.subscription_marks (stripe_subscription_id, created) values ('sub_1', now());
+insert into billing_ops.admins (user_id) values ('00000000-0000-4000-8000-000000000009');
 
 -- The expected answer by verb: select, insert, update, delete, truncate.
 create temporary table cells (relation text, actor text, answers text[]);
@@ -49,6 +51,14 @@ insert into cells values
   ('rate_limit_windows', 'admin', array['denied', 'denied', 'denied', 'denied', 'denied']),
   ('rate_limit_windows', 'owner', array['denied', 'denied', 'denied', 'denied', 'denied']),
   ('rate_limit_windows', 'service_role', array['denied', 'denied', 'denied', 'denied', 'denied']);
+insert into cells
+select relation, actor, array['denied', 'denied', 'denied', 'denied', 'denied']
+from unnest(array['subscription_marks', 'adoption', 'admins']) relation, unnest(array['anon', 'member', 'admin', 'owner']) actor
+union all values
+  ('subscription_marks', 'service_role', array['1 rows', '1 rows', '1 rows', 'denied', 'denied']),
+  ('adoption', 'service_role', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  -- Who holds the service key makes nobody an admin.
+  ('admins', 'service_role', array['denied', 'denied', 'denied', 'denied', 'denied']);
 
 create temporary table statements (relation text, verbs text[]);
 insert into statements values
@@ -83,14 +93,29 @@ insert into statements values
     'select from public.rate_limit_windows',
     $$insert into public.rate_limit_windows (route, client, window_started_at, hits) values ('r', 'c', now(), 1)$$,
     'update public.rate_limit_windows set hits = 0',
-    'delete from public.rate_limit_windows', 'truncate public.rate_limit_windows']);
+    'delete from public.rate_limit_windows', 'truncate public.rate_limit_windows']),
+  ('subscription_marks', array[
+    'select from billing_ops.subscription_marks',
+    $$insert into billing_ops.subscription_marks (stripe_subscription_id, created) values ('sub_2', now())$$,
+    'update billing_ops.subscription_marks set livemode = true',
+    'delete from billing_ops.subscription_marks', 'truncate billing_ops.subscription_marks']),
+  ('adoption', array[
+    'select from billing_ops.adoption',
+    $$insert into billing_ops.adoption (mapping, fingerprint, granted, generator) values ('{}', '{}', '[]', 1)$$,
+    $$update billing_ops.adoption set mapping = '{}'$$,
+    'delete from billing_ops.adoption', 'truncate billing_ops.adoption']),
+  ('admins', array[
+    'select from billing_ops.admins',
+    'insert into billing_ops.admins (user_id) values (gen_random_uuid())',
+    $$update billing_ops.admins set note = 'x'$$,
+    'delete from billing_ops.admins', 'truncate billing_ops.admins']);
 
 select is(attempt(c.actor, s.verbs[verb]), c.answers[verb],
           format('%s: %s %s', c.actor, (array['select', 'insert', 'update', 'delete', 'truncate'])[verb], c.relation))
 from cells c join statements s using (relation), generate_series(1, 5) verb
 order by c.relation, c.actor, verb;
 
--- The service role reads and writes subscriptions, and deletes none. (What people may do with an app's own tables is the
+-- An empty project's own tables: its server writes them, people do not. (What people may do with an app's own tables is the
 -- app's decision.)
 select is(attempt('service_role', 'select from public.subscriptions'), '1 rows', 'service_role reads subscriptions');
 select is(attempt('service_role', $$insert into public.subscriptions (organization_id, status) values
@@ -98,6 +123,13 @@ select is(attempt('service_role', $$insert into public.subscriptions (organizati
 select is(attempt('service_role', $$update public.subscriptions set status = 'canceled'$$), '1 rows',
           'service_role updates subscriptions');
 select is(attempt('service_role', 'select from public.organizations'), '2 rows', 'service_role reads organizations');
+select is(attempt(actor, format(verb, relation)), 'denied', format('%s: %s', actor, format(verb, relation)))
+from unnest(array['anon', 'member', 'admin']) actor,
+  unnest(array['subscriptions', 'organizations', 'users', 'organization_members']) relation,
+  unnest(array['select from public.%I', 'insert into public.%I default values', 'delete from public.%I', 'truncate public.%I cascade']) verb
+order by relation, actor;
+select is(attempt(actor, $$update public.users set role = 'owner'$$), 'denied', actor || ' makes nobody an owner')
+from unnest(array['anon', 'member', 'admin']) actor;
 
 -- A token that is no person's reads no row, though its role has the grant.
 select is(attempt('admin', 'select from public.' || relation, claims), '0 rows', format('%s reads no %s', what, relation))

@@ -11,6 +11,7 @@ insert into calls values
   ('admin_monitor_facts', 'public.admin_monitor_facts()'),
   ('admin_billing_alerts', 'public.admin_billing_alerts()'),
   ('admin_reconciliation_runs', 'public.admin_reconciliation_runs()'),
+  ('admin_drift', 'public.admin_drift()'),
   ('admin_reconciliation_run', 'public.admin_reconciliation_run(gen_random_uuid())');
 select is(call('admin', sql) ->> 'outcome', case when name = 'admin_reconciliation_run' then 'not_found' else 'ok' end, name || ': an admin')
 from calls;
@@ -111,7 +112,10 @@ select is(run('') -> 'counts', '{"new": {"third": 1, "other": 3}, "ended": {"thi
 select is(issues(run('')), '4 3 2 1', 'what was new, newest first');
 select is(issues(run($$, p_show => 'ended'$$)), '2 1 6', 'what it ended');
 select is(issues(run($$, p_show => 'standing'$$)), '4 3', 'what stood at its end, though one has ended since');
+select is(run(format(', p_show => %L', shown)) -> 'counts', run('') -> 'counts', 'the same counts, whatever is shown: ' || coalesce(shown, 'null'))
+from unnest(array['ended', 'standing', 'whatever', null]) shown;
 select is(issues(run($$, p_type => 'third'$$)), '3', 'of one type');
+select is(run($$, p_type => 'third', p_limit => 1$$) -> 'counts', run('') -> 'counts', 'which the counts are not');
 select is(issues(run(', p_limit => 2')), '4 3 2', 'a page and one more');
 select is(issues(run(format($$, p_limit => 2, p_before_at => %L, p_before_id => %L$$, run('') -> 'items' -> 1 ->> 'first_seen_at',
   run('') -> 'items' -> 1 ->> 'id'))), '2 1', 'the next page');

@@ -64,7 +64,7 @@ select is(call('member', 'billing_ops.gather_monitor_facts()') - 'now', '{"last_
 
 -- Health ------------------------------------------------------------------------------------------------------------------------
 
-select is(call('service_role', 'public.billing_ops_schema()'), '{"outcome": "ok", "version": 1}', 'the schema tells its version');
+select is(call('service_role', 'public.billing_ops_schema()'), '{"outcome": "ok", "version": 2}', 'the schema tells its version');
 
 select * from finish();
 rollback;

@@ -18,8 +18,6 @@ drop index public.billing_alerts_one_open_per_key;
 -- mutant: the alert index forgets its predicate | alerts
 drop index public.billing_alerts_one_open_per_key;
 create unique index billing_alerts_one_open_per_key on public.billing_alerts (alert_key);
--- mutant: a subscription may have any status | structure
-alter table public.subscriptions drop constraint subscriptions_status_check;
 -- mutant: an alert may have any severity | structure
 alter table public.billing_alerts drop constraint billing_alerts_severity_check;
 -- mutant: history outlives its entry | structure
@@ -32,7 +30,7 @@ grant execute on function public.start_reconciliation_run(text, text, integer, i
 -- mutant: anon may ask for alerts | access_functions
 grant execute on function public.admin_billing_alerts(text, text, text, text, integer, timestamptz, uuid) to anon;
 -- mutant: people may apply repairs | access_functions
-grant execute on function public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb) to authenticated;
+grant execute on function public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb, jsonb) to authenticated;
 -- mutant: people may prune | access_functions
 grant execute on function billing_ops.prune(integer) to authenticated;
 -- mutant: anon sees the helpers' schema | access_functions
@@ -60,11 +58,42 @@ create policy leftover on public.billing_alert_events for select to authenticate
 -- mutant: anybody moves a sequence | access_tables
 grant usage on sequence public.drift_events_id_seq to anon;
 -- mutant: members are admins | caller_standing
-select pg_temp.rewrite('billing_ops.is_admin', '''owner'', ''admin''', '''owner'', ''admin'', ''member''');
+select pg_temp.rewrite('billing_ops.seed_admins', '"in": ["owner", "admin"]', '"in": ["owner", "admin", "member"]');
 -- mutant: users.role does not count | caller_standing
-select pg_temp.rewrite('billing_ops.is_admin', 'u.id = (select auth.uid()) and', 'false and');
+select pg_temp.rewrite('billing_ops.seed_admins', '''[{"table": "public.users", "user": "id", "role": "role", "in": ["owner", "admin"]}]''', '''[]''');
+-- mutant: users.role of any app counts | caller_standing
+select pg_temp.rewrite('billing_ops.seed_admins', E'else ''[]'' end\n    end', E'else ''[]'' end\n    else ''[{"table": "public.users", "user": "id", "role": "role", "in": ["owner", "admin"]}]''::jsonb end');
 -- mutant: somebody else's membership counts | caller_standing
-select pg_temp.rewrite('billing_ops.is_admin', 'm.user_id = (select auth.uid()) and', '');
+select pg_temp.rewrite('billing_ops.admins_body', 'a.%I = p_user%s%s', 'a.%I is not null%s%s');
+select pg_temp.rewrite('billing_ops.admins_body', '''::text''', ''''' ');
+-- mutant: whatever the role | caller_standing
+select pg_temp.rewrite('billing_ops.admins_body', 'when s ? ''role''', 'when false');
+-- mutant: only one who is in all places is an admin | caller_standing
+select pg_temp.rewrite('billing_ops.admins_body', ' or ', ' and ');
+-- mutant: the list of admins does not count | caller_standing
+select pg_temp.rewrite('billing_ops.is_admin', 'a.user_id = auth.uid()', 'false');
+-- mutant: somebody on the list is enough | caller_standing
+select pg_temp.rewrite('billing_ops.is_admin', 'a.user_id = auth.uid()', 'true');
+-- mutant: only the list counts | caller_standing
+select pg_temp.rewrite('billing_ops.is_admin', ' or billing_ops.adapter_is_admin(auth.uid())', '');
+-- mutant: nobody is an admin before something is adopted | caller_standing
+select pg_temp.rewrite('billing_ops.adapter_clear', 'billing_ops.seed_admins()', '''[]''::jsonb');
+-- mutant: a mapping without admins has those of an empty project | caller_standing
+select pg_temp.rewrite('billing_ops.adapter_generate', 'billing_ops.admins_body(p_mapping)', 'billing_ops.admins_body(jsonb_build_object(''admins'', coalesce(p_mapping -> ''admins'', billing_ops.seed_admins())))');
+-- mutant: the service key makes admins | access_tables
+grant insert on billing_ops.admins to service_role;
+-- mutant: people see what is remembered | access_tables
+grant select on billing_ops.subscription_marks to authenticated;
+-- mutant: what is remembered can be forgotten | access_tables
+grant delete on billing_ops.subscription_marks to service_role;
+-- mutant: the service key asks who is an admin | access_functions
+select pg_temp.rewrite('billing_ops.adapter_define', 'if v_function.for_service then', 'if true then');
+-- mutant: people see what could be adopted | access_functions
+grant execute on function billing_ops.adoption_report() to authenticated;
+-- mutant: marks without row level security | structure
+alter table billing_ops.subscription_marks disable row level security;
+-- mutant: two tables may be adopted | structure
+alter table billing_ops.adoption drop constraint adoption_pkey, drop constraint adoption_one_check;
 -- mutant: anonymous sign-ins count | caller_standing
 select pg_temp.rewrite('billing_ops.caller_standing', '(v_claims ->> ''is_anonymous'')::boolean', 'false');
 -- mutant: any audience will do | caller_standing
@@ -134,29 +163,115 @@ select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'where r.status in ('
 select pg_temp.rewrite('billing_ops.gather_monitor_facts', ' and r.lease_expires_at > pg_catalog.clock_timestamp()', '');
 
 -- mutant: a repair overwrites a newer write | batch
-select pg_temp.rewrite('billing_ops.update_subscriptions', ' and s.row_version = r.row_version', '');
--- mutant: no row version | batch
-drop trigger subscriptions_row_version on public.subscriptions;
--- mutant: the row version may be set by hand | batch
-select pg_temp.rewrite('billing_ops.bump_row_version', 'old.row_version + 1', 'greatest(new.row_version, old.row_version + 1)');
+select pg_temp.rewrite('billing_ops.adapter_generate', ' and s.xmin = r.version::xid', '');
 -- mutant: a repair clears what it does not name | batch
-select pg_temp.rewrite('billing_ops.update_subscriptions', 'coalesce(r.tier, s.tier)', 'r.tier');
+select pg_temp.rewrite('billing_ops.adapter_generate', ') a (field, assignment) where a.field = any (p_fields))', ') a (field, assignment))');
 -- mutant: one refused row takes the others with it | batch
-select pg_temp.rewrite('billing_ops.insert_subscriptions', 'if jsonb_array_length(p_rows) > 1 then', 'if false then');
+select pg_temp.rewrite('billing_ops.adapter_write', 'if jsonb_array_length(p_rows) > 1 then', 'if false then');
 -- mutant: a shared customer decides | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'having count(distinct s.organization_id) = 1', 'having true');
+select pg_temp.rewrite('billing_ops.adapter_generate', 'case when count(distinct k.owner) = 1 then pg_catalog.min(k.owner) end', 'pg_catalog.min(k.owner)');
+-- mutant: a customer's rows are counted, not its owners | batch
+select pg_temp.rewrite('billing_ops.adapter_generate', 'count(distinct k.owner)', 'count(*)');
+-- mutant: nobody is looked for by the customer | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(named.owner, holder.owner)', 'named.owner');
+-- mutant: the customer's owner goes before the one who is named | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'named.owner is null and ', '');
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(named.owner, holder.owner)', 'coalesce(holder.owner, named.owner)');
+-- mutant: whoever is named gets the row | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'where not v_owners_known', 'where true');
+-- mutant: without a table of owners only those count who have a row | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'where not v_owners_known', 'where false');
+-- mutant: a row without an owner is tried all the same | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(named.owner, holder.owner) is null then ''organization_unknown''', 'false then ''organization_unknown''');
+-- mutant: a new row's owner is not on record | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', '''owner'', coalesce(v_owners[e.place], f.finding ->> ''owner'')', '''owner'', f.finding ->> ''owner''');
 -- mutant: a batch that is sent again writes again | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'when done.action is not null then done.action', 'when false then null');
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(case when unknown.id is not null then ''organization_unknown'' end, done.action)', 'null::text');
+-- mutant: an unknown owner that is sent again is another difference | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'case when unknown.id is not null then ''organization_unknown'' end', 'null');
+-- mutant: one difference's reason is every difference's | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'case done.action when ''refused'' then done.reason end', 'done.reason');
+-- mutant: a batch that is sent twice is not kept apart | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'perform pg_advisory_xact_lock(hashtextextended(p_run_id::text, jsonb_hash_extended(p_items, 0)));', '');
+-- mutant: all batches of a run wait for one another | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'jsonb_hash_extended(p_items, 0)', '0');
 -- mutant: a batch is not fenced | batch
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'return jsonb_build_object(''outcome'', ''fenced'');', 'null;');
+-- mutant: a batch is fenced before it writes only | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'raise exception ''the attempt was given up for dead'' using errcode = ''BOFEN'';', 'null;');
+-- mutant: a batch that is fenced keeps what it wrote | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'raise exception ''the attempt was given up for dead'' using errcode = ''BOFEN'';', 'return jsonb_build_object(''outcome'', ''fenced'');');
+-- mutant: a refusal does not say why | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(v_reasons[e.place], created.reason, changed.reason)', 'v_reasons[e.place]');
+-- mutant: why a row was refused is not on record | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'jsonb_build_object(''reason'', v_reasons[e.place])', '''{}''::jsonb');
+-- mutant: a new row that is refused is no worse than a difference | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', '{"severity": "critical"}', '{}');
+-- mutant: a repair that is refused is as bad as a missing row | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', ' and e.item ->> ''kind'' = ''create'' then ''{"severity"', ' then ''{"severity"');
+-- mutant: a new row that waits is as bad as one that is refused | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'v_outcomes[e.place] = ''refused'' and', 'true and');
+-- mutant: what Stripe said of a checkout is forgotten | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'looked_up_at = clock_timestamp()', 'looked_up_at = null');
+-- mutant: whose the checkout was is forgotten | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'set owner = l.said ->> 1, owner_source = l.said ->> 2,', 'set');
+-- mutant: one checkout is every subscription's | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'where m.stripe_subscription_id = l.said ->> 0', 'where true');
+-- mutant: what was cleared stays | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'select jsonb_array_elements_text(p_cleared)', 'select jsonb_array_elements_text(''[]'')');
+-- mutant: an owner who turns up leaves the old difference open | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'when ''organization_unknown'' then ''missing_in_database:'' else ''organization_unknown:'' end', 'when ''organization_unknown'' then ''missing_in_database:'' else ''nothing:'' end');
+-- mutant: a batch that only records needs a table | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'where ''create'' = any (select i ->> ''kind'' from jsonb_array_elements(p_items) i)', '');
+-- mutant: a run is not told the horizon | reads
+select pg_temp.rewrite('public.read_adapter_for_reconcile', '''horizon''', '''h''');
+-- mutant: strangers are not remembered | reads
+select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 'where not exists (select 1 from unnest(v_marked)', 'where l.said ->> 0 <> ''sub_9'' and not exists (select 1 from unnest(v_marked)');
+-- mutant: one that is listed twice is an error | reads
+select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 'on conflict do nothing', '');
+-- mutant: what is remembered is overwritten | reads
+select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 'where not exists (select 1 from unnest(v_marked) k where k = l.said ->> 0)', '');
+select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 'on conflict do nothing', 'on conflict (stripe_subscription_id) do update set created = excluded.created, livemode = excluded.livemode');
+-- mutant: any number is a time | reads
+select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 'least(greatest((l.said ->> 1)::bigint, 0), 253402300799)', '(l.said ->> 1)::bigint');
+-- mutant: the mode is not remembered | reads
+select pg_temp.rewrite('public.read_subscriptions_for_reconcile', '253402300799)), p_livemode', '253402300799)), null');
+-- mutant: the other mode is not told | reads
+select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 'm.livemode <> p_livemode', 'false');
+-- mutant: a mode that is not known is another | reads
+select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 'm.livemode <> p_livemode', 'm.livemode is distinct from p_livemode');
+-- mutant: a checkout that named nobody is looked up again and again | reads
+select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 'm.looked_up_at is not null', 'm.owner is not null');
+-- mutant: what is named is not read | reads
+select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 'v_listed || array(select jsonb_array_elements_text(p_named))', 'v_listed');
+-- mutant: what ended stands | reads
+select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 'd.closed_at is null and d.stripe', 'd.stripe');
 -- mutant: a window includes its end | reads
-select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 's.stripe_created < p_created_to', 's.stripe_created <= p_created_to');
+select pg_temp.rewrite('billing_ops.adapter_generate', 'm.created < p_to', 'm.created <= p_to');
+-- mutant: a window does not include its start | reads
+select pg_temp.rewrite('billing_ops.adapter_generate', 'm.created >= p_from', 'm.created > p_from');
+-- mutant: a mark passes for a row | reads
+select pg_temp.rewrite('billing_ops.adapter_generate', 'and exists (select 1 from %2$s s where %1$s = m.stripe_subscription_id%3$s)', '');
+-- mutant: what is listed is not listed | reads
+select pg_temp.rewrite('billing_ops.adapter_generate', 'and not exists (select 1 from pg_catalog.unnest(p_listed) l where l = m.stripe_subscription_id)', '');
+-- mutant: what is named is missed | reads
+select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 'p_created_to, v_all)', 'p_created_to, v_listed)');
+-- mutant: the count is of the page | reads
+select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 'cardinality(v_unlisted));', 'cardinality(v_unlisted[1:p_unlisted_limit]));');
+-- mutant: any number of them | reads
+select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 'v_unlisted[1:p_unlisted_limit]', 'v_unlisted');
+-- mutant: each page says what is odd | reads
+select pg_temp.rewrite('public.read_unplaced_subscriptions', ' where p_after is null', '');
+-- mutant: what a scan has seen has no place | reads
+select pg_temp.rewrite('billing_ops.adapter_generate', 'and not exists (select 1 from billing_ops.subscription_marks m where m.stripe_subscription_id = %2$s)', '');
+-- mutant: an empty Stripe id is not odd | reads
+select pg_temp.rewrite('billing_ops.adapter_generate', 'where %4$s = '''' and (p_after', 'where false and %4$s = '''' and (p_after');
+-- mutant: pages begin anew | reads
+select pg_temp.rewrite('public.read_duplicate_live_subscriptions', 'adapter_duplicates(p_after,', 'adapter_duplicates(null,');
 -- mutant: what ended counts as live | reads
-select pg_temp.rewrite('public.read_duplicate_live_subscriptions', '''paused'')', '''paused'', ''canceled'')');
-
+select pg_temp.rewrite('billing_ops.adapter_generate', 'where %4$s = any (%5$s) and %2$s <> '''' and', 'where %2$s <> '''' and');
 -- mutant: a plan that Stripe does not know counts as live | reads
-select pg_temp.rewrite('public.read_duplicate_live_subscriptions', ' and d.stripe_subscription_id is not null', '');
-select pg_temp.rewrite('public.read_duplicate_live_subscriptions', ' and s.stripe_subscription_id is not null', '');
+select pg_temp.rewrite('billing_ops.adapter_generate', 'where %4$s = any (%5$s) and %2$s <> '''' and', 'where %4$s = any (%5$s) and');
 
 -- mutant: one call more than the limit | rate_limits
 select pg_temp.rewrite('billing_ops.consume_rate_limit', 'w.hits < billing_ops', 'w.hits <= billing_ops');

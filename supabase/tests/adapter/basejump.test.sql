@@ -13,6 +13,10 @@ select is(rows('sub_b1', 'lemon_1'), '[["sub_b1", "00000000-0000-4000-8000-00000
 select is((select jsonb_agg(q ->> 'key' order by q ->> 'key') from service('select * from billing_ops.adapter_unplaced(null, 10)') q), '["sub_b1", "sub_b2"]', 'everywhere');
 select is(value($$select billing_ops.adapter_granting('{active}')$$), '1', 'in counts');
 select is((select jsonb_agg(q -> 'i') from service($$select * from billing_ops.adapter_present('{lemon_1,sub_b1}') i$$) q), '["sub_b1"]', 'in what is there');
+insert into billing_ops.subscription_marks (stripe_subscription_id, created) select i, 'epoch' from unnest('{lemon_1,sub_b1,sub_b2}'::text[]) i;
+select is((select jsonb_agg(q -> 'i') from service($$select * from billing_ops.adapter_unlisted('epoch', '1970-01-02Z', '{sub_b2}') i$$) q), '["sub_b1"]',
+  'in what Stripe does not list');
+truncate billing_ops.subscription_marks;
 select is((select jsonb_agg(q) from service($$select * from billing_ops.adapter_customers('{lemon_b3,cus_b1}')$$) q),
   '[{"customer": "cus_b1", "owner": "00000000-0000-4000-8000-0000000000b1", "owners": 1}]', 'among customers');
 select is((select jsonb_agg((q -> 'r') -> 0 order by q) from service($$select * from billing_ops.adapter_rows_of_owners(

@@ -36,3 +36,32 @@ select pg_temp.rewrite('billing_ops.ends_transaction', 'pg_catalog.left(p_sqlsta
 select pg_temp.rewrite('billing_ops.adapter_state', 'where not coalesce(billing_ops.holds_grant', 'where false and not coalesce(billing_ops.holds_grant');
 -- mutant: an enum is remembered by its oid | vercel | vercel
 select pg_temp.rewrite('billing_ops.adapter_generate', 'v_status ->> ''type'', v_status ->> ''type'')', '(v_status ->> ''type'')::regtype::oid, v_status ->> ''type'')');
+-- mutant: a customer's rows are counted, not its owners | seed | seed
+select pg_temp.rewrite('billing_ops.adapter_generate', 'count(distinct k.owner)', 'count(*)');
+-- mutant: a shared customer is somebody's | seed | seed
+select pg_temp.rewrite('billing_ops.adapter_generate', 'case when count(distinct k.owner) = 1 then pg_catalog.min(k.owner) end', 'pg_catalog.min(k.owner)');
+-- mutant: people of every role are admins | seed | seed
+select pg_temp.rewrite('billing_ops.admins_body', 'when s ? ''role''', 'when false');
+-- mutant: users.role is not proposed | seed | seed
+select pg_temp.rewrite('billing_ops.seed_admins', '{id}', '{no_id}');
+
+-- mutant: the second place of admins is not looked at | refusals | refusals
+select pg_temp.rewrite('billing_ops.mapping_shape_objection', 'select ''admins'', s from billing_ops.admin_sources(v_mapping) s', 'select ''admins'', v_mapping -> ''admins'' where jsonb_typeof(v_mapping -> ''admins'') = ''object''');
+-- mutant: a list of anything names admins | refusals | refusals
+select pg_temp.rewrite('billing_ops.mapping_shape_objection', 'if pg_catalog.jsonb_typeof(v_object) <> ''object'' then', 'if false then');
+-- mutant: a role without words goes | refusals | refusals
+select pg_temp.rewrite('billing_ops.mapping_shape_objection', '(s ? ''role'') <> (s ? ''in'')', 'false');
+-- mutant: the columns of admins are not looked up | refusals | refusals
+select pg_temp.rewrite('billing_ops.mapping_column_objection', 'cross join lateral pg_catalog.unnest(array[s ->> ''user'', s ->> ''role'']) a where a is not null', 'cross join lateral pg_catalog.unnest(array[s ->> ''user'', s ->> ''role'']) a where false');
+-- mutant: the horizon is taken after the reads | races | races
+select pg_temp.rewrite('public.read_subscriptions_for_reconcile', '''horizon'', v_horizon', '''horizon'', pg_snapshot_xmin(pg_current_snapshot())::text');
+-- mutant: the horizon of a run is the end of the snapshot | races | races
+select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 'pg_snapshot_xmin(pg_current_snapshot())', 'pg_snapshot_xmax(pg_current_snapshot())');
+-- mutant: rows are not compared with the horizon | races | races
+select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 'adapter_read(v_all, p_horizon::xid8)', 'adapter_read(v_all, null)');
+-- mutant: a subscription that two see for the first time fails one | races | races
+select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 'on conflict do nothing', '');
+-- mutant: a batch that is sent twice at once is applied twice | races | races
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'perform pg_advisory_xact_lock(hashtextextended(p_run_id::text, jsonb_hash_extended(p_items, 0)));', '');
+-- mutant: a run that was given up for dead writes | races | races
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'raise exception ''the attempt was given up for dead'' using errcode = ''BOFEN'';', 'null;');

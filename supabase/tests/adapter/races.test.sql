@@ -1,5 +1,5 @@
--- Writes that cross: what the app commits while the reconciler reads and repairs. Three sessions, which commit, so this runs in a database
--- of its own, as a superuser (dblink). The session "app" is the app's webhook, "ours" is the reconciler where it has to wait.
+-- Writes that cross: what the app commits while the reconciler reads and repairs. Sessions that commit, so this runs in a database
+-- of its own, as a superuser (dblink). The session "app" is the app's webhook, "ours" is the reconciler where it has to wait, "other" whoever makes it wait.
 set client_min_messages = warning;
 set statement_timeout = '60s';
 create schema if not exists extensions;
@@ -24,7 +24,7 @@ select billing_ops.adopt('{"table": "public.plans", "key": "id", "stripe_subscri
   "status": "status", "writes": "update_and_insert"}') is not null as adopted \gset
 
 select count(dblink_connect(name, format('host=127.0.0.1 port=%s dbname=%s user=postgres', current_setting('port'), current_database()))) as connected
-from unnest(array['app', 'ours']) name \gset
+from unnest(array['app', 'ours', 'other']) name \gset
 select dblink_exec('ours', 'set role service_role') as role \gset
 
 create function pg_temp.app(variadic p_statements text[]) returns void language plpgsql as $$
@@ -141,5 +141,53 @@ select pg_temp.send($$select string_agg(outcome, ',') from billing_ops.adapter_i
   {"owner": "9", "stripe_subscription_id": "sub_9", "status": "unpaid"}]')$$) \g /dev/null
 select pg_temp.app('rollback') \g /dev/null
 select is(pg_temp.answer(), 'created,created', 'and one that it does not insert after all');
+
+-- What a run calls ------------------------------------------------------------------------------------------------------
+create function pg_temp.read_newer(p_horizon text) returns text language sql as $$
+  select public.read_subscriptions_for_reconcile('[]', '["sub_1"]', null, p_horizon) #>> '{rows,0,13}'
+$$;
+select public.read_adapter_for_reconcile() ->> 'horizon' as h \gset
+select is(pg_temp.read_newer(:'h'), 'false', 'a run is given a horizon, and reads a row of before');
+select pg_temp.app($$update public.plans set status = 'active' where id = 1$$) \g /dev/null
+select is(pg_temp.read_newer(:'h'), 'true', 'one that was written since is told');
+select is(pg_temp.read_newer(null), 'false', 'not without the horizon');
+select is(pg_temp.read_newer(public.read_subscriptions_for_reconcile('[]') ->> 'horizon'), 'false', 'and not with that of a later read');
+
+-- While a read waits, the app commits a row: the horizon that the read answers must be of before.
+select dblink_exec('other', 'begin') as b, dblink_exec('other', $$insert into billing_ops.subscription_marks (stripe_subscription_id, created) values ('sub_slow', 'epoch')$$) as i \gset
+select pg_temp.app('begin', $$update public.plans set status = 'active' where id = 4$$) \g /dev/null
+-- Others go on meanwhile, as above.
+select pg_current_xact_id() \g /dev/null
+select pg_temp.send($$select public.read_subscriptions_for_reconcile('[["sub_slow", 7]]', '["sub_4"]') ->> 'horizon'$$) \g /dev/null
+select pg_temp.app('commit') \g /dev/null
+select dblink_exec('other', 'commit') as c \gset
+select pg_temp.answer() as h \gset
+select is(pg_temp.newer('sub_4', :'h'), 'true', 'what commits while a page is read is newer than its horizon');
+select is(created, 'epoch', 'what two see at once for the first time is remembered once') from billing_ops.subscription_marks where stripe_subscription_id = 'sub_slow';
+
+-- A batch whose answer was lost is sent again, while the first is still at work.
+select public.start_reconciliation_run('scheduled_2026-11-20_13', 'scheduled', 24, 330) -> 'run' ->> 'id' as run \gset
+create function pg_temp.batch(p_run text, p_status text) returns text language sql as $$
+  select format('select coalesce(a #>> ''{items,0,0}'', a ->> ''outcome'') from public.apply_reconciliation_batch(%L, 1, 330, %L) a', p_run,
+    jsonb_build_array(jsonb_build_object('kind', 'update',
+      'row', jsonb_build_object('key', '1', 'version', pg_temp.version('sub_1'), 'status', p_status),
+      'findings', jsonb_build_array(jsonb_build_object('drift_key', 'status_mismatch:sub_1', 'type', 'status_mismatch', 'severity', 'info',
+        'stripe_subscription_id', 'sub_1', 'issue', p_status)))))
+$$;
+select pg_temp.batch(:'run', 'unpaid') as batch \gset
+select dblink_exec('other', 'begin') as b \gset
+select is(r.outcome, 'repaired', 'the first') from dblink('other', :'batch') r (outcome text);
+select pg_temp.send(:'batch') \g /dev/null
+select dblink_exec('other', 'commit') as c \gset
+select is(pg_temp.answer(), 'repaired', 'the second waits for it, and answers what it did');
+select is(count(*), 1::bigint, 'on record once') from public.drift_events;
+
+-- One that was given up for dead, and writes while the next attempt starts.
+select pg_temp.version('sub_1') as v \gset
+select dblink_exec('other', 'begin') as b, dblink_exec('other', format('update public.reconciliation_logs set status = ''error'', finished_at = now() where id = %L', :'run')) as u \gset
+select pg_temp.send(pg_temp.batch(:'run', 'active')) \g /dev/null
+select dblink_exec('other', 'commit') as c \gset
+select is(pg_temp.answer(), 'fenced', 'is fenced');
+select is(pg_temp.version('sub_1'), :'v', 'and has written nothing');
 
 select * from finish();

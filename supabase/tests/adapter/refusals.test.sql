@@ -49,6 +49,13 @@ create temporary table passing (id uuid primary key, owner uuid, sub text unique
 create function tests.mapping(p_changes jsonb default '{}') returns jsonb language sql as $$
   select '{"table": "shop.subs", "key": "id", "stripe_subscription_id": "sub", "owner": {"column": "owner"}, "status": "status"}'::jsonb || p_changes
 $$;
+-- The right one, with admins in two places, of which the second is given.
+create function tests.mapping_of_admins(p_second jsonb) returns jsonb language sql as $$
+  select tests.mapping(jsonb_build_object('admins', jsonb_build_array('{"table": "shop.owners", "user": "id"}'::jsonb, p_second)))
+$$;
+select is(refusal(mapping_of_admins(second)), null, 'admins in two places: ' || second::text)
+from unnest(array['{"table": "shop.owners", "user": "code", "role": null, "in": null}', '{"table": "shop.seen", "user": "owner", "role": "state", "in": ["active"]}']::jsonb[]) second;
+select is(refusal(mapping('{"admins": []}')), null, 'in none');
 select is(refusal(mapping()), null, 'the mapping that the others are made from is adopted');
 
 create temporary table refused (what text, mapping jsonb, sentence text);
@@ -71,6 +78,19 @@ insert into refused values
   ('an owner''s table without its key', mapping('{"owner": {"column": "owner", "table": "shop.owners"}}'), 'In the mapping, "owner.table" and "owner.key" go together.'),
   ('half a customer''s table', mapping('{"customer": {"column": "cus", "table": "shop.customers"}}'), 'In the mapping, "customer.table", "customer.key" and "customer.by" go together.'),
   ('a role without words', mapping('{"admins": {"table": "shop.owners", "user": "id", "role": "code"}}'), 'In the mapping, "admins.role" and "admins.in" go together.'),
+  ('admins as a word', mapping('{"admins": "shop.owners"}'), 'In the mapping, "admins" must be an object or a list.'),
+  ('admins as a list of words', mapping('{"admins": ["shop.owners"]}'), 'In the mapping, "admins" must be an object or a list of objects.'),
+  ('admins as a list with nothing in it', mapping('{"admins": [null]}'), 'In the mapping, "admins" must be an object or a list of objects.'),
+  ('a list in a list', mapping('{"admins": [[]]}'), 'In the mapping, "admins" must be an object or a list of objects.'),
+  ('an unknown word in the second place', mapping_of_admins('{"table": "shop.owners", "user": "id", "roles": []}'), '"admins" in the mapping has an unknown word "roles"; the known ones are table, user, role, in.'),
+  ('a second place without a user', mapping_of_admins('{"table": "shop.owners"}'), 'The mapping lacks "admins.user".'),
+  ('a second place without a table', mapping_of_admins('{"user": "id"}'), 'The mapping lacks "admins.table".'),
+  ('a user as a number', mapping_of_admins('{"table": "shop.owners", "user": 1}'), 'In the mapping, "admins.user" must be a string.'),
+  ('a role without words in the second place', mapping_of_admins('{"table": "shop.owners", "user": "id", "role": "code"}'), 'In the mapping, "admins.role" and "admins.in" go together.'),
+  ('words without a role in the second place', mapping_of_admins('{"table": "shop.owners", "user": "id", "in": ["a"]}'), 'In the mapping, "admins.role" and "admins.in" go together.'),
+  ('no words in the second place', mapping_of_admins('{"table": "shop.owners", "user": "id", "role": "code", "in": []}'), 'In the mapping, "admins.in" must be a list of strings, and not empty.'),
+  ('words that are none', mapping('{"admins": {"table": "shop.owners", "user": "id", "role": "code", "in": [1]}}'), 'In the mapping, "admins.in" must be a list of strings, and not empty.'),
+  ('a word for words', mapping('{"admins": {"table": "shop.owners", "user": "id", "role": "code", "in": "admin"}}'), 'In the mapping, "admins.in" must be a list.'),
   ('prices that are none', mapping('{"quantity": {"column": "seats", "prices": [1]}}'), 'In the mapping, "quantity.prices" must be a list of strings, and not empty.'),
   ('no prices', mapping('{"quantity": {"column": "seats", "prices": []}}'), 'In the mapping, "quantity.prices" must be a list of strings, and not empty.'),
   ('a word for writes', mapping('{"writes": "all"}'), '"writes" is "all"; it must be none, update or update_and_insert.'),
@@ -85,6 +105,8 @@ insert into refused values
   ('no such table in public', mapping('{"table": "subs"}'), 'There is no table public.subs.'),
   ('no such schema', mapping('{"table": "nowhere.subs"}'), 'There is no table nowhere.subs.'),
   ('no such table of owners', mapping('{"owner": {"column": "owner", "table": "shop.nothing", "key": "id"}}'), 'There is no table shop.nothing.'),
+  ('no such table of admins', mapping_of_admins('{"table": "shop.nothing", "user": "id"}'), 'There is no table shop.nothing.'),
+  ('no name for a table of admins', mapping_of_admins('{"table": "a.b.c", "user": "id"}'), '"admins.table" in the mapping is "a.b.c", which is not the name of a table.'),
   ('a view', mapping('{"table": "shop.seen"}'), 'shop.seen is a view; the mapping must name a table.'),
   ('a materialized view', mapping('{"table": "shop.kept"}'), 'shop.kept is a materialized view; the mapping must name a table.'),
   ('a foreign table', mapping('{"table": "shop.far"}'), 'shop.far is a foreign table; the mapping must name a table.'),
@@ -100,6 +122,8 @@ insert into refused values
   ('no such column of owners', mapping('{"owner": {"column": "owner", "table": "shop.owners", "key": "uid"}}'), 'shop.owners has no column "uid".'),
   ('no such column in where', mapping('{"where": {"provider": "stripe"}}'), 'shop.subs has no column "provider".'),
   ('no such column of admins', mapping('{"admins": {"table": "shop.owners", "user": "uid"}}'), 'shop.owners has no column "uid".'),
+  ('no such column in the second place', mapping_of_admins('{"table": "shop.owners", "user": "uid"}'), 'shop.owners has no column "uid".'),
+  ('no such role in the second place', mapping_of_admins('{"table": "shop.owners", "user": "id", "role": "rank", "in": ["a"]}'), 'shop.owners has no column "rank".'),
   ('a system column', mapping('{"key": "ctid"}'), 'shop.subs has no column "ctid".'),
   ('one column for two things', mapping('{"price": "cus", "customer": {"column": "cus"}}'), 'Column cus of shop.subs is mapped as both customer and price.'),
   ('the key for another', mapping('{"tier": "id"}'), 'Column id of shop.subs is mapped as both key and tier.'),
@@ -115,6 +139,9 @@ insert into refused values
   ('a time that is too short', mapping('{"trial_end": "seats"}'), 'Column seats of shop.subs is smallint; a time must be timestamptz, timestamp, or Unix seconds as integer or bigint.'),
   ('a flag of another type', mapping('{"cancel_at_period_end": "flag"}'), 'Column flag of shop.subs is text; cancel_at_period_end must be boolean.'),
   ('an admin of another type', mapping('{"admins": {"table": "shop.subs", "user": "price"}}'), 'Column price of shop.subs is integer; a user''s id must be uuid, text or varchar.'),
+  ('an admin of another type in the second place', mapping_of_admins('{"table": "shop.subs", "user": "price"}'), 'Column price of shop.subs is integer; a user''s id must be uuid, text or varchar.'),
+  ('a role of another type', mapping('{"admins": {"table": "shop.subs", "user": "owner", "role": "price", "in": ["1"]}}'), 'Column price of shop.subs is integer; a role must be text, varchar or an enum.'),
+  ('a role of another type in the second place', mapping_of_admins('{"table": "shop.subs", "user": "owner", "role": "price", "in": ["1"]}'), 'Column price of shop.subs is integer; a role must be text, varchar or an enum.'),
   ('owners of two kinds', mapping('{"owner": {"column": "owner", "table": "shop.owners", "key": "code"}}'), 'Column owner of shop.subs is uuid and column code of shop.owners is text; they must be of the same kind.'),
   ('a constant that is none', mapping('{"where": {"state": "gone"}}'), '"where" gives column state a value that shop.state cannot hold or compare.'),
   ('a type that cannot be compared', mapping('{"where": {"stamp": "here"}}'), '"where" gives column stamp a value that point cannot hold or compare.'),

@@ -92,10 +92,4 @@ insert into public.billing_alerts (id, alert_type, severity, message, metadata, 
   ('00000000-0000-4000-8000-000000000027', 'reconcile_stale', 'warning', 'No run for 2 hours', '{}', true, '2026-11-19 10:00Z', '2026-11-19 09:00Z', 'reconcile_stale'),
   ('00000000-0000-4000-8000-000000000028', 'reconcile_stale', 'warning', 'No run for 2 hours', '{}', true, null, '2026-11-18 09:00Z', null);
 
-create schema before;
-create table before.reconciliation_logs as table public.reconciliation_logs;
-create table before.billing_alerts as table public.billing_alerts;
-create table before.subscriptions as table public.subscriptions;
-create table before.users as table public.users;
-create table before.organizations as table public.organizations;
-create table before.organization_members as table public.organization_members;
+\ir ../remember.psql

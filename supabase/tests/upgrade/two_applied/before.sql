@@ -49,9 +49,4 @@ insert into public.billing_alerts (id, alert_type, severity, message, created_at
   ('00000000-0000-4000-8000-000000000021', 'reconcile_stale', 'medium', 'm', '2026-11-20Z'),
   ('00000000-0000-4000-8000-000000000022', 'reconcile_stale', 'medium', 'm', '2026-11-21Z');
 
-create schema before;
-create table before.reconciliation_logs as table public.reconciliation_logs;
-create table before.billing_alerts as table public.billing_alerts;
-create table before.subscriptions as table public.subscriptions;
-create table before.users as table public.users;
-create table before.organizations as table public.organizations;
+\ir ../remember.psql
