@@ -9,16 +9,14 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 
 use support::Stack;
-use support::disturb::{app_rows, count};
+use support::disturb::{count, forget_strangers};
 use support::shape::Shape;
 
 /// A stack beside an app whose rows agree with Stripe. Those that the fixture brings along, and Stripe has never heard of, are gone.
 async fn agreeing(shape: Shape) -> (Stack, Client) {
     let stack = shape.setup().argument("--subscriptions").argument("120").start();
     let database = stack.database().await;
-    app_rows(&database).await;
-    let strangers = "delete from public.app_rows where coalesce(length(stripe_subscription_id), 0) < 10";
-    database.batch_execute(strangers).await.expect("deleted");
+    forget_strangers(&database).await;
     (stack, database)
 }
 

@@ -55,7 +55,7 @@ export interface components {
         /** @enum {string} */
         DriftAction: "repaired" | "created" | "moved" | "observed" | "waiting" | "held" | "excepted" | "superseded" | "refused" | "none" | "cleared" | "reverted";
         /** @enum {string} */
-        DriftClass: "status_mismatch" | "period_mismatch" | "cancel_at_period_end_mismatch" | "trial_end_mismatch" | "quantity_mismatch" | "price_mismatch" | "tier_mismatch" | "missing_in_database" | "organization_unknown" | "missing_in_stripe" | "customer_mismatch" | "duplicate_live_subscription" | "unknown_price" | "unknown_status" | "mixed_item_periods" | "livemode_mismatch" | "malformed_object" | "malformed_row";
+        DriftClass: "status_mismatch" | "period_mismatch" | "cancel_at_period_end_mismatch" | "trial_end_mismatch" | "quantity_mismatch" | "price_mismatch" | "tier_mismatch" | "missing_in_database" | "organization_unknown" | "organization_mismatch" | "missing_in_stripe" | "customer_mismatch" | "duplicate_live_subscription" | "unknown_price" | "unknown_status" | "mixed_item_periods" | "livemode_mismatch" | "ambiguous_items" | "malformed_object" | "malformed_row";
         DriftCounts: {
             ended: {
                 [key: string]: number;

@@ -46,6 +46,7 @@ const driftWords: Record<DriftClass, string> = {
   tier_mismatch: "Tier differs",
   missing_in_database: "Missing in the database",
   organization_unknown: "Unknown owner",
+  organization_mismatch: "Owners contradict",
   missing_in_stripe: "Missing in Stripe",
   customer_mismatch: "Customer differs",
   duplicate_live_subscription: "Duplicate live subscription",
@@ -53,6 +54,7 @@ const driftWords: Record<DriftClass, string> = {
   unknown_status: "Unknown status",
   mixed_item_periods: "Items with different periods",
   livemode_mismatch: "Live and test data mixed",
+  ambiguous_items: "Several items",
   malformed_object: "Unreadable object",
   malformed_row: "Unreadable row",
 };

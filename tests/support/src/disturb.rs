@@ -244,6 +244,12 @@ pub async fn app_rows(database: &Client) {
         .expect("a view");
 }
 
+/// Deletes the rows that a fixture brings along, and of which Stripe has never heard.
+pub async fn forget_strangers(database: &Client) {
+    let strangers = "delete from public.app_rows where coalesce(length(stripe_subscription_id), 0) < 10";
+    change_rows(database, strangers).await;
+}
+
 /// What the rows say about subscriptions, by Stripe's id; without what tells when they were written.
 pub async fn rows(database: &Client) -> Value {
     app_rows(database).await;
