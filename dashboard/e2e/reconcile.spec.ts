@@ -49,7 +49,7 @@ test("finds the drift, repairs it, raises its alerts; a second click gets the sa
   await expect(page.locator(".finding").filter({ hasText: "sub_gone" })).toContainText("Needs a person");
   await expect(page.getByRole("link", { name: /sub_gone/ })).toHaveAttribute(
     "href",
-    "https://dashboard.stripe.com/subscriptions/sub_gone",
+    "https://dashboard.stripe.com/test/subscriptions/sub_gone",
   );
   await page.getByRole("button", { name: "Dismiss" }).click();
   await expect(report).toHaveCount(0);

@@ -70,7 +70,7 @@ pub fn missing(subscription: &Subscription, owner: Option<String>, rules: Rules<
 
 /// A row whose subscription Stripe says it does not have: to a key of the other mode it has none of them.
 pub fn missing_in_stripe(row: &Row, rules: Rules<'_>) -> Finding {
-    let subject = Subject::of_row(row);
+    let subject = Subject { livemode: Some(rules.livemode != row.other_mode), ..Subject::of_row(row) };
     if row.other_mode {
         let issue = format!(
             "Live and test are mixed: the key is {}, the row {}.",
