@@ -46,8 +46,8 @@ create function pg_temp.finding(p_type text, p_subject text) returns jsonb langu
     'stripe_subscription_id', p_subject, 'issue', 'it differs', 'details', '{}'::jsonb))
 $$;
 create function pg_temp.create_items(p_name text, p_status text) returns jsonb language sql as $$
-  -- For every second one Stripe names the owner; the other's is found by the customer.
-  select jsonb_agg(jsonb_build_object('kind', 'create', 'owner', case when n % 2 = 0 then md5('organization ' || n)::uuid::text end,
+  -- For every second one the metadata name the owner; the other's is found by the customer.
+  select jsonb_agg(jsonb_build_object('kind', 'create', 'named', case when n % 2 = 0 then jsonb_build_object('metadata', md5('organization ' || n)::uuid) end,
     'findings', pg_temp.finding('missing_in_database', p_name || n),
     'row', jsonb_build_object('stripe_subscription_id', p_name || n, 'customer', 'cus_' || n, 'status', p_status, 'quantity',
       -- A number that no column of the table can hold.
@@ -69,7 +69,8 @@ select
   -- A page of Stripe's list, as a scan sees it for the first time, and again.
   (select jsonb_agg(jsonb_build_array('sub_unheard_of_' || n, 1704067200 + n * 900)) from generate_series(50000, 50999) n) as first_time,
   (select jsonb_agg(jsonb_build_array('sub_' || n, 1704067200 + n * 900)) from generate_series(50000, 50999) n) as again,
-  (select jsonb_agg('sub_' || n) from generate_series(50000, 50999) n) as named;
+  (select jsonb_agg('sub_' || n) from generate_series(50000, 50999) n) as named,
+  (select jsonb_agg(md5('organization ' || n)::uuid) from generate_series(1, 1000) n) as owners;
 
 do $$
 declare
@@ -95,7 +96,7 @@ begin
   perform pg_temp.time_it('batch of 500 that stand, seen again', 'service_role', format('select public.apply_reconciliation_batch(%L, 1, 330, %L)', v_run, v_b.standing));
   perform pg_temp.time_it('what 500 checkouts said', 'service_role', format('select public.apply_reconciliation_batch(%L, 1, 330, %L, p_looked_up => %L)',
     v_run, '[]', v_b.looked_up));
-  perform pg_temp.time_it('what is adopted, before a run', 'service_role', 'select public.read_adapter_for_reconcile()');
+  perform pg_temp.time_it('what is adopted, before a run', 'service_role', $q$select public.read_adapter_for_reconcile('["trialing", "active", "past_due"]')$q$);
   perform pg_temp.time_it('what is adopted, and what could be', 'service_role', 'select public.billing_ops_adoption()');
   perform pg_temp.time_it('read a page of 1,000, seen for the first time', 'service_role', format(
     'select public.read_subscriptions_for_reconcile(%L, p_livemode => true, p_horizon => %L)', v_b.first_time, 3));
@@ -107,6 +108,7 @@ begin
   perform pg_temp.time_it('read 1,000 that are named', 'service_role', format('select public.read_subscriptions_for_reconcile(%L, %L)', '[]', v_b.named));
   perform pg_temp.time_it('a page that does not list a window of 120,000', 'service_role',
     $q$select public.read_subscriptions_for_reconcile('[]', p_created_from => '2020-01-01Z', p_created_to => '2030-01-01Z')$q$);
+  perform pg_temp.time_it('which of 1,000 owners exist', 'service_role', format('select public.read_owners_for_reconcile(%L)', v_b.owners));
   perform pg_temp.time_it('read unplaced rows', 'service_role', 'select public.read_unplaced_subscriptions()');
   perform pg_temp.time_it('read owners with two live subscriptions', 'service_role',
     $q$select public.read_duplicate_live_subscriptions('["trialing", "active", "past_due", "unpaid", "paused"]')$q$);

@@ -155,47 +155,57 @@ returns table (attnum smallint, type_oid oid, type_name text, declared text, lim
 language plpgsql stable rows 1
 set search_path = ''
 as $$
-#variable_conflict use_column
+#variable_conflict use_variable
+declare
+  v_column record;
+  v_base record;
+  v_modifier integer;
 begin
-  return query
-  with recursive attribute as (
-    select a.*, a.atttypid as base, a.atttypmod as modifier
-    from pg_catalog.pg_attribute a
-    where a.attrelid = (select billing_ops.relation_oid(p_relation)) and a.attname = p_attribute::name and a.attnum > 0
-      and not a.attisdropped
-  ),
+  select a.attnum, a.atttypid, a.atttypmod, a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated into v_column
+  from pg_catalog.pg_attribute a
+  where a.attrelid = (select billing_ops.relation_oid(p_relation)) and a.attname = p_attribute::name and a.attnum > 0
+    and not a.attisdropped;
+  if not found then
+    return;
+  end if;
+  attnum := v_column.attnum;
+  type_oid := v_column.atttypid;
+  type_name := pg_catalog.format_type(v_column.atttypid, null);
+  declared := pg_catalog.format_type(v_column.atttypid, v_column.atttypmod);
+  required := v_column.attnotnull;
+  generated := v_column.attgenerated <> '' or v_column.attidentity = 'a';
+  -- An identity column has no default of its own, and fills itself all the same.
+  has_default := v_column.atthasdef or v_column.attidentity <> '';
+
   -- A domain is judged by what it is made of.
-  bases as (
-    select t.oid, t.typtype, t.typbasetype, a.modifier, t.typnotnull from attribute a join pg_catalog.pg_type t on t.oid = a.base
-    union all
-    select t.oid, t.typtype, t.typbasetype, greatest(b.modifier, d.typtypmod), b.typnotnull or t.typnotnull
-    from bases b
-    join pg_catalog.pg_type d on d.oid = b.oid
-    join pg_catalog.pg_type t on t.oid = b.typbasetype
-    where b.typtype = 'd'
-  )
-  select a.attnum, a.atttypid,
-    pg_catalog.format_type(a.atttypid, null),
-    pg_catalog.format_type(a.atttypid, a.atttypmod),
-    case when b.oid = 'pg_catalog.varchar'::regtype and b.modifier > 4 then b.modifier - 4 end,
-    case
-      when b.typtype = 'e' then 'enum'
-      when b.oid in ('pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype) then 'text'
-      when b.oid in ('pg_catalog.int2'::regtype, 'pg_catalog.int4'::regtype, 'pg_catalog.int8'::regtype) then 'integer'
-      when b.oid in ('pg_catalog.uuid'::regtype, 'pg_catalog.numeric'::regtype) then pg_catalog.format_type(b.oid, null)
-      when b.oid = 'pg_catalog.bool'::regtype then 'boolean'
-      when b.oid = 'pg_catalog.timestamptz'::regtype then 'timestamptz'
-      when b.oid = 'pg_catalog.timestamp'::regtype then 'timestamp'
-      else 'other' end,
-    b.oid = 'pg_catalog.int2'::regtype,
-    case when b.typtype = 'e' then array(
-      select e.enumlabel::text from pg_catalog.pg_enum e where e.enumtypid = b.oid order by e.enumsortorder) end,
-    a.attnotnull or b.typnotnull,
-    -- An identity column has no default of its own, and fills itself all the same.
-    a.atthasdef or a.attidentity <> '' or exists (
-      select 1 from pg_catalog.pg_type t where t.oid = a.atttypid and t.typdefault is not null),
-    a.attgenerated <> '' or a.attidentity = 'a'
-  from attribute a join bases b on b.typtype <> 'd';
+  v_modifier := v_column.atttypmod;
+  select t.oid, t.typtype, t.typbasetype, t.typtypmod, t.typnotnull, t.typdefault into v_base from pg_catalog.pg_type t where t.oid = type_oid;
+  has_default := has_default or v_base.typdefault is not null;
+  required := required or v_base.typnotnull;
+  while v_base.typtype = 'd' loop
+    v_modifier := greatest(v_modifier, v_base.typtypmod);
+    select t.oid, t.typtype, t.typbasetype, t.typtypmod, t.typnotnull into v_base
+    from pg_catalog.pg_type t where t.oid = v_base.typbasetype;
+    required := required or v_base.typnotnull;
+  end loop;
+
+  family := case
+    when v_base.typtype = 'e' then 'enum'
+    when v_base.oid in ('pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype) then 'text'
+    when v_base.oid in ('pg_catalog.int2'::regtype, 'pg_catalog.int4'::regtype, 'pg_catalog.int8'::regtype) then 'integer'
+    when v_base.oid in ('pg_catalog.uuid'::regtype, 'pg_catalog.numeric'::regtype) then pg_catalog.format_type(v_base.oid, null)
+    when v_base.oid = 'pg_catalog.bool'::regtype then 'boolean'
+    when v_base.oid = 'pg_catalog.timestamptz'::regtype then 'timestamptz'
+    when v_base.oid = 'pg_catalog.timestamp'::regtype then 'timestamp'
+    else 'other' end;
+  small := v_base.oid = 'pg_catalog.int2'::regtype;
+  if v_base.oid = 'pg_catalog.varchar'::regtype and v_modifier > 4 then
+    limit_at := v_modifier - 4;
+  end if;
+  if family = 'enum' then
+    labels := array(select e.enumlabel::text from pg_catalog.pg_enum e where e.enumtypid = v_base.oid order by e.enumsortorder);
+  end if;
+  return next;
 end
 $$;
 comment on function billing_ops.column_facts(text, text) is

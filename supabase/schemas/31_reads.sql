@@ -38,9 +38,10 @@ begin
       select m.stripe_subscription_id as id, m.livemode from billing_ops.subscription_marks m
       where m.livemode is not null order by m.created desc limit 1000
     )
-    select s.livemode into v_livemode
-    from seen s join billing_ops.adapter_present(array(select id from seen)) p on p = s.id
-    group by s.livemode order by count(*) desc limit 1;
+    -- Where it is as many of either, none is said to be the wrong one.
+    select case sign(count(*) filter (where s.livemode) - count(*) filter (where not s.livemode)) when 1 then true when -1 then false end
+    into v_livemode
+    from seen s join billing_ops.adapter_present(array(select id from seen)) p on p = s.id;
   end if;
   return v_state || jsonb_build_object(
     'granting', v_granting,
@@ -53,8 +54,8 @@ begin
 end
 $$;
 comment on function public.read_adapter_for_reconcile(jsonb) is
-  'Before a run asks Stripe: billing_ops.adapter_state(); granting: rows in one of the statuses p_access; livemode: of which mode the rows
-  are, as far as scans have seen them; columns: what the mapped words are called in the app''s table; and the horizon by which rows are told
+  'Before a run asks Stripe: billing_ops.adapter_state(); granting: rows in one of the statuses p_access; livemode: of which mode most of the
+  rows are, as far as scans have seen them; null if that is not known; columns: what the mapped words are called in the app''s table; and the horizon by which rows are told
   that were written behind the run''s back.';
 
 create function public.read_subscriptions_for_reconcile(

@@ -39,14 +39,15 @@ begin
   -- A difference that this run has recorded already was applied by the same batch, sent before its answer was lost. Only the reason of a
   -- refusal, or of what waits, is the item's; any other belongs to the one difference that it came with.
   select array_agg(coalesce(unknown.type, done.action) order by e.place),
-    array_agg(case when done.action in ('refused', 'waiting') then done.reason end order by e.place)
-  into v_outcomes, v_reasons
+    array_agg(case when done.action in ('refused', 'waiting') then done.reason end order by e.place),
+    array_agg(case when e.kind = 'create' then done.owner end order by e.place)
+  into v_outcomes, v_reasons, v_owners
   from rows from (jsonb_to_recordset(p_items) as (kind text, "row" jsonb, findings jsonb)) with ordinality e (kind, "row", findings, place)
   left join lateral (
-    select d.action, d.reason from public.drift d
+    select d.action, d.reason, d.owner from public.drift d
     where d.drift_key = e.findings -> 0 ->> 'drift_key' and d.closed_run_id = p_run_id
     union all
-    select d.action, d.reason from public.drift d
+    select d.action, d.reason, d.owner from public.drift d
     where d.drift_key = e.findings -> 0 ->> 'drift_key' and d.closed_at is null and d.last_run_id = p_run_id
     limit 1
   ) done on true
@@ -64,45 +65,56 @@ begin
   where e.kind = 'create';
   if v_customers is not null then
     select a.mapping #> '{owner,table}' is not null into v_owners_known from billing_ops.adoption a;
-    with existing as materialized (
-      select o as owner from billing_ops.adapter_owners(v_named) o
+    with holders as materialized (
+      select h.customer, h.owner from billing_ops.adapter_customers(v_customers) h
+    ),
+    asked as (
+      select v_named || array(select h.owner from holders h where h.owner is not null) as owners
+    ),
+    -- Whose row has the customer may be gone, too, where no foreign key takes the row along.
+    existing as materialized (
+      select o as owner from asked a cross join lateral billing_ops.adapter_owners(a.owners) o
       union
       -- Without a table of owners nobody can say that one is not there: what the app's own server wrote down counts.
-      select o from unnest(v_named) o where not v_owners_known
+      select o from asked a cross join lateral unnest(a.owners) o where not v_owners_known
     )
-    select array_agg(coalesce(metadata.owner, holder.owner, checkout.owner, payer.owner) order by e.place),
-      array_agg(coalesce(v_outcomes[e.place], case
-        when e.kind <> 'create' then null
-        -- Its owner is gone: nobody else comes in on it.
-        when e.named ->> 'metadata' is not null and metadata.owner is null then 'organization_unknown'
-        when (select count(distinct o) from unnest(array[metadata.owner, holder.owner, checkout.owner]) o) > 1
-          then 'organization_mismatch'
-        when coalesce(metadata.owner, holder.owner, checkout.owner) is not null then null
-        when payer.owner is not null then 'waiting'
-        else 'organization_unknown' end) order by e.place),
-      array_agg(coalesce(v_reasons[e.place], case
-        when e.kind = 'create' and coalesce(metadata.owner, holder.owner, checkout.owner) is null and payer.owner is not null
-          then 'none yet: only the checkout''s client_reference_id names the owner, and whoever pays can set it' end) order by e.place)
+    select array_agg(case when v_outcomes[e.place] is null then coalesce(trusted.owner, payer.owner) else v_owners[e.place] end order by e.place),
+      array_agg(coalesce(v_outcomes[e.place], judged.outcome) order by e.place),
+      array_agg(case when v_outcomes[e.place] is null and judged.outcome = 'waiting'
+        then 'none yet: only the checkout''s client_reference_id names the owner, and whoever pays can set it'
+        else v_reasons[e.place] end order by e.place)
     into v_owners, v_outcomes, v_reasons
     from rows from (jsonb_to_recordset(p_items) as (kind text, named jsonb, "row" jsonb)) with ordinality e (kind, named, "row", place)
     left join existing metadata on e.kind = 'create' and metadata.owner = e.named ->> 'metadata'
     left join existing checkout on e.kind = 'create' and checkout.owner = e.named ->> 'checkout'
     left join existing payer on e.kind = 'create' and payer.owner = e.named ->> 'client_reference_id'
-    left join billing_ops.adapter_customers(v_customers) holder on e.kind = 'create' and holder.customer = e."row" ->> 'customer';
+    left join (holders h join existing holder on holder.owner = h.owner) on e.kind = 'create' and h.customer = e."row" ->> 'customer'
+    cross join lateral (select coalesce(metadata.owner, holder.owner, checkout.owner) as owner) trusted
+    cross join lateral (select case
+      when e.kind <> 'create' then null
+      -- Its owner is gone: nobody else comes in on it.
+      when e.named ->> 'metadata' is not null and metadata.owner is null then 'organization_unknown'
+      when (select count(distinct o) from unnest(array[metadata.owner, holder.owner, checkout.owner]) o) > 1 then 'organization_mismatch'
+      when trusted.owner is not null then null
+      when payer.owner is not null then 'waiting'
+      else 'organization_unknown' end as outcome) judged;
   end if;
 
   -- The sorting is the adapter's: rows are locked in one order.
   with created as (
-    select i.* from billing_ops.adapter_insert((
-      select jsonb_agg(e.item -> 'row' || jsonb_build_object('owner', v_owners[e.place]))
+    select i.* from (
+      select jsonb_agg(e.item -> 'row' || jsonb_build_object('owner', v_owners[e.place])) as rows
       from jsonb_array_elements(p_items) with ordinality e (item, place)
-      where e.item ->> 'kind' = 'create' and not e.item ? 'action' and v_outcomes[e.place] is null)) i
+      where e.item ->> 'kind' = 'create' and not e.item ? 'action' and v_outcomes[e.place] is null
+    -- What is only put on record needs no table.
+    ) given cross join lateral billing_ops.adapter_insert(given.rows) i where given.rows is not null
   ),
   changed as (
-    select u.* from billing_ops.adapter_update((
-      select jsonb_agg(e.item -> 'row')
+    select u.* from (
+      select jsonb_agg(e.item -> 'row') as rows
       from jsonb_array_elements(p_items) with ordinality e (item, place)
-      where e.item ->> 'kind' = 'update' and v_outcomes[e.place] is null)) u
+      where e.item ->> 'kind' = 'update' and v_outcomes[e.place] is null
+    ) given cross join lateral billing_ops.adapter_update(given.rows) u where given.rows is not null
   )
   select
     array_agg(coalesce(v_outcomes[e.place], created.outcome, changed.outcome, e.action, 'none') order by e.place),
@@ -161,7 +173,8 @@ $$;
 comment on function public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb, jsonb) is
   'Applies a batch of differences and their repairs in one transaction, fenced by run and attempt. Items are {kind, named, row, action,
   findings}: kind update sets row''s fields on {key, version}; kind create inserts row for the owner whom {metadata, checkout,
-  client_reference_id} of named or the customer tell, and with an action it only finds out who that is; kind none only records, under action. p_cleared: keys of differences that were looked for and are gone. p_looked_up:
-  [[stripe_subscription_id, owner, source], …], what Stripe said of checkouts. Answers {outcome: applied|fenced, items:
-  [[repaired|created|superseded|refused|organization_unknown|organization_mismatch|waiting|held|none…, reason], …], entries: [[drift_key, id, first_seen_at], …]}, the
+  client_reference_id} of named or the customer tell, and with an action it only finds out who that is; kind none only records, under
+  action. p_cleared: keys of differences that were looked for and are gone. p_looked_up: [[stripe_subscription_id, owner, source], …],
+  what Stripe said of checkouts. Answers {outcome: applied|fenced, items: [[repaired|created|superseded|refused|organization_unknown|
+  organization_mismatch|waiting|held|none…, reason], …], entries: [[drift_key, id, first_seen_at], …]}, the
   items in the order in which they came. The same batch sent again finds its own entries and changes nothing.';

@@ -20,7 +20,7 @@ select (call('service_role', $$public.start_reconciliation_run('scheduled_2026-1
         -> 'run' ->> 'id')::uuid as id;
 
 create function tests.finding(p_type text, p_subject text) returns jsonb language sql as $$
-  select jsonb_build_array(jsonb_build_object('drift_key', p_type || ':' || p_subject, 'type', p_type, 'severity', 'info',
+  select jsonb_build_array(jsonb_build_object('drift_key', p_type || ':' || p_subject, 'type', p_type, 'severity', 'high',
     'stripe_subscription_id', p_subject, 'stripe_customer_id', 'cus', 'livemode', true, 'issue', 'it differs',
     'details', '{"status": {"database": "active", "stripe": "canceled"}}'::jsonb))
 $$;
@@ -30,9 +30,16 @@ create function tests.update_item(p_subject text, p_row jsonb) returns jsonb lan
     'row', jsonb_build_object('key', s.id::text, 'version', s.xmin::text) || p_row)
   from public.subscriptions s where s.stripe_subscription_id = p_subject
 $$;
-create function tests.create_item(p_subject text, p_owner text, p_more jsonb default '{}') returns jsonb language sql as $$
-  select jsonb_build_object('kind', 'create', 'owner', p_owner, 'findings', tests.finding('missing_in_database', p_subject),
+create function tests.named_item(p_subject text, p_named jsonb, p_more jsonb default '{}') returns jsonb language sql as $$
+  select jsonb_build_object('kind', 'create', 'named', p_named, 'findings', tests.finding('missing_in_database', p_subject),
     'row', '{"status": "active"}'::jsonb || jsonb_build_object('stripe_subscription_id', p_subject) || p_more)
+$$;
+-- For whom its own metadata name, if anybody.
+create function tests.create_item(p_subject text, p_owner text, p_more jsonb default '{}') returns jsonb language sql as $$
+  select tests.named_item(p_subject, case when p_owner is not null then jsonb_build_object('metadata', p_owner) end, p_more)
+$$;
+create function tests.by_payer() returns text language sql as $$
+  select 'none yet: only the checkout''s client_reference_id names the owner, and whoever pays can set it'
 $$;
 create function tests.apply_all(p_items jsonb, p_attempt integer default 1, p_cleared jsonb default null, p_looked_up jsonb default null)
 returns jsonb language sql as $$
@@ -76,6 +83,8 @@ create temporary table batch as select jsonb_build_array(
   jsonb_build_object('kind', 'none', 'action', 'none', 'findings',
     jsonb_build_array(finding('unknown_price', 'sub_9') -> 0 || '{"reason": "none: tell us the price"}',
                       finding('customer_mismatch', 'sub_9') -> 0)),
+  create_item('sub_torn', org(14), '{"customer": "cus_4"}'),
+  named_item('sub_payer', jsonb_build_object('client_reference_id', org(15)), '{"customer": "cus_payer"}'),
   update_item('sub_1', '{"quantity": 111}') || '{"findings": []}') as items;
 select app($$update public.subscriptions set tier = 'team' where stripe_subscription_id = 'sub_3'$$);
 create temporary table versions as select stripe_subscription_id, xmin::text as version from public.subscriptions;
@@ -84,7 +93,8 @@ create temporary table answer as select apply_all((select items from batch)) as 
 select is((select answer - 'entries' from answer), '{"outcome": "applied", "items": [["repaired", null], ["superseded", null],
   ["refused", "check constraint known_words refuses it (23514)"], ["created", null], ["superseded", null], ["created", null],
   ["organization_unknown", null], ["organization_unknown", null], ["refused", "check constraint known_words refuses it (23514)"],
-  ["held", null], ["none", null], ["none", null], ["repaired", null]]}', 'each item has its outcome, and why, in the order of the items');
+  ["held", null], ["none", null], ["none", null], ["organization_mismatch", null],
+  ["waiting", "none yet: only the checkout''s client_reference_id names the owner, and whoever pays can set it"], ["repaired", null]]}', 'each item has its outcome, and why, in the order of the items');
 select set_eq($$select e ->> 0 as k, e ->> 1 as i, e ->> 2 as t from answer, jsonb_array_elements(answer -> 'entries') e$$,
   'select drift_key, id::text, billing_ops.utc(first_seen_at) from public.drift', 'and each difference its entry');
 
@@ -117,10 +127,17 @@ select is(entry_of('sub_nowhere'), 'organization_unknown | open | none', 'on rec
 select is(row_of('sub_odd'), null, 'refused: no row');
 select is(entry_of('sub_odd'), 'missing_in_database | open | refused | check constraint known_words refuses it (23514)', 'on record, and why');
 select results_eq('select action, type, severity from public.drift where type in (''missing_in_database'', ''status_mismatch'') group by 1, 2, 3 order by 1, 2',
-  $$values ('created', 'missing_in_database', 'info'), ('held', 'status_mismatch', 'info'), ('refused', 'missing_in_database', 'critical'),
-    ('refused', 'status_mismatch', 'info'), ('repaired', 'status_mismatch', 'info'), ('superseded', 'missing_in_database', 'info'),
-    ('superseded', 'status_mismatch', 'info')$$,
-  'somebody pays and has no row, and it stays so: critical; everything else is as bad as it was');
+  $$values ('created', 'missing_in_database', 'info'), ('held', 'status_mismatch', 'high'), ('refused', 'missing_in_database', 'critical'),
+    ('refused', 'status_mismatch', 'high'), ('repaired', 'status_mismatch', 'info'), ('superseded', 'missing_in_database', 'high'),
+    ('superseded', 'status_mismatch', 'high'), ('waiting', 'missing_in_database', 'high')$$,
+  'what is mended wakes nobody; somebody pays and has no row, and it stays so: critical; everything else is as bad as it was');
+select is(row_of('sub_torn'), null, 'two are told whose it is: no row');
+select is(entry_of('sub_torn'), 'organization_mismatch | open | none', 'on record, as a difference of a third class');
+select is((select (severity, drift_key)::text from public.drift where stripe_subscription_id = 'sub_torn'),
+  '(critical,organization_mismatch:sub_torn)', 'which is for a person, at once');
+select is(row_of('sub_payer'), null, 'named by whoever paid: no row');
+select is(entry_of('sub_payer'), 'missing_in_database | open | waiting | ' || by_payer(), 'on record as waiting, and for what');
+select is((select owner from public.drift where stripe_subscription_id = 'sub_payer'), org(15), 'with whom it would be given to');
 select is(entry_of('sub_7'), 'status_mismatch | open | held', 'held, on record');
 select is(entry_of('sub_8'), 'missing_in_stripe | open | none', 'none, on record');
 select is(entry_of('sub_9'), 'customer_mismatch | open | none, unknown_price | open | none | none: tell us the price',
@@ -134,25 +151,28 @@ select is((select (cursor, scanned_count)::text from public.reconciliation_logs)
 
 -- The same batch again, after its answer was lost -----------------------------------------------------------------------------
 
--- Whose sub_stranger is has become known meanwhile.
+-- Whose sub_stranger and sub_payer are has become known meanwhile, and sub_torn is one's alone.
 select app($$update public.subscriptions set stripe_customer_id = 'cus_nobody' where stripe_subscription_id = 'sub_9'$$);
+select app($$update public.subscriptions set stripe_customer_id = 'cus_payer' where stripe_subscription_id = 'sub_5'$$);
+select app($$update public.subscriptions set stripe_customer_id = 'cus_other' where stripe_subscription_id = 'sub_4'$$);
 create temporary table rows_before as select xmin::text as version, * from public.subscriptions;
 create temporary table entries_before as select id, drift_key, severity, owner, action, reason, closed_at from public.drift;
-select is(apply_all((select items - 12 from batch)) -> 'items', (select answer -> 'items' from answer) - 12, 'the same answers');
+select is(apply_all((select items - 14 from batch)) -> 'items', (select answer -> 'items' from answer) - 14, 'the same answers');
 select set_eq('select xmin::text as version, * from public.subscriptions', 'table rows_before', 'and no second write, and no second row');
 select set_eq('select id, drift_key, severity, owner, action, reason, closed_at from public.drift', 'table entries_before', 'no second entry');
 select is((select count(*)::integer from public.drift_events), (select count(*)::integer from public.drift), 'nor event');
 select app($$update public.subscriptions set status = 'active' where stripe_subscription_id = 'sub_2'$$);
-select apply((select items - 12 from batch));
+select apply((select items - 14 from batch));
 select is((select status from row_of('sub_2')), 'active', 'not even over a newer write');
 
-select app($$update public.subscriptions set stripe_customer_id = 'cus_9' where stripe_subscription_id = 'sub_9'$$);
+select app($$update public.subscriptions set stripe_customer_id = replace(stripe_subscription_id, 'sub', 'cus')
+  where stripe_subscription_id in ('sub_4', 'sub_5', 'sub_9')$$);
 
 create function tests.batch_locks() returns bigint language sql as $$
   select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()
 $$;
 create temporary table locks as select batch_locks() as n;
-select apply((select items - 12 from batch));
+select apply((select items - 14 from batch));
 select is(batch_locks(), (select n from locks), 'one that is sent twice at once waits for itself');
 select apply('[]', 1, '["one of its own"]');
 select is(batch_locks(), (select n + 1 from locks), 'but for no other: a lock until the transaction ends, of each batch its own');
@@ -209,6 +229,34 @@ select is(entry_of('sub_stranger'), 'missing_in_database | closed | created, org
           'the row is there: nothing stands of it');
 delete from public.subscriptions where stripe_subscription_id = 'sub_stranger';
 
+-- From one class to the next, whichever comes first: what a person looks at is what is so.
+create function tests.one_of_three(p_subject text, p_named jsonb, p_more jsonb default '{}') returns text language plpgsql as $$
+begin
+  perform tests.next_run();
+  perform tests.apply(jsonb_build_array(tests.named_item(p_subject, p_named, p_more)));
+  return (select string_agg(concat_ws(' ', type, action, severity), ', ') from public.drift
+    where stripe_subscription_id = p_subject and closed_at is null);
+end
+$$;
+select is(one_of_three('sub_moody', jsonb_build_object('client_reference_id', org(1))), 'missing_in_database waiting high', 'it waits');
+select is(one_of_three('sub_moody', '{"client_reference_id": "nobody"}'), 'organization_unknown none warning', 'then nobody is known');
+select is(one_of_three('sub_moody', jsonb_build_object('metadata', org(1), 'checkout', org(2))), 'organization_mismatch none critical', 'then two are');
+select is(one_of_three('sub_moody', '{}'), 'organization_unknown none warning', 'then nobody again');
+select is(one_of_three('sub_moody', jsonb_build_object('client_reference_id', org(2))), 'missing_in_database waiting high', 'then it waits again');
+select is(one_of_three('sub_moody', jsonb_build_object('metadata', org(1), 'checkout', org(2))), 'organization_mismatch none critical', 'then two are');
+select is(one_of_three('sub_moody', jsonb_build_object('metadata', org(1)), '{"status": "no such word"}'), 'missing_in_database refused critical',
+  'then the table refuses it');
+select is(one_of_three('sub_moody', jsonb_build_object('metadata', org(1), 'checkout', org(2))), 'organization_mismatch none critical', 'then two are');
+select is(one_of_three('sub_moody', jsonb_build_object('metadata', org(1))), null, 'then one: nothing stands of it');
+select is((row_of('sub_moody')).organization_id::text, org(1), 'who has the row');
+delete from public.subscriptions where stripe_subscription_id = 'sub_moody';
+
+-- A row that is pointed at another subscription.
+select next_run();
+select apply(jsonb_build_array(jsonb_build_object('kind', 'none', 'action', 'moved', 'findings', finding('missing_in_stripe', 'sub_moved'))));
+select is((select (severity, action, closed_at is null)::text from public.drift where stripe_subscription_id = 'sub_moved'), '(info,moved,f)',
+  'what is moved wakes nobody either');
+
 -- A sweep over everything closes what it has not seen; another one does not.
 create function tests.standing() returns text language sql as $$
   select string_agg(drift_key, ' ' order by drift_key) from public.drift where closed_at is null and type <> 'missing_in_database'
@@ -220,11 +268,11 @@ $$;
 select next_run();
 select apply(jsonb_build_array(jsonb_build_object('kind', 'none', 'findings', finding('customer_mismatch', 'sub_9'))));
 select finish_run('[]');
-select is(standing(), 'customer_mismatch:sub_9 missing_in_stripe:sub_8 organization_unknown:sub_nowhere status_mismatch:sub_3 '
+select is(standing(), 'customer_mismatch:sub_9 missing_in_stripe:sub_8 organization_mismatch:sub_torn organization_unknown:sub_nowhere status_mismatch:sub_3 '
   || 'status_mismatch:sub_4 unknown_price:sub_9', 'a run that did not look at everything closes nothing');
 select next_run();
 select apply(jsonb_build_array(jsonb_build_object('kind', 'none', 'findings', finding('customer_mismatch', 'sub_9'))));
-select finish_run('["customer_mismatch", "unknown_price", "status_mismatch", "organization_unknown"]');
+select finish_run('["customer_mismatch", "unknown_price", "status_mismatch", "organization_unknown", "organization_mismatch"]');
 select is(standing(), 'customer_mismatch:sub_9 missing_in_stripe:sub_8',
           'one that did closes what it has not seen, of the classes that it judged');
 select next_run();
@@ -258,11 +306,65 @@ begin
   return concat_ws(' ', v_outcome, (select right(organization_id::text, 2) from public.subscriptions where stripe_subscription_id = p_subject));
 end
 $$;
-select is(created_for('sub_both', org(13), '{"customer": "cus_6"}'), 'created 13', 'who is named, although another has had the customer');
-select is(created_for('sub_failing', gen_random_uuid()::text, '{"customer": "cus_4"}'), 'created 04',
-  'who has the customer, where nobody of the name that was given exists');
-select is(created_for('sub_nobody', 'nobody', '{"customer": "cus_4"}'), 'created 04', 'or where it is no name of anybody''s');
-select is(created_for('sub_again', null, '{"customer": "cus_4"}'), 'created 04', 'two rows of one owner are one owner');
+create function tests.named(p_metadata text, p_checkout text default null, p_payer text default null) returns jsonb language sql as $$
+  select jsonb_strip_nulls(jsonb_build_object('metadata', p_metadata, 'checkout', p_checkout, 'client_reference_id', p_payer))
+$$;
+create function tests.owned(p_subject text, p_named jsonb, p_customer text default null) returns text language plpgsql as $$
+declare
+  v_outcome text := tests.apply(jsonb_build_array(tests.named_item(p_subject, p_named, jsonb_build_object('customer', p_customer))));
+begin
+  return concat_ws(' ', v_outcome, (select right(organization_id::text, 2) from public.subscriptions where stripe_subscription_id = p_subject));
+end
+$$;
+create function tests.nobody() returns text language sql as $$ select '00000000-0000-4000-8000-0000000000ee' $$;
+
+-- Each of the three by itself, and what goes before the payer's word.
+select is(owned('sub_w1', named(org(13))), 'created 13', 'whom the metadata name');
+select is(owned('sub_w2', '{}', 'cus_4'), 'created 04', 'who has the customer');
+select is(owned('sub_w3', null, 'cus_4'), 'created 04', 'also where nothing is named; two rows of one owner are one owner');
+select is(owned('sub_w4', named(null, org(13))), 'created 13', 'whom the checkout''s metadata name');
+select is(owned('sub_w5', named(null, null, org(13))), 'waiting: ' || by_payer(), 'whom the payer names gets nothing yet');
+select is(owned('sub_w6', named(org(13), null, org(14))), 'created 13', 'whoever pays takes nobody''s row: not whom the metadata name');
+select is(owned('sub_w7', named(null, null, org(14)), 'cus_4'), 'created 04', 'not who has the customer');
+select is(owned('sub_w8', named(null, org(13), org(14))), 'created 13', 'not whom the checkout''s metadata name');
+select is(owned('sub_w9', named(null, null, org(4)), 'cus_4'), 'created 04', 'and may say what is known anyway');
+
+-- What agrees, and what does not.
+select is(owned('sub_a1', named(org(4), org(4)), 'cus_4'), 'created 04', 'all three say the same');
+select is(owned('sub_m1', named(org(13)), 'cus_4'), 'organization_mismatch', 'the metadata name another than who has the customer');
+select is(owned('sub_m2', named(org(13), org(14))), 'organization_mismatch', 'the checkout''s metadata name another than the subscription''s');
+select is(owned('sub_m3', named(null, org(14)), 'cus_4'), 'organization_mismatch', 'or than who has the customer');
+select is(owned('sub_m4', named(org(4), org(14)), 'cus_4'), 'organization_mismatch', 'two against one is no vote');
+select is(owned('sub_m5', named(org(13), null, org(13)), 'cus_4'), 'organization_mismatch', 'nor has the payer one');
+select is(entry_of('sub_m1'), 'organization_mismatch | open | none', 'on record');
+select is((select count(*)::integer from public.subscriptions where stripe_subscription_id like 'sub_m_'), 0, 'none of them gets a row');
+
+-- Who is gone.
+select is(owned('sub_g1', named(nobody())), 'organization_unknown', 'the metadata name an owner who is gone');
+select is(owned('sub_g2', named(nobody()), 'cus_4'), 'organization_unknown', 'nobody else comes in on that: not who has the customer');
+select is(owned('sub_g3', named(nobody(), org(13))), 'organization_unknown', 'nor whom the checkout''s metadata name');
+select is(owned('sub_g4', named(nobody(), org(13)), 'cus_4'), 'organization_unknown', 'though these contradict each other, too');
+select is(owned('sub_g5', named(nobody(), null, org(13))), 'organization_unknown', 'least of all the payer, who is not waited for either');
+select is(owned('sub_g6', named('nobody'), 'cus_4'), 'organization_unknown', 'a name that is none is nobody''s');
+select is(owned('sub_g7', named(org(13), nobody())), 'created 13', 'a checkout of one who is gone contradicts nobody');
+select is(owned('sub_g8', named(null, nobody()), 'cus_4'), 'created 04', 'not who has the customer');
+select is(owned('sub_g9', named(null, nobody())), 'organization_unknown', 'and gives nobody a row');
+select is(owned('sub_g0', named(null, nobody(), org(13))), 'waiting: ' || by_payer(), 'while whom the payer names can be asked');
+select is(owned('sub_h1', named(null, null, nobody())), 'organization_unknown', 'if that is anybody');
+select is((select count(*)::integer from public.drift where stripe_subscription_id ~ '^sub_(g|h)' and reason is not null
+           and action <> 'waiting'), 0, 'no entry has a reason that is not its own');
+
+-- What only is to be looked at is judged alike, and nothing is written.
+create function tests.looked_at(p_subject text, p_named jsonb) returns text language sql as $$
+  select tests.apply(jsonb_build_array(tests.named_item(p_subject, p_named) || '{"action": "observed"}'))
+$$;
+select is(looked_at('sub_o1', named(org(13))), 'observed', 'its owner is known');
+select is((select owner from public.drift where stripe_subscription_id = 'sub_o1'), org(13), 'and on record');
+select is(looked_at('sub_o2', named(org(13), org(14))), 'organization_mismatch', 'two are');
+select is(looked_at('sub_o3', named(nobody())), 'organization_unknown', 'none is');
+select is(looked_at('sub_o4', named(null, null, org(13))), 'waiting: ' || by_payer(), 'only the payer says so');
+select is((select count(*)::integer from public.subscriptions where stripe_subscription_id like 'sub_o_'), 0, 'no row');
+
 select is(created_for('sub_lost', null), 'organization_unknown', 'nobody is named and there is no customer');
 update public.subscriptions set stripe_customer_id = 'cus_shared' where stripe_subscription_id in ('sub_1', 'sub_2');
 select is(created_for('sub_shared', null, '{"customer": "cus_shared"}'), 'organization_unknown', 'two organizations share the customer: unknown');
@@ -271,8 +373,9 @@ select is(created_for('sub_shared', org(14), '{"customer": "cus_shared"}'), 'cre
 -- One of each in one batch, so that none is taken for another.
 select is(apply(jsonb_build_array(repair('sub_3', '{"quantity": 30}'), create_item('sub_x', null, '{"customer": "cus_none"}'),
     create_item('sub_y', null, '{"customer": "cus_3"}'), jsonb_build_object('kind', 'none', 'findings', '[]'::jsonb),
-    create_item('sub_z', org(15), '{"customer": "cus_3"}'))),
-  'repaired, organization_unknown, created, none, created', 'several kinds');
+    create_item('sub_t', org(15), '{"customer": "cus_3"}'), named_item('sub_p', named(null, null, org(3))),
+    create_item('sub_z', org(15), '{"customer": "cus_none"}'))),
+  'repaired, organization_unknown, created, none, organization_mismatch, waiting: ' || by_payer() || ', created', 'several kinds');
 select is(array[(row_of('sub_y')).organization_id, (row_of('sub_z')).organization_id]::text[], array[org(3), org(15)], 'each its own');
 select is((row_of('sub_3')).organization_id::text, org(3), 'a repair gives a row to nobody');
 
@@ -358,10 +461,24 @@ select is(apply(jsonb_build_array(repair('sub_3', '{"quantity": 31}'), create_it
 create table public.plans (id text primary key, holder text not null, cus text, status text not null);
 select billing_ops.adopt('{"table": "public.plans", "key": "id", "stripe_subscription_id": "id", "owner": {"column": "holder"},
   "customer": {"column": "cus"}, "status": "status", "writes": "update_and_insert"}');
-select is(apply(jsonb_build_array(create_item('sub_p1', 'ada', '{"customer": "cus_p"}'))), 'created', 'whom the app''s own checkout names');
-select is(apply(jsonb_build_array(create_item('sub_p2', null, '{"customer": "cus_p"}'), create_item('sub_p3', null, '{"customer": "cus_q"}'))),
-  'created, organization_unknown', 'or who has the customer');
-select results_eq('select id, holder from public.plans order by 1', $$values ('sub_p1', 'ada'), ('sub_p2', 'ada')$$, 'gets the row');
+select is(apply(jsonb_build_array(create_item('sub_p1', 'ada', '{"customer": "cus_p"}'), named_item('sub_p4', '{"checkout": "bob"}'))),
+  'created, created', 'whom the app''s own server named');
+select is(apply(jsonb_build_array(create_item('sub_p2', null, '{"customer": "cus_p"}'), create_item('sub_p3', null, '{"customer": "cus_q"}'),
+    create_item('sub_p5', 'bob', '{"customer": "cus_p"}'), named_item('sub_p6', '{"client_reference_id": "cyd"}'))),
+  'created, organization_unknown, organization_mismatch, waiting: ' || by_payer(), 'or who has the customer');
+select results_eq('select id, holder from public.plans order by 1', $$values ('sub_p1', 'ada'), ('sub_p2', 'ada'), ('sub_p4', 'bob')$$, 'gets the row');
+
+-- A table of owners, and no foreign key that takes the rows of one who is gone along.
+create table public.holders (id text primary key);
+insert into public.holders values ('ada'), ('bob');
+insert into public.plans values ('sub_left', 'gone', 'cus_left', 'canceled');
+select billing_ops.adopt('{"table": "public.plans", "key": "id", "stripe_subscription_id": "id", "owner": {"column": "holder",
+  "table": "public.holders", "key": "id"}, "customer": {"column": "cus"}, "status": "status", "writes": "update_and_insert"}');
+select is(apply(jsonb_build_array(create_item('sub_q1', null, '{"customer": "cus_left"}'), create_item('sub_q2', 'ada', '{"customer": "cus_left"}'),
+    named_item('sub_q3', '{"checkout": "bob"}', '{"customer": "cus_left"}'),
+    named_item('sub_q4', '{"client_reference_id": "bob"}', '{"customer": "cus_left"}'))),
+  'organization_unknown, created, created, waiting: ' || by_payer(), 'who has the customer and is gone gets no row, and contradicts nobody');
+select results_eq($$select id, holder from public.plans where id like 'sub_q_' order by 1$$, $$values ('sub_q2', 'ada'), ('sub_q3', 'bob')$$, 'whose they are');
 
 select billing_ops.unadopt();
 select is(apply(jsonb_build_array(jsonb_build_object('kind', 'none', 'action', 'observed', 'findings', finding('status_mismatch', 'sub_3')))),

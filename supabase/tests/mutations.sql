@@ -173,30 +173,92 @@ select pg_temp.rewrite('billing_ops.adapter_generate', 'case when count(distinct
 -- mutant: a customer's rows are counted, not its owners | batch
 select pg_temp.rewrite('billing_ops.adapter_generate', 'count(distinct k.owner)', 'count(*)');
 -- mutant: nobody is looked for by the customer | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(named.owner, holder.owner)', 'named.owner');
--- mutant: the customer's owner goes before the one who is named | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'named.owner is null and ', '');
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(named.owner, holder.owner)', 'coalesce(holder.owner, named.owner)');
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(metadata.owner, holder.owner, checkout.owner) as owner', 'coalesce(metadata.owner, checkout.owner) as owner');
+-- mutant: the metadata name nobody | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(metadata.owner, holder.owner, checkout.owner) as owner', 'coalesce(holder.owner, checkout.owner) as owner');
+-- mutant: the checkout's metadata name nobody | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(metadata.owner, holder.owner, checkout.owner) as owner', 'coalesce(metadata.owner, holder.owner) as owner');
+-- mutant: the payer's word goes before what is known | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'then coalesce(trusted.owner, payer.owner) else', 'then coalesce(payer.owner, trusted.owner) else');
+-- mutant: the payer's word is enough | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'when payer.owner is not null then ''waiting''', 'when payer.owner is not null then null');
+-- mutant: the payer's word is nothing | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'when payer.owner is not null then ''waiting''', 'when false then ''waiting''');
+-- mutant: the payer is waited for though the owner is known | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', '      when trusted.owner is not null then null
+      when payer', '      when payer');
+-- mutant: whoever waits has no owner on record | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'then coalesce(trusted.owner, payer.owner) else', 'then trusted.owner else');
+-- mutant: nobody says what is waited for | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'judged.outcome = ''waiting''
+', 'false
+');
+-- mutant: what is unknown waits in its own words | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'and judged.outcome = ''waiting''
+', 'and trusted.owner is null and payer.owner is not null
+');
+-- mutant: nothing contradicts | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', '> 1 then ''organization_mismatch''', '> 9 then ''organization_mismatch''');
+-- mutant: two against one is a vote | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', '> 1 then ''organization_mismatch''', '> 1 and metadata.owner is distinct from holder.owner then ''organization_mismatch''');
+-- mutant: the metadata contradict nobody | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'unnest(array[metadata.owner, holder.owner, checkout.owner])', 'unnest(array[holder.owner, checkout.owner])');
+-- mutant: who has the customer contradicts nobody | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'unnest(array[metadata.owner, holder.owner, checkout.owner])', 'unnest(array[metadata.owner, checkout.owner])');
+-- mutant: the checkout's metadata contradict nobody | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'unnest(array[metadata.owner, holder.owner, checkout.owner])', 'unnest(array[metadata.owner, holder.owner])');
+-- mutant: the payer contradicts | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'unnest(array[metadata.owner, holder.owner, checkout.owner])', 'unnest(array[metadata.owner, holder.owner, checkout.owner, payer.owner])');
+-- mutant: one who is gone contradicts | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'unnest(array[metadata.owner, holder.owner, checkout.owner])', 'unnest(array[metadata.owner, holder.owner, e.named ->> ''checkout''])');
+-- mutant: two rows of one owner contradict each other | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'count(distinct o) from', 'count(o) from');
+-- mutant: what contradicts goes before an owner who is gone | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'metadata.owner is null then ''organization_unknown''', 'metadata.owner is null and holder.owner is null and checkout.owner is null then ''organization_unknown''');
+-- mutant: another comes in on an owner who is gone | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'when e.named ->> ''metadata'' is not null and', 'when false and');
+-- mutant: only one who has the customer comes in on an owner who is gone | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'metadata.owner is null then ''organization_unknown''', 'metadata.owner is null and holder.owner is null then ''organization_unknown''');
+-- mutant: only one whose checkout it was comes in on an owner who is gone | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'metadata.owner is null then ''organization_unknown''', 'metadata.owner is null and checkout.owner is null then ''organization_unknown''');
+-- mutant: the payer comes in on an owner who is gone | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'metadata.owner is null then ''organization_unknown''', 'metadata.owner is null and payer.owner is null then ''organization_unknown''');
+-- mutant: who has the customer need not exist | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', '(holders h join existing holder on holder.owner = h.owner)', '(holders h join holders holder on holder.owner = h.owner)');
+-- mutant: without a table of owners nobody has a customer | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'lateral unnest(a.owners) o where not', 'lateral unnest(v_named) o where not');
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'lateral billing_ops.adapter_owners(a.owners) o', 'lateral billing_ops.adapter_owners(v_named) o');
 -- mutant: whoever is named gets the row | batch
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'where not v_owners_known', 'where true');
 -- mutant: without a table of owners only those count who have a row | batch
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'where not v_owners_known', 'where false');
 -- mutant: a row without an owner is tried all the same | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(named.owner, holder.owner) is null then ''organization_unknown''', 'false then ''organization_unknown''');
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'else ''organization_unknown'' end as outcome', 'end as outcome');
 -- mutant: a new row's owner is not on record | batch
 select pg_temp.rewrite('public.apply_reconciliation_batch', '''owner'', coalesce(v_owners[e.place], f.finding ->> ''owner'')', '''owner'', f.finding ->> ''owner''');
 -- mutant: a batch that is sent again writes again | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(case when unknown.id is not null then ''organization_unknown'' end, done.action)', 'null::text');
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(unknown.type, done.action)', 'null::text');
 -- mutant: an unknown owner that is sent again is another difference | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'case when unknown.id is not null then ''organization_unknown'' end', 'null');
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'unknown.drift_key in (''organization_unknown:'' ||', 'unknown.drift_key in (''nothing:'' ||');
+-- mutant: a contradiction that is sent again is another difference | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', '''organization_mismatch:'' || (e."row"', '''nothing:'' || (e."row"');
+-- mutant: what waits and is sent again has another owner | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'else v_owners[e.place] end order by', 'else coalesce(trusted.owner, payer.owner) end order by');
+-- mutant: what waits and is sent again is decided again | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'd.closed_at is null and d.last_run_id = p_run_id
+    limit 1', 'd.closed_at is null and d.last_run_id = p_run_id and d.action <> ''waiting''
+    limit 1');
 -- mutant: one difference's reason is every difference's | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'case done.action when ''refused'' then done.reason end', 'done.reason');
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'case when done.action in (''refused'', ''waiting'') then done.reason end', 'done.reason');
+-- mutant: what waits and is sent again does not say why | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'done.action in (''refused'', ''waiting'')', 'done.action in (''refused'')');
 -- mutant: a batch that is sent twice is not kept apart | batch
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'perform pg_advisory_xact_lock(hashtextextended(p_run_id::text, jsonb_hash_extended(p_items, 0)));', '');
 -- mutant: all batches of a run wait for one another | batch
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'jsonb_hash_extended(p_items, 0)', '0');
 -- mutant: a batch is not fenced | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'return jsonb_build_object(''outcome'', ''fenced'');', 'null;');
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'where id = p_run_id and attempt = p_attempt and status = ''running''', 'where id = p_run_id');
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'raise exception ''the attempt was given up for dead'' using errcode = ''BOFEN'';', 'null;');
 -- mutant: a batch is fenced before it writes only | batch
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'raise exception ''the attempt was given up for dead'' using errcode = ''BOFEN'';', 'null;');
 -- mutant: a batch that is fenced keeps what it wrote | batch
@@ -211,6 +273,16 @@ select pg_temp.rewrite('public.apply_reconciliation_batch', '{"severity": "criti
 select pg_temp.rewrite('public.apply_reconciliation_batch', ' and e.item ->> ''kind'' = ''create'' then ''{"severity"', ' then ''{"severity"');
 -- mutant: a new row that waits is as bad as one that is refused | batch
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'v_outcomes[e.place] = ''refused'' and', 'true and');
+-- mutant: what is repaired wakes somebody | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'in (''repaired'', ''created'', ''moved'') then', 'in (''created'', ''moved'') then');
+-- mutant: what is created wakes somebody | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'in (''repaired'', ''created'', ''moved'') then', 'in (''repaired'', ''moved'') then');
+-- mutant: what is moved wakes somebody | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'in (''repaired'', ''created'', ''moved'') then', 'in (''repaired'', ''created'') then');
+-- mutant: a contradiction keeps nobody awake | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'when ''organization_unknown'' then ''warning'' else ''critical'' end', 'when ''organization_unknown'' then ''warning'' else ''warning'' end');
+-- mutant: an owner who is gone is as bad as a contradiction | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'when ''organization_unknown'' then ''warning'' else ''critical'' end', 'when '''' then ''warning'' else ''critical'' end');
 -- mutant: what Stripe said of a checkout is forgotten | batch
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'looked_up_at = clock_timestamp()', 'looked_up_at = null');
 -- mutant: whose the checkout was is forgotten | batch
@@ -220,11 +292,45 @@ select pg_temp.rewrite('public.apply_reconciliation_batch', 'where m.stripe_subs
 -- mutant: what was cleared stays | batch
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'select jsonb_array_elements_text(p_cleared)', 'select jsonb_array_elements_text(''[]'')');
 -- mutant: an owner who turns up leaves the old difference open | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'when ''organization_unknown'' then ''missing_in_database:'' else ''organization_unknown:'' end', 'when ''organization_unknown'' then ''missing_in_database:'' else ''nothing:'' end');
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'array[''missing_in_database'', ''organization_unknown'', ''organization_mismatch'']', 'array[''missing_in_database'', ''organization_mismatch'']');
+-- mutant: a contradiction that is gone stays | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'array[''missing_in_database'', ''organization_unknown'', ''organization_mismatch'']', 'array[''missing_in_database'', ''organization_unknown'']');
+-- mutant: an owner who turns out to be unknown leaves the old difference open | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'array[''missing_in_database'', ''organization_unknown'', ''organization_mismatch'']', 'array[''organization_unknown'', ''organization_mismatch'']');
+-- mutant: what is found is cleared at once | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', '    where e.item ->> ''kind'' = ''create''
+      and c.class <>', '    where e.item ->> ''kind'' = ''create''
+      and '''' <>');
 -- mutant: a batch that only records needs a table | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'where ''create'' = any (select i ->> ''kind'' from jsonb_array_elements(p_items) i)', '');
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'adapter_insert(given.rows) i where given.rows is not null', 'adapter_insert(given.rows) i');
+-- mutant: a batch that only records needs a table to update | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'adapter_update(given.rows) u where given.rows is not null', 'adapter_update(given.rows) u');
 -- mutant: a run is not told the horizon | reads
 select pg_temp.rewrite('public.read_adapter_for_reconcile', '''horizon''', '''h''');
+-- mutant: any status grants access | reads
+select pg_temp.rewrite('public.read_adapter_for_reconcile', 'array(select jsonb_array_elements_text(p_access))', 'array[''active'', ''past_due'', ''trialing'']');
+-- mutant: every row grants access | reads
+select pg_temp.rewrite('billing_ops.adapter_generate', 'select count(*) from %s s where %s = any (%s) and %s <> ''''', 'select count(*) from %s s where (%s = any (%s) or true) and %s <> ''''');
+-- mutant: a plan that Stripe does not know grants access | reads
+select pg_temp.rewrite('billing_ops.adapter_generate', 'select count(*) from %s s where %s = any (%s) and %s <> ''''', 'select count(*) from %s s where %s = any (%s) and %s is distinct from ''-''');
+-- mutant: a table that has changed is looked into | reads
+select pg_temp.rewrite('public.read_adapter_for_reconcile', 'if (v_state ->> ''fingerprint_ok'')::boolean then', 'if (v_state ->> ''adopted'')::boolean then');
+-- mutant: strangers tell the mode | reads
+select pg_temp.rewrite('public.read_adapter_for_reconcile', 'from seen s join billing_ops.adapter_present(array(select id from seen)) p on p = s.id', 'from seen s');
+-- mutant: the least decide the mode | reads
+select pg_temp.rewrite('public.read_adapter_for_reconcile', 'when 1 then true when -1 then false', 'when 1 then false when -1 then true');
+-- mutant: one live row makes all live | reads
+select pg_temp.rewrite('public.read_adapter_for_reconcile', '- count(*) filter (where not s.livemode)', '- 0');
+-- mutant: a draw is live | reads
+select pg_temp.rewrite('public.read_adapter_for_reconcile', 'when 1 then true when -1 then false', 'when 1 then true when 0 then true when -1 then false');
+-- mutant: rows are of the mode of the oldest marks | reads
+select pg_temp.rewrite('public.read_adapter_for_reconcile', 'order by m.created desc limit 1000', 'order by m.created limit 1000');
+-- mutant: all marks are asked for the mode | reads
+select pg_temp.rewrite('public.read_adapter_for_reconcile', ' limit 1000', '');
+-- mutant: few marks are asked for the mode | reads
+select pg_temp.rewrite('public.read_adapter_for_reconcile', ' limit 1000', ' limit 999');
+-- mutant: every owner exists | reads
+select pg_temp.rewrite('public.read_owners_for_reconcile', 'from billing_ops.adapter_owners(array(select pg_catalog.jsonb_array_elements_text(p_owners))) o', 'from pg_catalog.jsonb_array_elements_text(p_owners) o');
 -- mutant: strangers are not remembered | reads
 select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 'where not exists (select 1 from unnest(v_marked)', 'where l.said ->> 0 <> ''sub_9'' and not exists (select 1 from unnest(v_marked)');
 -- mutant: one that is listed twice is an error | reads

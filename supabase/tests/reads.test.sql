@@ -27,16 +27,70 @@ insert into public.subscriptions
 
 -- What is adopted ----------------------------------------------------------------------------------------------------------------
 
-select is(call('service_role', 'public.read_adapter_for_reconcile()') - array['horizon', 'adopted_at'], '{"adopted": true,
+create function tests.ground(p_access jsonb default '["active"]') returns jsonb language sql as $$
+  select tests.call('service_role', format('public.read_adapter_for_reconcile(%L)', p_access))
+$$;
+select is(ground() - array['horizon', 'adopted_at'], '{"adopted": true,
   "fingerprint_ok": true, "changed": null, "table": "public.subscriptions", "has": ["customer", "status", "tier", "price", "quantity",
   "period_start", "period_end", "cancel_at_period_end", "trial_end"], "keeps": ["status", "tier", "price", "quantity",
   "period_start", "period_end", "cancel_at_period_end", "trial_end"], "one_row_each": false, "owners_known": true, "admins": true,
-  "writes": "update_and_insert", "quantity_prices": null}', 'what a run is told of an empty project''s table');
-select is(call('service_role', 'public.read_adapter_for_reconcile()') -> 'horizon', to_jsonb(pg_snapshot_xmin(pg_current_snapshot())::text),
+  "writes": "update_and_insert", "quantity_prices": null, "granting": 2, "livemode": null, "columns": {"customer": "stripe_customer_id",
+  "status": "status", "tier": "tier", "price": "stripe_price_id", "quantity": "quantity", "period_start": "current_period_start",
+  "period_end": "current_period_end", "cancel_at_period_end": "cancel_at_period_end", "trial_end": "trial_end"}}', 'what a run is told of an empty project''s table');
+select is(ground() -> 'horizon', to_jsonb(pg_snapshot_xmin(pg_current_snapshot())::text),
   'and the oldest transaction that is still at work, as text: it is longer than a number may be');
 select is(call('service_role', 'public.billing_ops_adoption()') #- '{state,adopted_at}',
   jsonb_build_object('state', billing_ops.adapter_state() - 'adopted_at', 'candidates', billing_ops.detect()), 'what could be adopted');
 select is(call('service_role', 'public.billing_ops_adoption()') #>> '{candidates,0,mapping,table}', 'public.subscriptions', 'which is that table');
+
+-- How many have access is what a run may at most take away; so plans that Stripe does not know, which it cannot take, do not count.
+select is(ground('["active", "past_due", "trialing"]') -> 'granting', '4', 'rows that grant access, as the caller counts that');
+select is(ground('["no such word"]') -> 'granting', '0', 'a status that no row has');
+select is(ground('[]') -> 'granting', '0', 'no status');
+
+-- Of which mode the rows are: a key of the other one would find every row missing.
+create function tests.seen_in(p_live text[], p_test text[], p_unknown text[] default '{}') returns jsonb language plpgsql as $$
+begin
+  truncate billing_ops.subscription_marks;
+  insert into billing_ops.subscription_marks (stripe_subscription_id, created, livemode)
+  select id, timestamptz '2026-01-01Z', true from unnest(p_live) id
+  union all select id, '2026-01-02Z', false from unnest(p_test) id
+  union all select id, '2026-01-03Z', null from unnest(p_unknown) id;
+  return tests.ground() -> 'livemode';
+end
+$$;
+select is(seen_in('{sub_1, sub_2}', '{sub_3}'), 'true', 'the mode of most rows: live');
+select is(seen_in('{sub_1}', '{sub_2, sub_3}'), 'false', 'or test');
+select is(seen_in('{sub_1}', '{sub_2}'), 'null', 'as many of either: none is the wrong one');
+select is(seen_in('{sub_1}', '{sub_8, sub_9, sub_10}'), 'true', 'strangers, of whom a mark is all there is, say nothing');
+select is(seen_in('{}', '{sub_8}'), 'null', 'if there are none but strangers');
+select is(seen_in('{sub_1}', '{}', '{sub_2, sub_3}'), 'true', 'nor does one whose mode is not known');
+select is(seen_in('{}', '{}', '{sub_2, sub_3}'), 'null', 'if there are none but those');
+select seen_in('{sub_1}', '{}');
+insert into billing_ops.subscription_marks (stripe_subscription_id, created, livemode)
+select 'sub_stranger_' || n, '2026-02-01Z', false from generate_series(1, 999) n;
+select is(ground() -> 'livemode', 'true', 'the newest thousand are asked');
+insert into billing_ops.subscription_marks (stripe_subscription_id, created, livemode) values ('sub_stranger', '2026-02-01Z', false);
+select is(ground() -> 'livemode', 'null', 'and no more');
+select seen_in('{sub_1}', '{}');
+alter table public.subscriptions rename tier to level;
+select is(ground() - array['horizon', 'adopted_at', 'columns', 'has', 'keeps'], '{"adopted": true, "fingerprint_ok": false,
+  "changed": "Column tier of public.subscriptions no longer exists.", "table": "public.subscriptions", "one_row_each": false, "owners_known": true,
+  "admins": true, "writes": "update_and_insert", "quantity_prices": null, "granting": 0, "livemode": null}',
+  'a table that is not what it was is not looked into');
+alter table public.subscriptions rename level to tier;
+truncate billing_ops.subscription_marks;
+
+-- Owners -------------------------------------------------------------------------------------------------------------------------
+
+create function tests.owners(p_owners jsonb) returns jsonb language sql as $$
+  select coalesce(jsonb_agg(right(o, 1) order by o), '[]')
+  from jsonb_array_elements_text(tests.call('service_role', format('public.read_owners_for_reconcile(%L)', p_owners))) o
+$$;
+select is(owners('["00000000-0000-4000-8000-00000000000c", "00000000-0000-4000-8000-00000000000d", "00000000-0000-4000-8000-00000000000a"]'),
+  '["a", "c"]', 'those of the owners who exist');
+select is(owners('["00000000-0000-4000-8000-00000000000A", "a", "", null]'), '[]', 'a text that is no key, or not as it is written, names nobody');
+select is(owners('[]'), '[]', 'nobody is asked for');
 
 -- Rows ---------------------------------------------------------------------------------------------------------------------------
 
@@ -149,12 +203,12 @@ select is(call('service_role', $$public.read_duplicate_live_subscriptions('[]')$
 -- Nothing adopted ------------------------------------------------------------------------------------------------------------------
 
 select billing_ops.unadopt();
-select is(call('service_role', 'public.read_adapter_for_reconcile()') - 'horizon', '{"adopted": false, "fingerprint_ok": false,
+select is(ground() - 'horizon', '{"adopted": false, "fingerprint_ok": false,
   "changed": null, "table": null, "has": [], "keeps": [], "one_row_each": false, "owners_known": false, "admins": false,
-  "writes": "none", "quantity_prices": null, "adopted_at": null}', 'a run is told that nothing is adopted');
+  "writes": "none", "quantity_prices": null, "adopted_at": null, "granting": 0, "livemode": null, "columns": {}}', 'a run is told that nothing is adopted');
 select is(call('service_role', 'public.billing_ops_adoption()') #>> '{candidates,0,preset}', 'seed', 'and whoever sets it up, what could be');
 select is(attempt('service_role', 'select public.' || sql), 'BOADP', sql)
-from unnest(array[$$read_subscriptions_for_reconcile('[]')$$, 'read_unplaced_subscriptions()', $$read_duplicate_live_subscriptions('["active"]')$$]) sql;
+from unnest(array[$$read_subscriptions_for_reconcile('[]')$$, $$read_owners_for_reconcile('["a"]')$$, 'read_unplaced_subscriptions()', $$read_duplicate_live_subscriptions('["active"]')$$]) sql;
 
 select * from finish();
 rollback;

@@ -65,3 +65,5 @@ select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 'on conflict d
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'perform pg_advisory_xact_lock(hashtextextended(p_run_id::text, jsonb_hash_extended(p_items, 0)));', '');
 -- mutant: a run that was given up for dead writes | races | races
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'raise exception ''the attempt was given up for dead'' using errcode = ''BOFEN'';', 'null;');
+-- mutant: rows are locked as they are found | races | races
+select pg_temp.rewrite('billing_ops.adapter_generate', 'order by %2$s for no key update', 'order by %2$s desc for no key update');

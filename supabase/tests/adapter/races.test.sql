@@ -130,6 +130,14 @@ select pg_temp.version('sub_6') as v \gset
 select pg_temp.app('delete from public.plans where id = 6') \g /dev/null
 select is(r.outcome, 'superseded', 'a row that is gone') from dblink('ours', pg_temp.repair(6, :'v', 'unpaid')) r (outcome text);
 
+-- Two batches lock what they share in one order. Here one waits for its first row, and has not taken its second yet.
+select pg_temp.app($$update public.plans set status = 'active' where id in (3, 5)$$, 'begin', $$update public.plans set status = 'active' where id = 3$$) \g /dev/null
+select pg_temp.send(format('select string_agg(outcome, '','' order by key) from billing_ops.adapter_update(%L)', (
+  select jsonb_agg(jsonb_build_object('key', id::text, 'version', xmin::text, 'status', 'unpaid') order by id desc) from public.plans where id in (3, 5)))) \g /dev/null
+select lives_ok('set local lock_timeout = 100; select from public.plans where id = 5 for update', 'rows are locked in the order of their keys');
+select pg_temp.app('rollback') \g /dev/null
+select is(pg_temp.answer(), 'repaired,repaired', 'whatever the order in which they are given');
+
 -- Inserts ----------------------------------------------------------------------------------------------------------------
 select pg_temp.app('begin', $$insert into public.plans (account, sub, status) values (7, 'sub_7', 'active')$$) \g /dev/null
 select pg_temp.send($$select outcome from billing_ops.adapter_insert('[{"owner": "7", "stripe_subscription_id": "sub_7", "status": "unpaid"}]')$$) \g /dev/null
@@ -146,7 +154,7 @@ select is(pg_temp.answer(), 'created,created', 'and one that it does not insert 
 create function pg_temp.read_newer(p_horizon text) returns text language sql as $$
   select public.read_subscriptions_for_reconcile('[]', '["sub_1"]', null, p_horizon) #>> '{rows,0,13}'
 $$;
-select public.read_adapter_for_reconcile() ->> 'horizon' as h \gset
+select public.read_adapter_for_reconcile('[]') ->> 'horizon' as h \gset
 select is(pg_temp.read_newer(:'h'), 'false', 'a run is given a horizon, and reads a row of before');
 select pg_temp.app($$update public.plans set status = 'active' where id = 1$$) \g /dev/null
 select is(pg_temp.read_newer(:'h'), 'true', 'one that was written since is told');
