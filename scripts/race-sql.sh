@@ -46,7 +46,8 @@ from public.reconciliation_logs where status = 'running';
 SQL
 
 # Fifty rows. The app counts seats up, and notes each time; the reconciler sets what it has read: the same number, so that nothing is
-# lost but by overwriting what came between. Its batches come in any order, and find owners by their customers.
+# lost but by overwriting what came between. Its batches come in any order, and find owners by their customers, though a third of the
+# new rows' checkouts mostly name another.
 cat >"$scripts/app" <<'SQL'
 \set n random(1, 50)
 begin;
@@ -63,7 +64,9 @@ from public.reconciliation_logs r where r.status = 'running';
 SQL
 cat >"$scripts/create" <<'SQL'
 \set n random(51, 100000)
-select public.apply_reconciliation_batch(r.id, r.attempt, 330, jsonb_build_array(jsonb_build_object('kind', 'create', 'findings',
+select public.apply_reconciliation_batch(r.id, r.attempt, 330, jsonb_build_array(jsonb_build_object('kind', 'create',
+  'named', case :n % 3 when 0 then jsonb_build_object('metadata', md5((:n % 50 + 1)::text)::uuid)
+    when 1 then jsonb_build_object('checkout', md5((:n % 47 + 1)::text)::uuid) end, 'findings',
   jsonb_build_array(jsonb_build_object('drift_key', 'missing_in_database:sub_' || :n, 'type', 'missing_in_database', 'severity', 'high',
     'stripe_subscription_id', 'sub_' || :n, 'issue', 'i')),
   'row', jsonb_build_object('stripe_subscription_id', 'sub_' || :n, 'customer', 'cus_' || :n % 50 + 1, 'status', 'active', 'quantity', 0))),
@@ -123,6 +126,8 @@ none "both wrote" "select 1 where not exists (select from public.noted) or not e
   select from public.drift where action = 'created') or not exists (select from billing_ops.subscription_marks)"
 none "each new row is its customer's owner's" \
   "select 1 from public.subscriptions where organization_id <> md5(substr(stripe_customer_id, 5))::uuid"
+none "what contradicts has no row" "select 1 from public.drift d join public.subscriptions s using (stripe_subscription_id)
+   where d.type = 'organization_mismatch' union all select 1 where not exists (select from public.drift where type = 'organization_mismatch')"
 none "each new row is on record" "select 1 from public.subscriptions s where substr(stripe_subscription_id, 5)::integer > 50
    and not exists (select from public.drift d where d.stripe_subscription_id = s.stripe_subscription_id and d.action = 'created')"
 none "each mark says what was listed" \
