@@ -3,10 +3,10 @@
 use reqwest::Method;
 use serde_json::json;
 
-use support::disturb::{change_rows, number, rows};
+use support::disturb::{change_rows, number, rows, steady};
 use support::shape::{Shape, beside};
 
-use crate::{agreeing, entries, has, put_at_stripe, steady, subscription};
+use crate::{agreeing, entries, has, put_at_stripe, subscription};
 
 support::over_each_shape!(every_class_that_the_table_can_have_is_found_and_repaired);
 

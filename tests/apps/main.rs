@@ -47,23 +47,6 @@ async fn reason(database: &Client, id: &str) -> String {
     row.get(0)
 }
 
-/// Ids of subscriptions with that status on both sides, untouched within the last hour.
-async fn steady(database: &Client, status: &str, many: usize) -> Vec<String> {
-    let rows = database
-        .query(
-            "select stripe_subscription_id from public.app_rows s
-             where status::text = $1 and not exists (
-               select 1 from unnest(array[s.period_start, s.period_end, s.trial_end]) moment
-               where moment between now() - interval '1 hour' and now() + interval '1 hour')
-             order by stripe_subscription_id",
-            &[&status],
-        )
-        .await
-        .expect("rows");
-    assert!(rows.len() >= many, "there are {} that are {status}", rows.len());
-    rows.iter().take(many).map(|row| row.get(0)).collect()
-}
-
 /// Whether the mapping has a word.
 async fn has(database: &Client, word: &str) -> bool {
     let query = format!("select count(*) from billing_ops.adoption where mapping ? '{word}'");

@@ -6,10 +6,10 @@ use serde_json::json;
 use tokio_postgres::Client;
 
 use support::Stack;
-use support::disturb::{change_rows, number, rows};
+use support::disturb::{change_rows, number, rows, steady};
 use support::shape::Shape;
 
-use crate::{agreeing, entries, reason, steady};
+use crate::{agreeing, entries, reason};
 
 /// The status of a row is put wrong, so that a run has something to repair.
 async fn put_wrong(database: &Client, id: &str) {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 
 use support::disturb::{
-    LOWERING, app_rows, change_rows, drift, eventually, forget_strangers, number, rows, text,
+    LOWERING, change_rows, drift, eventually, forget_strangers, number, rows, steady, text,
 };
 use support::shape::Shape;
 use support::{Setup, Stack};
@@ -23,24 +23,6 @@ support::over_each_shape!(
 
 fn stack(shape: Shape) -> Setup {
     shape.setup().argument("--subscriptions").argument("120")
-}
-
-/// Stripe ids of rows with this status at Stripe, which nothing touched within the last hour.
-async fn with_status(database: &Client, status: &str, limit: i64) -> Vec<String> {
-    app_rows(database).await;
-    let rows = database
-        .query(
-            "select stripe_subscription_id from public.app_rows s
-             where status::text = $1 and not exists (
-               select 1 from unnest(array[s.period_start, s.period_end, s.trial_end]) moment
-               where moment between now() - interval '1 hour' and now() + interval '1 hour')
-             order by stripe_subscription_id desc limit $2",
-            &[&status, &limit],
-        )
-        .await
-        .expect("rows");
-    assert_eq!(i64::try_from(rows.len()).expect("a few"), limit, "there are enough that are {status}");
-    rows.iter().map(|row| row.get(0)).collect()
 }
 
 /// As the app's webhook does it, now.
@@ -70,8 +52,8 @@ async fn promise_4_never_writes_to_stripe_nor_lowers_access_unseen(shape: Shape)
     forget_strangers(&database).await;
     // Three that Stripe no longer knows, one that Stripe's list calls canceled and that is active again a moment later, and
     // the drift of all the other tests, four of which have access that Stripe has ended.
-    let absent = with_status(&database, "active", 3).await;
-    let regained = with_status(&database, "canceled", 1).await.remove(0);
+    let absent = steady(&database, "active", 3).await;
+    let regained = steady(&database, "canceled", 1).await.remove(0);
     for id in &absent {
         stack.stripe(Method::DELETE, &format!("subscriptions/{id}"), &Value::Null).await;
     }
@@ -120,7 +102,7 @@ async fn promise_5_a_newer_write_wins_over_a_repair(shape: Shape) {
     let stack = stack(shape).start();
     let database = stack.database().await;
     forget_strangers(&database).await;
-    let ids = with_status(&database, "canceled", 3).await;
+    let ids = steady(&database, "canceled", 3).await;
     was_active(&database, &ids).await;
     stack.hold_stripe("/v1/subscriptions/").await;
     let webhook = async {
@@ -155,7 +137,7 @@ async fn newest_active(stack: &Stack, database: &Client) -> String {
         .json::<Value>()
         .await
         .expect("a page");
-    let steady = with_status(database, "active", 20).await;
+    let steady = steady(database, "active", 20).await;
     let newest = page["data"].as_array().expect("a list").iter().map(|object| text(object, "id").to_owned());
     newest.into_iter().find(|id| steady.contains(id)).expect("one of them")
 }

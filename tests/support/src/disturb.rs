@@ -277,6 +277,25 @@ pub async fn everything(database: &Client) -> Value {
     .await
 }
 
+/// Stripe ids of so many rows with this status, the last in order first, which Stripe cannot be said to have changed within the last
+/// hour: a run leaves what it has changed just now to webhooks.
+pub async fn steady(database: &Client, status: &str, many: usize) -> Vec<String> {
+    app_rows(database).await;
+    let rows = database
+        .query(
+            "select stripe_subscription_id from public.app_rows s
+             where status::text = $1 and not exists (
+               select 1 from unnest(array[s.period_start, s.period_end, s.trial_end]) moment
+               where moment between now() - interval '1 hour' and now() + interval '1 hour')
+             order by stripe_subscription_id desc",
+            &[&status],
+        )
+        .await
+        .expect("rows");
+    assert!(rows.len() >= many, "there are {} that are {status}", rows.len());
+    rows.iter().take(many).map(|row| row.get(0)).collect()
+}
+
 /// How many rows [`drift`] changes.
 pub const DRIFTED: u64 = 12;
 /// How many rows it deletes, where a run can make them again.
