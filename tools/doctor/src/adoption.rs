@@ -84,7 +84,7 @@ fn judge_unadopted(candidates: &[Candidate]) -> Line {
     match candidates {
         [] => Line::wrong(
             what,
-            "no table has a shape that is known here: write a mapping (docs/INSTALL.md) and pass it to \
+            "no table has a shape that is known here: write a mapping (docs/ADOPTING.md) and pass it to \
              billing_ops.adopt in the SQL editor",
         ),
         [only] if only.why.contains(OBJECTION) => Line::wrong(
@@ -162,9 +162,7 @@ fn judge_writes(writes: &str) -> Line {
         "none" => ("drift is found, and no row is written", "update"),
         "update" => ("rows are repaired, and none is made that is missing", "update_and_insert"),
         _ => {
-            return Line::fine(format!(
-                "\"writes\" is \"{writes}\": rows are repaired and made, as far as REPAIR_MODE lets them be"
-            ));
+            return Line::fine(format!("\"writes\" is \"{writes}\": rows are repaired and made"));
         }
     };
     Line::note(format!(
