@@ -27,7 +27,8 @@ async fn run(stack: &Stack, status: &str, updated: u64) {
 #[tokio::test]
 async fn a_row_that_cannot_be_compared_is_an_entry_until_it_can() {
     let (stack, database) = agreeing(Shape::Vercel).await;
-    let active = steady(&database, "active", 4).await;
+    let mut active = steady(&database, "active", 4).await;
+    active.sort();
     let odd = "update public.app_rows set period_end = 'infinity' where stripe_subscription_id";
     change_rows(&database, &format!("{odd} = '{}'", active[0])).await;
     let odd = "update public.app_rows set status = null where stripe_subscription_id";
