@@ -69,6 +69,7 @@ impl Context {
         self.stripe()?;
         self.config.price_tiers()?;
         self.config.access_statuses()?;
+        self.config.stripe_scope()?;
         self.config.owner_metadata_keys()?;
         self.config.trust_client_reference_id()?;
         self.config.reconcile_budget()?;

@@ -78,6 +78,7 @@ begin
       'monitor_facts(text)',
       'read_adapter_for_reconcile(jsonb)',
       'read_duplicate_live_subscriptions(jsonb, text, integer)',
+      'read_rows_of_owners_for_reconcile(jsonb)',
       'read_owners_for_reconcile(jsonb)',
       'read_subscriptions_for_reconcile(jsonb, jsonb, boolean, text, timestamptz, timestamptz, integer)',
       'read_unplaced_subscriptions(text, integer)',

@@ -12,6 +12,7 @@
 //! | `PRICE_TIERS` | JSON object, price id → tier |
 //! | `ACCESS_STATUSES` | statuses that grant access, by commas (trialing,active,past_due) |
 //! | `OWNER_METADATA_KEYS` | keys of metadata that name the owner, by commas (organization_id) |
+//! | `STRIPE_SCOPE` | JSON: products, prices, metadata; any of it makes a subscription this application's |
 //! | `TRUST_CLIENT_REFERENCE_ID` | whether a checkout's client_reference_id counts by itself (false) |
 //! | `RECONCILE_BUDGET_SECONDS` | how long a run may take, 1 to 780 (270) |
 //! | `RECONCILE_STALE_AFTER_MINUTES` | when a missing run is an alert, 1 to 10080 (120) |
@@ -31,7 +32,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::secret::{MachineSecret, Secret};
-pub use values::SettingError;
+pub use values::{SettingError, StripeScope};
 use values::{header_safe, list, secure_url, whole_number};
 
 /// A setting: its name, older names under which it is found too, and what is wrong with its value.
@@ -71,6 +72,7 @@ const SETTINGS: &[Setting] = &[
     setting("PRICE_TIERS", |c| c.price_tiers().map(drop)),
     setting("ACCESS_STATUSES", |c| c.access_statuses().map(drop)),
     setting("OWNER_METADATA_KEYS", |c| c.owner_metadata_keys().map(drop)),
+    setting("STRIPE_SCOPE", |c| c.stripe_scope().map(drop)),
     setting("TRUST_CLIENT_REFERENCE_ID", |c| c.trust_client_reference_id().map(drop)),
     setting("RECONCILE_BUDGET_SECONDS", |c| c.reconcile_budget().map(drop)),
     setting("RECONCILE_STALE_AFTER_MINUTES", |c| c.reconcile_stale_after().map(drop)),
@@ -247,6 +249,19 @@ impl Config {
             Err(SettingError(
                 "OWNER_METADATA_KEYS must be a list of metadata keys, separated by commas.".into(),
             ))
+        }
+    }
+
+    /// Which subscriptions are this application's, where the account sells other products, too.
+    pub fn stripe_scope(&self) -> Result<StripeScope, SettingError> {
+        let Some(json) = self.optional("STRIPE_SCOPE") else { return Ok(StripeScope::default()) };
+        match serde_json::from_str(json) {
+            // An empty one would say that nothing is the application's, or that everything is.
+            Ok(scope) if scope != StripeScope::default() => Ok(scope),
+            _ => Err(SettingError(
+                r#"STRIPE_SCOPE must be a JSON object with "products", "prices" (lists of ids) or "metadata" (an object of texts)."#
+                    .into(),
+            )),
         }
     }
 

@@ -1,5 +1,8 @@
 //! How the text of a setting is read. The errors name the setting and never hold its value.
 
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
 use url::Url;
 
 use crate::secret::Secret;
@@ -8,6 +11,18 @@ use crate::secret::Secret;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SettingError(pub String);
+
+/// `STRIPE_SCOPE` as it is written; all of it empty where it is not set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StripeScope {
+    /// `prod_…`
+    pub products: Vec<String>,
+    /// `price_…`
+    pub prices: Vec<String>,
+    /// Of the subscription.
+    pub metadata: BTreeMap<String, String>,
+}
 
 /// An https URL; http only on this machine, where nobody can listen in.
 pub(super) fn secure_url(name: &str, value: &str) -> Result<Url, SettingError> {

@@ -26,6 +26,13 @@ impl Access {
         self.0.contains(status)
     }
 
+    /// The statuses of a row that gives way to a subscription of this one: what never began or has ended and, if this one grants
+    /// access, what does not.
+    pub fn gives_way_to(&self, status: &Status) -> Vec<&'static str> {
+        let gives_way = |row: &Status| !row.is_live() || (self.grants(status) && !self.grants(row));
+        Status::iter().filter(gives_way).map(Into::into).collect()
+    }
+
     /// Stripe's words for these.
     pub fn words(&self) -> Vec<&'static str> {
         Status::iter().filter(|status| self.grants(status)).map(Into::into).collect()
@@ -42,6 +49,14 @@ mod tests {
         let strict = Access::of(&["active".to_owned(), "trialing".to_owned()]);
         assert_eq!(strict.words(), ["trialing", "active"]);
         assert!(!strict.grants(&Status::PastDue) && Access::default().grants(&Status::PastDue));
+    }
+
+    #[test]
+    fn a_row_that_gives_access_gives_way_to_nothing() {
+        let access = Access::default();
+        let dead = ["incomplete", "incomplete_expired", "canceled"];
+        assert_eq!(access.gives_way_to(&Status::Active), [&dead[..], &["unpaid", "paused"]].concat());
+        assert_eq!(access.gives_way_to(&Status::Unpaid), dead);
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub enum Class {
     OrganizationUnknown,
     /// Stripe's data name another owner than the row has, or contradict what is known here.
     OrganizationMismatch,
+    /// It would lose access, and its customer has another subscription that grants it and has no row.
+    ReplacedSubscription,
     /// In the database, and Stripe answers 404.
     MissingInStripe,
     /// The customer differs.
@@ -102,6 +104,10 @@ impl Class {
             Self::OrganizationMismatch => {
                 ("subscription has another owner at Stripe", "subscriptions have another owner at Stripe")
             }
+            Self::ReplacedSubscription => (
+                "subscription has ended, and its customer has another one without a row",
+                "subscriptions have ended, and their customers have others without a row",
+            ),
             Self::MissingInStripe => (
                 "row names a subscription that Stripe does not know",
                 "rows name subscriptions that Stripe does not know",
@@ -138,6 +144,7 @@ impl Class {
     pub fn severity(self) -> Severity {
         match self {
             Self::OrganizationMismatch
+            | Self::ReplacedSubscription
             | Self::MissingInStripe
             | Self::CustomerMismatch
             | Self::LivemodeMismatch => Severity::Critical,
@@ -173,7 +180,13 @@ mod tests {
             .collect();
         assert_eq!(
             critical,
-            ["organization_mismatch", "missing_in_stripe", "customer_mismatch", "livemode_mismatch"]
+            [
+                "organization_mismatch",
+                "replaced_subscription",
+                "missing_in_stripe",
+                "customer_mismatch",
+                "livemode_mismatch"
+            ]
         );
     }
 }

@@ -1,4 +1,4 @@
-//! A subscription without a row, and a row without a subscription.
+//! A subscription without a row, a row without a subscription, and two subscriptions that one row could follow.
 
 use serde_json::json;
 
@@ -6,15 +6,18 @@ use super::class::Class;
 use super::compare::{
     Comparison, Differ, GRACE_SECONDS, Rules, livemode_mismatch, mode_word, unknown_status,
 };
-use super::finding::{Finding, Subject};
+use super::finding::{Finding, Subject, duplicate_live};
+use super::repair::{Action, Follows, Item};
 use super::row::{Fields, Row};
+use super::shape::Word;
 use crate::alerts::severity::Severity;
 use crate::stripe::{Status, Subscription};
 
 /// What to do about a subscription that has no row.
 #[derive(Clone, Debug)]
 pub enum Missing {
-    /// It never began or has ended: nobody misses a row for it, and one could stand in the way of the app's own.
+    /// It never began or has ended: nobody misses a row for it, and one could stand in the way of the app's own. Or it is another
+    /// application's.
     Nothing,
     /// Too young: its webhook may be on its way.
     InGrace,
@@ -36,7 +39,8 @@ pub enum Missing {
 
 /// Judges a subscription that has no row. `owner` is the one that Stripe's data names, if any does.
 pub fn missing(subscription: &Subscription, owner: Option<String>, rules: Rules<'_>) -> Missing {
-    if !subscription.status.is_live() && !matches!(subscription.status, Status::Unknown(_)) {
+    let lives = subscription.status.is_live() || matches!(subscription.status, Status::Unknown(_));
+    if !lives || !rules.terms.scope.holds(subscription) {
         return Missing::Nothing;
     }
     if subscription.last_known_change(rules.now) > rules.now - GRACE_SECONDS {
@@ -66,6 +70,85 @@ pub fn missing(subscription: &Subscription, owner: Option<String>, rules: Rules<
     let details = json!({"status": {"database": null, "stripe": subscription.status.as_str()}});
     let finding = subject.finding(Class::MissingInDatabase, issue, details);
     Missing::Create { finding: Box::new(finding), fields: Box::new(fields), unrepaired: found.unrepaired }
+}
+
+/// What to do where an owner's one row follows another subscription than the one that has no row.
+#[derive(Debug)]
+pub enum Contested {
+    /// This, at once: the row is pointed at the one that counts, or a person has to judge.
+    Decided(Box<Item>),
+    /// Nothing: the one without a row does not live any more, or one of the two ends with its period and the row stays till then.
+    Nothing,
+    /// It cannot be said yet: the row loses access first, or Stripe changed something a moment ago.
+    Later,
+}
+
+/// Judges a subscription without a row, whose owner has one row that follows another: both as they are now. `followed` is `None` where
+/// Stripe does not know that one.
+pub fn contested(
+    subscription: &Subscription,
+    row: &Row,
+    followed: Option<&Subscription>,
+    rules: Rules<'_>,
+) -> Contested {
+    let (mut finding, fields) = match missing(subscription, row.owner.clone(), rules) {
+        Missing::Create { finding, fields, .. } => (*finding, *fields),
+        Missing::InGrace => return Contested::Later,
+        Missing::Nothing | Missing::Leave { .. } => return Contested::Nothing,
+    };
+    let mut refused = |why: String| {
+        finding.severity = Severity::Critical;
+        let item = Item::record(vec![finding.clone()], None).not_written(Action::Refused, Some(&why));
+        Contested::Decided(Box::new(item))
+    };
+    let id = &row.stripe_subscription_id;
+    let status = row.status.as_deref().map(Status::of);
+    let Some(followed) = followed else {
+        return refused(format!("the owner's one row follows {id}, which Stripe does not know"));
+    };
+    if row.odd.is_some() || !status.as_ref().is_some_and(|status| !matches!(status, Status::Unknown(_))) {
+        return refused(format!(
+            "the owner's one row follows {id} and does not say one of Stripe's statuses"
+        ));
+    }
+    // One that ends with its period makes room by itself.
+    let ends = |subscription: &Subscription| subscription.cancel_at_period_end == Some(true);
+    let grants = |status: &Status| rules.terms.access.grants(status);
+    let (here, there) = (&subscription.status, &followed.status);
+    if there.is_live() && (grants(there) || !grants(here)) {
+        if ends(subscription) || ends(followed) {
+            return Contested::Nothing;
+        }
+        let owner = row.owner.clone().unwrap_or_default();
+        let both = [id.clone(), subscription.id.clone()];
+        return Contested::Decided(Box::new(Item::record(vec![duplicate_live(owner, &both)], None)));
+    }
+    // A move gives access, or leaves it as it is; what takes it away has a way of its own.
+    if status.as_ref().is_some_and(grants) && !grants(here) {
+        return Contested::Later;
+    }
+    let follows =
+        Follows { customer: subscription.customer.clone(), stripe_subscription_id: subscription.id.clone() };
+    Contested::Decided(Box::new(Item::move_to(row, follows, fields, finding)))
+}
+
+/// A row that would lose access, while its customer has others that grant it and have no row: the app would lock out somebody who pays.
+pub fn replaced(subscription: &Subscription, row: &Row, others: &[String], rules: Rules<'_>) -> Finding {
+    let status = row.status.as_deref().unwrap_or("nothing");
+    let issue = format!(
+        "The database says {status}, Stripe says {}, and the customer has another subscription, without a row, that grants access.",
+        subscription.status.as_str()
+    );
+    let column = rules.shape.column(Word::Status).unwrap_or("status");
+    let shown: Vec<&String> = others.iter().take(20).collect();
+    let details = json!({
+        column: {"database": row.status, "stripe": subscription.status.as_str()},
+        "other_subscriptions": shown,
+    });
+    let mut finding =
+        Subject::of(subscription, Some(row)).finding(Class::ReplacedSubscription, issue, details);
+    finding.lowers_access = true;
+    finding
 }
 
 /// A row whose subscription Stripe says it does not have: to a key of the other mode it has none of them.

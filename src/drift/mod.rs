@@ -2,7 +2,8 @@
 //!
 //! - [`class`]: what can differ, in words, and how bad it is.
 //! - [`shape`]: what the app's table has; [`row`]: a row as it is read and written.
-//! - [`terms`]: how this deployment reads Stripe's data; [`tiers`]: what prices stand for; [`access`]: what grants access.
+//! - [`terms`]: how this deployment reads Stripe's data; [`tiers`]: what prices stand for; [`access`]: what grants access; [`scope`]: what
+//!   is this application's.
 //! - [`finding`]: one difference; [`compare`]: all of one subscription; [`missing`]: one of the two sides is not there.
 //! - [`entry`]: a difference for as long as it stands, as admins see it.
 //! - [`plan`]: from a comparison to repairs; [`repair`]: what a batch asks of the database, and what became of it.
@@ -16,6 +17,7 @@ pub mod missing;
 pub mod plan;
 pub mod repair;
 pub mod row;
+pub mod scope;
 pub mod shape;
 pub mod terms;
 pub mod tiers;

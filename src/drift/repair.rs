@@ -17,6 +17,12 @@ pub struct Item {
     /// The columns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub row: Option<RowChange>,
+    /// For a new row where each owner has one: the statuses of a row that it may take the place of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gives_way: Vec<&'static str>,
+    /// For a new row: it is only asked whose it would be, and whether there is room. It is made once it is known how many there are.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub postponed: bool,
     /// What becomes of the findings where nothing is to be written. Of a new row that is not to be, it is still asked whose it
     /// would be.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,52 +71,73 @@ pub enum RowChange {
         key: String,
         /// The version that was compared.
         version: String,
+        /// The subscription that it is to follow from now on, and its customer.
+        #[serde(flatten)]
+        follows: Option<Follows>,
         /// What to set.
         #[serde(flatten)]
         fields: Box<Fields>,
     },
     /// For a new row.
     Create {
-        /// `cus_…`
-        customer: String,
-        /// `sub_…`
-        stripe_subscription_id: String,
+        /// Whose it is at Stripe.
+        #[serde(flatten)]
+        follows: Follows,
         /// The rest.
         #[serde(flatten)]
         fields: Box<Fields>,
     },
 }
 
+/// The subscription that a row follows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Follows {
+    /// `cus_…`
+    pub customer: String,
+    /// `sub_…`
+    pub stripe_subscription_id: String,
+}
+
 impl Item {
+    fn blank(kind: ItemKind, row: Option<RowChange>, findings: Vec<Finding>) -> Self {
+        Self { kind, named: None, row, gives_way: Vec::new(), postponed: false, action: None, findings }
+    }
+
     /// Records findings, and does nothing else. Without an action a person has to decide.
     pub fn record(findings: Vec<Finding>, action: Option<Action>) -> Self {
-        Self { kind: ItemKind::None, named: None, row: None, action, findings }
+        Self { action, ..Self::blank(ItemKind::None, None, findings) }
     }
 
     /// Sets columns of a row.
     pub fn update(row: &Row, fields: Fields, findings: Vec<Finding>) -> Self {
+        Self::change(row, None, fields, findings)
+    }
+
+    /// Points a row at another subscription.
+    pub fn move_to(row: &Row, follows: Follows, fields: Fields, finding: Finding) -> Self {
+        Self::change(row, Some(follows), fields, vec![finding])
+    }
+
+    fn change(row: &Row, follows: Option<Follows>, fields: Fields, findings: Vec<Finding>) -> Self {
         let change = RowChange::Update {
             key: row.key.clone(),
             version: row.version.clone(),
+            follows,
             fields: Box::new(fields),
         };
-        Self { kind: ItemKind::Update, named: None, row: Some(change), action: None, findings }
+        Self::blank(ItemKind::Update, Some(change), findings)
     }
 
-    /// Inserts a row.
-    pub fn create(named: Named, customer: &str, id: &str, fields: Fields, finding: Finding) -> Self {
-        let change = RowChange::Create {
-            customer: customer.to_owned(),
-            stripe_subscription_id: id.to_owned(),
-            fields: Box::new(fields),
-        };
-        Self {
-            kind: ItemKind::Create,
-            named: Some(named),
-            row: Some(change),
-            action: None,
-            findings: vec![finding],
-        }
+    /// Inserts a row, or points the owner's one row at the subscription if its status is one of `gives_way`.
+    pub fn create(
+        named: Named,
+        follows: Follows,
+        gives_way: Vec<&'static str>,
+        fields: Fields,
+        finding: Finding,
+    ) -> Self {
+        let change = RowChange::Create { follows, fields: Box::new(fields) };
+        Self { named: Some(named), gives_way, ..Self::blank(ItemKind::Create, Some(change), vec![finding]) }
     }
 
     /// The same, with nothing written.
@@ -192,6 +219,10 @@ pub enum Applied {
     OrganizationUnknown,
     /// What Stripe and the database say of the owner contradicts.
     OrganizationMismatch,
+    /// The row can be made, once it is known how many there are: nothing is on record yet.
+    Postponed,
+    /// The owner's one row follows another subscription, which the reason names: nothing is on record yet.
+    Occupied,
     /// Anything else.
     #[serde(untagged)]
     Done(Action),
@@ -202,6 +233,7 @@ impl Applied {
     pub fn action(self) -> Action {
         match self {
             Self::OrganizationUnknown | Self::OrganizationMismatch => Action::None,
+            Self::Postponed | Self::Occupied => Action::None,
             Self::Done(action) => action,
         }
     }
@@ -211,7 +243,7 @@ impl Applied {
         match self {
             Self::OrganizationUnknown => Class::OrganizationUnknown,
             Self::OrganizationMismatch => Class::OrganizationMismatch,
-            Self::Done(_) => sent,
+            Self::Postponed | Self::Occupied | Self::Done(_) => sent,
         }
     }
 }

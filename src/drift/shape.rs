@@ -61,6 +61,8 @@ pub struct Shape {
     keeps: [bool; Word::COUNT],
     /// What may be written.
     pub writes: Writes,
+    /// Each owner has one row, which follows whatever subscription they have.
+    pub one_row_each: bool,
     /// The prices whose item the quantity is of, where the mapping names them.
     pub quantity_prices: Option<Vec<String>>,
 }
@@ -71,13 +73,19 @@ struct Described {
     columns: BTreeMap<String, String>,
     keeps: Vec<String>,
     writes: Writes,
+    #[serde(default)]
+    one_row_each: bool,
     quantity_prices: Option<Vec<String>>,
 }
 
 impl From<Described> for Shape {
     fn from(described: Described) -> Self {
-        let mut shape =
-            Self { writes: described.writes, quantity_prices: described.quantity_prices, ..Self::default() };
+        let mut shape = Self {
+            writes: described.writes,
+            one_row_each: described.one_row_each,
+            quantity_prices: described.quantity_prices,
+            ..Self::default()
+        };
         // A word that is not known here is one of a later version's database: nothing is compared by it.
         for (word, column) in described.columns {
             if let Ok(word) = word.parse::<Word>() {

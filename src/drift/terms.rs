@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::access::Access;
+use super::scope::Scope;
 use super::tiers::Tiers;
 use crate::stripe::Metadata;
 
@@ -13,6 +14,8 @@ pub struct Terms {
     pub tiers: Tiers,
     /// What grants access (`ACCESS_STATUSES`).
     pub access: Access,
+    /// Which subscriptions without a row are this application's (`STRIPE_SCOPE`).
+    pub scope: Scope,
     /// Keys of metadata that name the owner, the first that is there counts (`OWNER_METADATA_KEYS`).
     pub owner_keys: Vec<String>,
     /// Whether a checkout's `client_reference_id` counts without a person's word (`TRUST_CLIENT_REFERENCE_ID`): whoever opens a payment
@@ -43,6 +46,7 @@ impl Default for Terms {
         Self {
             tiers: Tiers::default(),
             access: Access::default(),
+            scope: Scope::default(),
             owner_keys: vec!["organization_id".to_owned()],
             trust_client_reference_id: false,
         }

@@ -1,6 +1,8 @@
 //! The circuit breaker: when so much would be taken away, or is missing at Stripe, that a key, a setting or the database must be the
 //! wrong one.
 
+use super::sweep::FRESH_LIMIT;
+
 /// Why something was held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tripped {
@@ -14,6 +16,13 @@ pub enum Tripped {
     /// Stripe does not list too many of the rows: only some of them are looked up.
     Unlisted {
         /// Rows that it does not list.
+        suspects: u64,
+        /// How many would have been believed.
+        threshold: u64,
+    },
+    /// Too many rows would be made at once: none is.
+    Creations {
+        /// Rows that would be.
         suspects: u64,
         /// How many would have been believed.
         threshold: u64,
@@ -35,6 +44,12 @@ pub(super) fn unlisted(suspects: usize, more: bool, granting: u64) -> Option<Tri
     (more || suspects > threshold).then_some(Tripped::Unlisted { suspects, threshold })
 }
 
+/// How many rows may be made in a sweep: as many, and no more than a cursor should carry.
+pub(super) fn creations(suspects: u64, granting: u64) -> Option<Tripped> {
+    let threshold = (granting / 20).clamp(20, FRESH_LIMIT as u64);
+    (suspects > threshold).then_some(Tripped::Creations { suspects, threshold })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,11 +65,13 @@ mod tests {
     }
 
     #[test]
-    fn twenty_or_5_percent_may_be_missing_at_stripe() {
+    fn twenty_or_5_percent_may_be_missing_on_either_side() {
         for (granting, most) in [(0, 20), (400, 20), (420, 21), (8_000, 400)] {
             assert_eq!(unlisted(most, false, granting), None, "{granting}");
             assert!(unlisted(most + 1, false, granting).is_some(), "{granting}");
             assert!(unlisted(most, true, granting).is_some(), "{granting}");
+            assert_eq!(creations(most as u64, granting), None, "{granting}");
+            assert!(creations(most as u64 + 1, granting).is_some(), "{granting}");
         }
     }
 }

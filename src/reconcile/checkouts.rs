@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::engine::{Engine, Interrupted, ToWrite};
-use super::owners::MissingJudged;
+use super::owners::{Making, MissingJudged};
 use super::stop::Done;
 use super::store::{Checkout, Lookup, ReconcileStore};
 use super::sweep::Sweep;
@@ -109,15 +109,14 @@ pub(super) async fn bought_and_missing<S: ReconcileStore>(
                 Err(error) => return Err(error.into()),
             }
         }
-        let judged = engine.judge_missing(subscriptions.iter(), &[], &mut sweep.record).await;
-        let MissingJudged { items, looked_up, .. } = match judged {
-            Ok(judged) => judged,
-            Err(StripeError::Deadline) => return Ok(Done::Stopped),
-            Err(error) => return Err(error.into()),
-        };
+        let judged =
+            engine.judge_missing(subscriptions.iter(), &[], Making::Postponed, &mut sweep.record).await?;
+        let MissingJudged { items, looked_up, .. } = judged;
         let counts = sweep.record.counts;
         let found = ToWrite { items: &items, looked_up: &looked_up, counts, ..ToWrite::default() };
         engine.apply(found, &mut sweep.record).await?;
+        sweep.set_aside();
+        sweep.keep(subscriptions);
     }
     Ok(Done::All)
 }

@@ -64,6 +64,10 @@ fn told(tripped: &Tripped) -> (String, Value) {
             format!("Stripe does not list {suspects} subscriptions that have a row, more than {threshold}."),
             json!({"reason": "unlisted", "suspects": suspects, "threshold": threshold}),
         ),
+        Tripped::Creations { suspects, threshold } => (
+            format!("{suspects} rows would be made at once, more than {threshold}: none of them is."),
+            json!({"reason": "creations", "suspects": suspects, "threshold": threshold}),
+        ),
         Tripped::WrongMode => (
             "The key and the rows are of different modes, live and test: nothing was compared.".to_owned(),
             json!({"reason": "wrong_mode"}),

@@ -1,7 +1,8 @@
 //! What all steps of a run share: Stripe, the database, the rules, the time, and how a batch is written.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -76,12 +77,20 @@ pub(super) struct Engine<'a, S> {
     pub(super) clock: Clock,
     /// Subscriptions of completed checkout sessions that the database lacks, with the owner that bought.
     pub(super) bought: HashMap<String, Checkout>,
-    pub(super) lookups: AtomicU32,
+    /// Rows that grant access, as the run began.
+    pub(super) granting: u64,
+    /// How much of the run may be spent on asking Stripe whose checkout a subscription was.
+    pub(super) lookup_time: Duration,
     /// As of the latest read.
     pub(super) horizon: AtomicU64,
 }
 
 impl<'a, S: ReconcileStore> Engine<'a, S> {
+    /// Whether there is still time to ask whose checkout a subscription was.
+    pub(super) fn may_look_up(&self) -> bool {
+        self.clock.started.elapsed() < self.lookup_time
+    }
+
     pub(super) fn rules(&self) -> Rules<'a> {
         let (shape, terms) = (self.shape, self.terms);
         Rules { shape, terms, livemode: self.source.livemode(), now: self.clock.now() }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::engine::{Engine, Interrupted, ToWrite};
-use super::owners::MissingJudged;
+use super::owners::{Making, MissingJudged};
 use super::progress::{Counts, Cursor};
 use super::record::Record;
 use super::store::{Horizon, Lookup, ReconcileStore};
@@ -44,14 +44,17 @@ pub(super) struct Compared {
     /// Rows of the span that Stripe does not list, and how many there are.
     pub(super) unlisted: Vec<String>,
     pub(super) unlisted_count: u64,
+    /// Subscriptions without a row, as they were read.
+    pub(super) missing: Vec<Subscription>,
     /// Bought subscriptions that have been dealt with.
     pub(super) dealt_with: Vec<String>,
 }
 
-/// Compares a group with the database and writes what follows.
+/// Compares a group with the database and writes what follows. `making`: what becomes of rows that are missing.
 pub(super) async fn compare<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     mut group: Gathered,
+    making: Making,
     counts: Counts,
     cursor: Option<Cursor>,
 ) -> Result<Compared, Interrupted> {
@@ -79,8 +82,11 @@ pub(super) async fn compare<S: ReconcileStore>(
     // Rows that are there: compare, and look afresh where somebody wrote after the page was asked for.
     let read: HashMap<&str, &Read> =
         group.read.iter().map(|read| (read.subscription.id.as_str(), read)).collect();
-    let subscription = |id: &str| read.get(id).map(|read| &read.subscription);
-    engine.mark_other_owners(answer.rows.iter_mut(), subscription).await?;
+    let pairs = answer.rows.iter_mut().filter_map(|row| {
+        let read = read.get(row.stripe_subscription_id.as_str())?;
+        Some((row, &read.subscription))
+    });
+    engine.mark_other_owners(pairs).await?;
     let mut known: HashSet<&str> = HashSet::with_capacity(answer.rows.len());
     // Subscriptions that nothing could be said of in this run: what stands of them stays as it is.
     let mut unjudged: HashSet<&str> = HashSet::new();
@@ -111,7 +117,7 @@ pub(super) async fn compare<S: ReconcileStore>(
         .filter(|subscription| engine.bought.contains_key(&subscription.id))
         .map(|subscription| subscription.id.clone())
         .collect();
-    let judged = engine.judge_missing(missing, &answer.looked_up, &mut done.record).await?;
+    let judged = engine.judge_missing(missing, &answer.looked_up, making, &mut done.record).await?;
     let MissingJudged { mut items, skipped, looked_up } = judged;
 
     for (row, comparison) in different {
@@ -131,6 +137,9 @@ pub(super) async fn compare<S: ReconcileStore>(
     done.record.counts.scanned_count = (group.read.len() + group.malformed.len()) as u64;
     let found = ToWrite { items: &items, cleared: &cleared, looked_up: &looked_up, counts, cursor };
     engine.apply(found, &mut done.record).await?;
+    let postponed: HashSet<String> = done.record.postponed.iter().cloned().collect();
+    let read = group.read.into_iter().map(|read| read.subscription);
+    done.missing = read.filter(|subscription| postponed.contains(&subscription.id)).collect();
     Ok(done)
 }
 

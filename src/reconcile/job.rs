@@ -33,9 +33,10 @@ pub struct Job {
 pub enum Status {
     /// All was looked at, nothing failed.
     Success,
-    /// Time was up, some items failed or were refused, or the circuit breaker held repairs back.
+    /// Time was up, Stripe or the database was away for too long, some items failed or were refused, or the circuit breaker held
+    /// repairs back.
     Partial,
-    /// Stripe or the database failed.
+    /// Stripe or the database failed before anything was looked at, or refused outright.
     Error,
 }
 
@@ -62,6 +63,21 @@ impl Failure {
             Self::StripeUnavailable(_) => "stripe_unavailable",
             Self::DatabaseUnavailable(_) | Self::Database(_) => "database_unavailable",
             Self::NotAdopted(_) => "not_adopted",
+        }
+    }
+
+    /// Whether waiting helps: what the sweep has behind it is as good as before.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::StripeUnavailable(_) | Self::DatabaseUnavailable(_))
+    }
+
+    /// Whether it may be the place in the sweep that is at fault, so that going on from there would fail again.
+    pub(super) fn is_of_the_place(&self) -> bool {
+        use StripeError::{MissingPermission, Unauthorized};
+        match self {
+            Self::Stripe(error) => !matches!(error, Unauthorized { .. } | MissingPermission { .. }),
+            Self::Database(_) => true,
+            Self::StripeUnavailable(_) | Self::DatabaseUnavailable(_) | Self::NotAdopted(_) => false,
         }
     }
 
@@ -95,7 +111,7 @@ pub struct Ending {
     pub message: String,
     /// Why it ended in error.
     pub failure: Option<Failure>,
-    /// What is left to do, if it is partial.
+    /// What is left to do, where the next run can go on from it.
     pub cursor: Option<Cursor>,
     /// What alerts follow.
     pub conditions: Vec<Condition>,

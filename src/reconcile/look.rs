@@ -2,24 +2,19 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use futures::stream::{StreamExt, iter};
-
 use super::engine::{Engine, Interrupted, ToWrite};
+use super::fresh::{CHUNK, Look, retrieve};
 use super::group::gone;
+use super::replaced::{self, Asked, Others};
 use super::stop::Done;
 use super::store::{Group, Lookup, ReconcileStore, UNPLACED_PAGE};
 use super::sweep::Sweep;
 use crate::drift::compare::compare;
 use crate::drift::finding::{self, Finding};
-use crate::drift::missing::missing_in_stripe;
+use crate::drift::missing::{self, missing_in_stripe};
 use crate::drift::plan::{Repairs, plan};
 use crate::drift::repair::{Action, Item};
-use crate::drift::row::Row;
-use crate::stripe::{StripeError, Subscription};
-
-/// Subscriptions that are retrieved at once, and how many of them together make one batch.
-const RETRIEVERS: usize = 8;
-pub(super) const CHUNK: usize = 200;
+use crate::stripe::StripeError;
 
 /// Adds the rows that no scan has seen to those that need a fresh look, and records those that none can see.
 pub(super) async fn unplaced<S: ReconcileStore>(
@@ -104,15 +99,27 @@ pub(super) async fn look<S: ReconcileStore>(
         let without_row: Vec<&String> =
             chunk.iter().filter(|id| !rows.iter().any(|row| row.stripe_subscription_id == **id)).collect();
         // A chunk that ends early is kept as far as it got; what is left stays in the queue, and so on the cursor.
-        let (mut looks, end) = retrieve(engine, rows).await;
-        let subscriptions: HashMap<String, Subscription> = looks
-            .iter()
-            .filter_map(|(row, look)| Some((row.stripe_subscription_id.clone(), look.as_ref().ok()?.clone())))
+        let ids = rows.iter().map(|row| row.stripe_subscription_id.clone()).collect();
+        let (mut answers, mut end) = retrieve(engine, ids).await;
+        let mut looks: Vec<Look> = rows
+            .into_iter()
+            .filter_map(|row| {
+                let answer = answers.remove(&row.stripe_subscription_id)?;
+                Some((row, answer))
+            })
             .collect();
-        engine.mark_other_owners(looks.iter_mut().map(|(row, _)| row), |id| subscriptions.get(id)).await?;
+        let pairs = looks.iter_mut().filter_map(|(row, look)| Some((row, look.as_ref().ok()?)));
+        engine.mark_other_owners(pairs).await?;
+        let asked = match queue {
+            Queue::Lowering => replaced::others(engine, sweep, &looks).await?,
+            Queue::Newer | Queue::Unlisted => Asked::default(),
+        };
+        let Asked { others, unasked, end: cut_short } = asked;
+        looks.retain(|(row, _)| !unasked.contains(&row.stripe_subscription_id));
+        end = end.or(cut_short);
         // What there was time for is done, so that each run gets further.
         let looked: Vec<String> = looks.iter().map(|(row, _)| row.stripe_subscription_id.clone()).collect();
-        let Looked { items, judged, put_off } = judge(engine, sweep, looks, queue);
+        let Looked { items, judged, put_off } = judge(engine, sweep, looks, queue, &others);
         let waiting = put_off.iter().flat_map(|(_, findings)| findings);
         let found = items.iter().flat_map(|item| &item.findings).chain(waiting);
         let cleared = gone(open, |id| judged.contains(id), found);
@@ -137,31 +144,6 @@ pub(super) async fn look<S: ReconcileStore>(
     Ok(Done::All)
 }
 
-/// A row, and what Stripe says of its subscription: the object, or what is wrong with this one.
-type Look = (Row, Result<Subscription, StripeError>);
-
-/// Retrieves the subscriptions of rows, until all are there or something is wrong that concerns them all.
-async fn retrieve<S: ReconcileStore>(
-    engine: &Engine<'_, S>,
-    rows: Vec<Row>,
-) -> (Vec<Look>, Option<StripeError>) {
-    let looks = rows.into_iter().map(|row| async move {
-        let look = engine.source.subscription(&row.stripe_subscription_id).await;
-        (row, look)
-    });
-    let mut looks = iter(looks).buffer_unordered(RETRIEVERS);
-    let mut looked = Vec::new();
-    while let Some((row, look)) = looks.next().await {
-        match look {
-            Ok(_) | Err(StripeError::NotFound { .. } | StripeError::Malformed { .. }) => {
-                looked.push((row, look))
-            }
-            Err(error) => return (looked, Some(error)),
-        }
-    }
-    (looked, None)
-}
-
 /// What follows from fresh looks.
 #[derive(Default)]
 struct Looked {
@@ -177,11 +159,20 @@ fn judge<S: ReconcileStore>(
     sweep: &mut Sweep,
     looks: Vec<Look>,
     queue: Queue,
+    others: &HashMap<String, Others>,
 ) -> Looked {
     let (mut looked, rules) = (Looked::default(), engine.rules());
     for (row, look) in looks {
         let id = &row.stripe_subscription_id;
         match look {
+            Ok(subscription) if let Some(others) = others.get(id) => match others {
+                Others::NotYet => sweep.record.counts.skipped_count += 1,
+                Others::WithoutRow(others) => {
+                    let finding = missing::replaced(&subscription, &row, others, rules);
+                    looked.judged.insert(id.clone());
+                    looked.items.push(Item::record(vec![finding], None));
+                }
+            },
             Ok(subscription) => {
                 let comparison = compare(&subscription, &row, rules);
                 if comparison.in_grace {

@@ -2,7 +2,7 @@
 //!
 //! - [`job`]: what a run is asked to do, and how it ended.
 //! - `scan`: readers and writers over all of Stripe's list; `sweep`: how far that is.
-//! - `checkouts`, `look`, `duplicates`, `breaker`: what goes before and after the scan.
+//! - `checkouts`, `place`, `look`, `replaced`, `fresh`, `duplicates`, `breaker`: what goes before and after the scan.
 //! - `group`: one comparison of many; `owners`: subscriptions without a row, and whose they are.
 //! - `engine`: what all steps share; `source`: Stripe for one run; `stop`: when it ends.
 //! - [`store`]: the narrow seam to the database, so that all of this is tested without one.
@@ -10,21 +10,24 @@
 //! - [`progress`], [`record`], [`tally`]: how far a run is, and what it has done; `conditions`: the alerts that follow.
 //!
 //! One run: completed checkout sessions are listed; everything that Stripe lists is compared with the database, group by
-//! group, and repaired at once where that takes nothing from a customer; then, unless the circuit breaker holds it back,
-//! what would take something is read afresh and applied, and rows that Stripe does not list are looked up one by one. A
-//! run that stops early leaves a cursor, and the next one goes on from there.
+//! group, and repaired at once where that takes nothing from a customer. Then rows that Stripe does not list are looked up one by one;
+//! rows that are missing are made; and what would take something from a customer is read afresh, together with what else the customer
+//! has, and applied: unless the circuit breaker holds it back. A run that stops early leaves a cursor, and the next one goes on from there.
 
 pub mod breaker;
 mod checkouts;
 pub mod conditions;
 mod duplicates;
 mod engine;
+mod fresh;
 mod group;
 pub mod job;
 mod look;
 mod owners;
+mod place;
 pub mod progress;
 pub mod record;
+mod replaced;
 mod scan;
 mod source;
 mod stop;
@@ -34,7 +37,7 @@ pub mod tally;
 pub mod windows;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use strum::VariantArray as _;
@@ -86,7 +89,8 @@ pub async fn reconcile<S: ReconcileStore>(
         terms,
         clock: Clock { started_at: job.started_at, started },
         bought: HashMap::new(),
-        lookups: AtomicU32::new(0),
+        granting,
+        lookup_time: whole / 3,
         horizon: AtomicU64::new(horizon),
     };
     let mode = engine.source.livemode();
@@ -98,7 +102,7 @@ pub async fn reconcile<S: ReconcileStore>(
         return Ok(ending(sweep, false, &[Tripped::WrongMode], failure));
     }
     let mut tripped = Vec::new();
-    let done = sweep_all(&mut engine, &mut sweep, job.lookback_hours, granting, &mut tripped).await;
+    let done = sweep_all(&mut engine, &mut sweep, job.lookback_hours, &mut tripped).await;
     let (complete, mut failure) = match done {
         Ok(done) => (done == Done::All, None),
         Err(interrupted) => (false, Some(explain(interrupted)?)),
@@ -130,7 +134,6 @@ async fn sweep_all<S: ReconcileStore>(
     engine: &mut Engine<'_, S>,
     sweep: &mut Sweep,
     hours: u32,
-    granting: u64,
     tripped: &mut Vec<Tripped>,
 ) -> Result<Done, Interrupted> {
     let (bought, done) = checkouts::bought(engine, sweep, hours).await?;
@@ -146,7 +149,7 @@ async fn sweep_all<S: ReconcileStore>(
         return Ok(Done::Stopped);
     }
     look::unplaced(engine, sweep).await?;
-    let too_many = breaker::unlisted(sweep.unlisted.len(), sweep.too_many, granting);
+    let too_many = breaker::unlisted(sweep.unlisted.len(), sweep.too_many, engine.granting);
     let most = if too_many.is_some() { LOOKED_UP_ALL_THE_SAME } else { usize::MAX };
     tripped.extend(too_many);
     if look::look(engine, sweep, Queue::Unlisted, most).await? == Done::Stopped {
@@ -154,14 +157,20 @@ async fn sweep_all<S: ReconcileStore>(
     }
     // What was not looked up is found again by the next sweep.
     sweep.unlisted.clear();
-    if let Some(too_many) = breaker::lowering(sweep.lowering.len(), granting) {
+    if checkouts::bought_and_missing(engine, sweep).await? == Done::Stopped
+        || place::create(engine, sweep, tripped).await? == Done::Stopped
+        || place::contest(engine, sweep).await? == Done::Stopped
+    {
+        return Ok(Done::Stopped);
+    }
+    if let Some(too_many) = breaker::lowering(sweep.lowering.len(), engine.granting) {
         tripped.push(too_many);
         look::record_put_off(engine, sweep, None).await?;
         sweep.lowering.clear();
     } else if look::look(engine, sweep, Queue::Lowering, usize::MAX).await? == Done::Stopped {
         return Ok(Done::Stopped);
     }
-    if checkouts::bought_and_missing(engine, sweep).await? == Done::Stopped {
+    if place::contest_again(engine, sweep).await? == Done::Stopped {
         return Ok(Done::Stopped);
     }
     duplicates::duplicates(engine, sweep).await
@@ -184,23 +193,31 @@ fn explain(interrupted: Interrupted) -> Result<Failure, Fenced> {
 
 fn ending(sweep: Sweep, complete: bool, tripped: &[Tripped], failure: Option<Failure>) -> Ending {
     let blemished = sweep.is_blemished();
+    // An outage takes nothing away of what the run has done.
+    let cut_short =
+        failure.as_ref().is_some_and(Failure::is_outage) && sweep.record.counts != Counts::default();
     let status = match failure {
+        Some(_) if cut_short => Status::Partial,
         Some(_) => Status::Error,
         None if complete && !blemished && tripped.is_empty() && !sweep.record.refused => Status::Success,
         None => Status::Partial,
     };
-    // What an error leaves is read again from the beginning: it may be the place where it failed that is at fault.
+    // Where nothing has been read, a new sweep looks at what was made since as well.
+    let goes_on = !complete && sweep.scanned() > 0 && !failure.as_ref().is_some_and(Failure::is_of_the_place);
     let cursor = sweep.cursor();
     let conditions = conditions(&cursor.tally, complete && !blemished, tripped);
     let (counts, refused) = (sweep.record.counts, sweep.record.refused);
     let (reconciliations, errors) = sweep.record.told();
-    let message = message(&counts, refused, complete, tripped, failure.is_some());
+    let message = message(&counts, refused, complete, tripped, failure.as_ref());
+    if let (true, Some(failure)) = (cut_short, &failure) {
+        tracing::warn!(?failure, "the run was cut short");
+    }
     Ending {
         status,
         counts,
         message,
-        cursor: (!complete && failure.is_none()).then_some(cursor),
-        failure,
+        cursor: goes_on.then_some(cursor),
+        failure: failure.filter(|_| !cut_short),
         conditions,
         judged: judged(complete && !blemished && tripped.is_empty()),
         reconciliations,
@@ -213,7 +230,13 @@ fn judged(complete: bool) -> Vec<Class> {
     Class::VARIANTS.iter().copied().filter(|_| complete).collect()
 }
 
-fn message(counts: &Counts, refused: bool, complete: bool, tripped: &[Tripped], failed: bool) -> String {
+fn message(
+    counts: &Counts,
+    refused: bool,
+    complete: bool,
+    tripped: &[Tripped],
+    failure: Option<&Failure>,
+) -> String {
     if tripped.contains(&Tripped::WrongMode) {
         return "the key and the rows are of different modes, live and test: nothing was compared".to_owned();
     }
@@ -231,7 +254,9 @@ fn message(counts: &Counts, refused: bool, complete: bool, tripped: &[Tripped], 
     if !tripped.is_empty() {
         message.push_str("; repairs were held back by the circuit breaker");
     }
-    if failed {
+    if let Some(failure) = failure.filter(|failure| failure.is_outage()) {
+        message.push_str(&format!(". {} The next run goes on from here.", failure.sentence()));
+    } else if failure.is_some() {
         message.push_str("; the run failed before it had looked at everything");
     } else if !complete {
         message.push_str("; time was up, the next run goes on from here");

@@ -1,25 +1,30 @@
 //! Subscriptions without a row: whose they are, and the rows that follow.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::Ordering;
 
 use super::engine::Engine;
 use super::record::Record;
 use super::store::{Checkout, ReconcileStore, StoreError};
 use crate::drift::missing::{Missing, missing};
-use crate::drift::repair::{Action, Item, Named};
+use crate::drift::repair::{Action, Follows, Item, Named};
 use crate::drift::row::Row;
 use crate::drift::shape::Writes;
 use crate::drift::terms::as_owner;
 use crate::stripe::{CheckoutSession, StripeError, Subscription};
 
-/// How many subscriptions a run asks the checkout sessions about one by one. An account may hold any number of
-/// subscriptions that do not belong to this application. The scan begins with the newest, so what is new is asked for first; what
-/// was answered is remembered, so the next run asks about others.
-const SESSION_LOOKUPS: u32 = 200;
-
 /// Where a checkout names somebody on the word of whoever paid.
 const BY_THE_PAYER: &str = "client_reference_id";
+
+/// What becomes of a row that is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Making {
+    /// Nothing yet: it is only asked whose it would be.
+    Postponed,
+    /// The circuit breaker holds it back.
+    Held,
+    /// It is made.
+    Now,
+}
 
 /// What came of judging subscriptions without a row.
 #[derive(Debug, Default)]
@@ -47,15 +52,17 @@ impl<S: ReconcileStore> Engine<'_, S> {
         if let Some(checkout) = self.bought.get(id).or(remembered.get(id.as_str()).copied()) {
             return Ok(self.named_by(checkout));
         }
-        let left = self.lookups.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-            (used < SESSION_LOOKUPS).then_some(used + 1)
-        });
-        if left.is_err() {
+        // An account may hold any number of subscriptions that do not belong to this application. The scan begins with the newest, so
+        // what is new is asked for first; what was answered is remembered, so that the next run asks about others.
+        if !self.may_look_up() {
             return Ok(Named::default());
         }
-        let checkout = match self.source.session_of(id).await? {
-            Some(session) => self.buyer(&session, id),
-            None => Checkout { stripe_subscription_id: id.clone(), owner: None, source: None },
+        let checkout = match self.source.session_of(id).await {
+            Ok(Some(session)) => self.buyer(&session, id),
+            Ok(None) => Checkout { stripe_subscription_id: id.clone(), owner: None, source: None },
+            // What has been answered so far is not to be lost with this one.
+            Err(StripeError::Deadline) => return Ok(Named::default()),
+            Err(error) => return Err(error),
         };
         let named = self.named_by(&checkout);
         looked_up.push(checkout);
@@ -87,15 +94,13 @@ impl<S: ReconcileStore> Engine<'_, S> {
 
     /// Marks the rows whose owner is another one than Stripe's metadata name, if there is such an owner: what was written there long
     /// ago may name somebody who is gone.
-    pub(super) async fn mark_other_owners<'s>(
+    pub(super) async fn mark_other_owners<'r, 's>(
         &self,
-        rows: impl Iterator<Item = &mut Row>,
-        subscription: impl Fn(&str) -> Option<&'s Subscription>,
+        rows: impl Iterator<Item = (&'r mut Row, &'s Subscription)>,
     ) -> Result<(), StoreError> {
         let mut strange: Vec<(&mut Row, String)> = Vec::new();
-        for row in rows {
-            let named = subscription(&row.stripe_subscription_id)
-                .and_then(|subscription| self.terms.owner_in(subscription.metadata.as_ref()));
+        for (row, subscription) in rows {
+            let named = self.terms.owner_in(subscription.metadata.as_ref());
             if let Some(named) = named.filter(|named| row.owner.as_ref().is_some_and(|owner| owner != named))
             {
                 strange.push((row, named));
@@ -117,6 +122,7 @@ impl<S: ReconcileStore> Engine<'_, S> {
         &self,
         subscriptions: impl Iterator<Item = &Subscription>,
         remembered: &[Checkout],
+        making: Making,
         record: &mut Record,
     ) -> Result<MissingJudged, StripeError> {
         let mut judged = MissingJudged::default();
@@ -136,14 +142,28 @@ impl<S: ReconcileStore> Engine<'_, S> {
                     for finding in &mut unrepaired {
                         finding.owner = named.first().cloned();
                     }
-                    let (customer, id) = (&subscription.customer, &subscription.id);
-                    let mut item = Item::create(named, customer, id, *fields, *finding);
-                    if self.shape.writes < Writes::UpdateAndInsert {
-                        let why = "none: the mapping says that no row is inserted";
-                        item = item.not_written(Action::Observed, Some(why));
-                    }
-                    judged.items.push(item);
-                    if !unrepaired.is_empty() {
+                    let follows = Follows {
+                        customer: subscription.customer.clone(),
+                        stripe_subscription_id: subscription.id.clone(),
+                    };
+                    let gives_way = if self.shape.one_row_each {
+                        self.terms.access.gives_way_to(&subscription.status)
+                    } else {
+                        Vec::new()
+                    };
+                    let item = Item::create(named, follows, gives_way, *fields, *finding);
+                    let may_follow = self.shape.one_row_each && self.shape.writes == Writes::Update;
+                    judged.items.push(match making {
+                        _ if self.shape.writes < Writes::UpdateAndInsert && !may_follow => {
+                            let why = "none: the mapping says that no row is inserted";
+                            item.not_written(Action::Observed, Some(why))
+                        }
+                        Making::Postponed => Item { postponed: true, ..item },
+                        Making::Held => item.not_written(Action::Held, None),
+                        Making::Now => item,
+                    });
+                    // What is postponed is judged again, and then told as a whole.
+                    if !unrepaired.is_empty() && making != Making::Postponed {
                         judged.items.push(Item::record(unrepaired, None));
                     }
                 }

@@ -16,10 +16,16 @@ pub struct Counts {
     pub scanned_count: u64,
     /// Rows that were missing and have been created.
     pub created_count: u64,
-    /// Rows that were repaired.
+    /// Rows that were repaired, or pointed at their owner's live subscription.
     pub updated_count: u64,
     /// Differences other than missing rows.
     pub mismatch_count: u64,
+    /// Repairs that wait for a person.
+    #[serde(default)]
+    pub waiting_count: u64,
+    /// Repairs that the circuit breaker held back.
+    #[serde(default)]
+    pub held_count: u64,
     /// Repairs that lost to a newer write.
     pub superseded_count: u64,
     /// Subscriptions left to the next run, as their webhook may be on its way.
@@ -36,6 +42,8 @@ impl AddAssign for Counts {
         self.created_count += part.created_count;
         self.updated_count += part.updated_count;
         self.mismatch_count += part.mismatch_count;
+        self.waiting_count += part.waiting_count;
+        self.held_count += part.held_count;
         self.superseded_count += part.superseded_count;
         self.skipped_count += part.skipped_count;
         self.error_count += part.error_count;
@@ -65,6 +73,15 @@ pub struct Cursor {
     /// Whether there were more of these than could be kept.
     #[serde(default)]
     pub too_many: bool,
+    /// Subscriptions whose rows can be made, once it is known how many there are.
+    #[serde(default)]
+    pub missing: BTreeSet<String>,
+    /// How many rows would be made, those that are held back already counted.
+    #[serde(default)]
+    pub creations: u64,
+    /// Subscriptions whose owner's one row follows another: which one, as far as it is known.
+    #[serde(default)]
+    pub occupied: BTreeMap<String, Option<String>>,
     /// Subscriptions that the sweep has read.
     pub scanned: u64,
     /// What the sweep has found.
@@ -75,7 +92,7 @@ pub struct Cursor {
 }
 
 /// The version that this program writes.
-pub const CURSOR_VERSION: u32 = 2;
+pub const CURSOR_VERSION: u32 = 3;
 
 /// What has been written of each window. Reading is ahead of writing, and only what was written is ticked off.
 #[derive(Debug, Default)]

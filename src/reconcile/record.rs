@@ -12,7 +12,7 @@ use super::tally::Tally;
 use crate::alerts::severity::Severity;
 use crate::drift::class::Class;
 use crate::drift::finding::Finding;
-use crate::drift::repair::{Action, Applied, Item};
+use crate::drift::repair::{Action, Applied, Item, ItemKind, RowChange};
 
 /// How many differences the answer holds in full; all are in the database.
 const REPORTED: usize = 200;
@@ -93,6 +93,12 @@ pub struct Record {
     pub errors: Vec<ItemError>,
     /// Whether the table refused something that was to be written.
     pub refused: bool,
+    /// Subscriptions whose rows can be made, once it is known how many there are.
+    pub postponed: Vec<String>,
+    /// Subscriptions whose owner's one row follows another: which one, where the database said so.
+    pub occupied: Vec<(String, Option<String>)>,
+    /// Rows that would be made: postponed or held back.
+    pub creations: u64,
 }
 
 impl Record {
@@ -106,13 +112,27 @@ impl Record {
     ) {
         let action = applied.action();
         self.refused |= action == Action::Refused;
+        let would_be_made = item.kind == ItemKind::Create && action == Action::Held;
+        self.creations += u64::from(would_be_made || applied == Applied::Postponed);
+        if let (Applied::Postponed | Applied::Occupied, Some(RowChange::Create { follows, .. })) =
+            (applied, &item.row)
+        {
+            let id = follows.stripe_subscription_id.clone();
+            match applied {
+                Applied::Occupied => self.occupied.push((id, reason.map(str::to_owned))),
+                _ => self.postponed.push(id),
+            }
+            return;
+        }
         if item.findings.is_empty() {
             // A column was refreshed that does not count as drift.
             return;
         }
-        let fixed = matches!(action, Action::Repaired | Action::Created);
+        let fixed = matches!(action, Action::Repaired | Action::Created | Action::Moved);
         self.counts.created_count += u64::from(action == Action::Created);
-        self.counts.updated_count += u64::from(action == Action::Repaired);
+        self.counts.updated_count += u64::from(matches!(action, Action::Repaired | Action::Moved));
+        self.counts.waiting_count += u64::from(action == Action::Waiting);
+        self.counts.held_count += u64::from(action == Action::Held);
         self.counts.superseded_count += u64::from(action == Action::Superseded);
         for finding in &item.findings {
             let class = applied.class(finding.class);
@@ -168,5 +188,8 @@ impl Record {
         self.errors.extend(part.errors);
         self.errors.truncate(ERRORS);
         self.refused |= part.refused;
+        self.postponed.extend(part.postponed);
+        self.occupied.extend(part.occupied);
+        self.creations += part.creations;
     }
 }

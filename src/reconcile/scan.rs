@@ -9,8 +9,10 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use super::breaker;
 use super::engine::{Engine, Interrupted};
 use super::group::{self, Compared, Gathered, Read};
+use super::owners::Making;
 use super::store::{Horizon, ReconcileStore};
 use super::sweep::Sweep;
 use super::windows::{Head, Nonsense, Position, WindowId};
@@ -247,8 +249,11 @@ fn hand_over<'a, S: ReconcileStore>(
     };
     let counts = sweep.record.counts;
     let cursor = sweep.checkpoint();
+    // Once it is plain that there are too many, each is put on record as it comes: there is nothing to wait for any more.
+    let too_many = breaker::creations(sweep.creations(), engine.granting).is_some();
+    let making = if too_many { Making::Held } else { Making::Postponed };
     Some(Box::pin(async move {
-        let result = group::compare(engine, gathered, counts, cursor).await;
+        let result = group::compare(engine, gathered, making, counts, cursor).await;
         GroupDone { id, up_to, result }
     }))
 }

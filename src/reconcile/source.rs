@@ -29,6 +29,10 @@ impl<'a> Source<'a> {
         self.stop.or_due(self.stripe.subscription(id, self.stop.at)).await
     }
 
+    pub(super) async fn not_canceled_of(&self, customer: &str) -> Result<Vec<Subscription>, StripeError> {
+        self.stop.or_due(self.stripe.not_canceled_of(customer, self.stop.at)).await
+    }
+
     pub(super) async fn complete_items(&self, subscription: &mut Subscription) -> Result<(), StripeError> {
         self.stop.or_due(self.stripe.complete_items(subscription, self.stop.at)).await
     }

@@ -147,6 +147,9 @@ pub trait ReconcileStore: Send + Sync {
     /// Those of these owners who exist.
     fn owners(&self, named: &[&str]) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
 
+    /// The rows of these owners.
+    fn rows_of(&self, owners: &[&str]) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
+
     /// A page of rows that no page of Stripe's list leads to.
     fn unplaced(&self, after: Option<&str>) -> impl Future<Output = Result<Unplaced, StoreError>> + Send;
 

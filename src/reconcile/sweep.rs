@@ -1,6 +1,6 @@
 //! The state of a sweep: what is left to read, what needs a fresh look, and what has been done.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,12 +11,16 @@ use super::record::Record;
 use super::tally::Tally;
 use super::windows::Scan;
 use crate::drift::finding::Finding;
+use crate::stripe::Subscription;
 
 /// How often the cursor is stored, for the case that the process dies.
 const CHECKPOINT: Duration = Duration::from_secs(2);
 /// The most subscriptions that are kept for a fresh look. With more that Stripe does not list, the circuit breaker trips whatever the
 /// percentage.
 pub(super) const FRESH_LIMIT: usize = 20_000;
+
+/// The most subscriptions that are kept as they were read, about a kilobyte each; others are read again before their rows are made.
+const AS_READ_LIMIT: usize = 5_000;
 
 /// The state of a sweep.
 pub(super) struct Sweep {
@@ -36,6 +40,12 @@ pub(super) struct Sweep {
     pub(super) too_many: bool,
     /// What was found of those whose repair waits, to be recorded if it is held back.
     pub(super) put_off: BTreeMap<String, Vec<Finding>>,
+    /// Subscriptions whose rows can be made, once it is known how many there are.
+    pub(super) missing: BTreeSet<String>,
+    /// Of these, as this run read them: some.
+    pub(super) as_read: HashMap<String, Subscription>,
+    /// Subscriptions whose owner's one row follows another: which one, as far as it is known.
+    pub(super) occupied: BTreeMap<String, Option<String>>,
     pub(super) dealt_with: HashSet<String>,
     checkpoint: Instant,
 }
@@ -58,6 +68,9 @@ impl Sweep {
             unlisted: std::mem::take(&mut before.unlisted),
             newer: std::mem::take(&mut before.newer),
             too_many: before.too_many,
+            missing: std::mem::take(&mut before.missing),
+            as_read: HashMap::new(),
+            occupied: std::mem::take(&mut before.occupied),
             before,
             put_off: BTreeMap::new(),
             dealt_with: HashSet::new(),
@@ -85,6 +98,9 @@ impl Sweep {
             unlisted: self.unlisted.clone(),
             newer: self.newer.clone(),
             too_many: self.too_many,
+            missing: self.missing.clone(),
+            creations: self.creations(),
+            occupied: self.occupied.clone(),
             scanned: self.scanned(),
             tally,
             blemished: self.is_blemished(),
@@ -94,6 +110,26 @@ impl Sweep {
     /// Subscriptions that the sweep has read.
     pub(super) fn scanned(&self) -> u64 {
         self.before.scanned + self.record.counts.scanned_count
+    }
+
+    /// Rows that the sweep would make.
+    pub(super) fn creations(&self) -> u64 {
+        self.before.creations + self.record.creations
+    }
+
+    /// Takes out of the record what waits for later steps.
+    pub(super) fn set_aside(&mut self) {
+        self.missing.extend(self.record.postponed.drain(..));
+        self.occupied.extend(self.record.occupied.drain(..));
+    }
+
+    /// Keeps subscriptions as they were read, as far as they are among those whose rows wait to be made and there is room.
+    pub(super) fn keep(&mut self, read: impl IntoIterator<Item = Subscription>) {
+        for subscription in read {
+            if self.as_read.len() < AS_READ_LIMIT && self.missing.contains(&subscription.id) {
+                self.as_read.insert(subscription.id.clone(), subscription);
+            }
+        }
     }
 
     /// Whether something could not be looked at.
@@ -114,6 +150,8 @@ impl Sweep {
     /// Takes in what came of a group.
     pub(super) fn take_in(&mut self, compared: Compared) {
         self.record.merge(compared.record);
+        self.set_aside();
+        self.keep(compared.missing);
         self.dealt_with.extend(compared.dealt_with);
         self.too_many |= compared.unlisted_count > compared.unlisted.len() as u64;
         for id in compared.unlisted {
@@ -149,6 +187,9 @@ fn blank(upper: i64) -> Cursor {
         unlisted: BTreeSet::new(),
         newer: BTreeSet::new(),
         too_many: false,
+        missing: BTreeSet::new(),
+        creations: 0,
+        occupied: BTreeMap::new(),
         scanned: 0,
         tally: Tally::default(),
         blemished: false,

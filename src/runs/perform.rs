@@ -6,10 +6,11 @@ use tokio::time::Instant;
 
 use super::answer::{RunAnswer, StoredResult};
 use super::db::{self, RunRequest, StartOutcome, Started};
-use super::store::RunStore;
-use crate::config::{Config, SettingError};
+use super::store::{Patience, RunStore};
+use crate::config::{Config, SettingError, StripeScope};
 use crate::context::Context;
 use crate::drift::access::Access;
+use crate::drift::scope::Scope;
 use crate::drift::terms::Terms;
 use crate::drift::tiers::Tiers;
 use crate::reconcile::store::StoreError;
@@ -55,13 +56,15 @@ pub async fn perform(context: &Context, request: &RunRequest) -> Result<(RunAnsw
     }
     let Started { outcome, run, resume, .. } = started;
     tracing::info!(run_id = %run.id, run_key = run.run_key, attempt = run.attempt, resumes = resume.is_some(), "run started");
-    let store = RunStore::new(database.clone(), &run, lease_seconds, stripe.mode().livemode());
+    let (deadline, stop) = (Instant::now() + budget, context.stopping());
+    let patience = Patience { until: deadline, stop: stop.clone() };
+    let store = RunStore::new(database.clone(), &run, lease_seconds, stripe.mode().livemode(), patience);
     let job = Job {
         started_at: run.started_at.timestamp(),
         lookback_hours: run.lookback_hours,
         resume,
-        deadline: Instant::now() + budget,
-        stop: context.stopping(),
+        deadline,
+        stop,
     };
     let ending = reconcile(stripe, &store, &terms, job).await.map_err(|Fenced| NoRun::LeaseLost)?;
     let finished = store.finish(&ending).await.map_err(|error| match error {
@@ -78,9 +81,15 @@ fn terms(config: &Config) -> Result<Terms, SettingError> {
     Ok(Terms {
         tiers: Tiers::new(config.price_tiers()?),
         access: Access::of(&config.access_statuses()?),
+        scope: scope(config.stripe_scope()?),
         owner_keys: config.owner_metadata_keys()?,
         trust_client_reference_id: config.trust_client_reference_id()?,
     })
+}
+
+fn scope(setting: StripeScope) -> Scope {
+    let StripeScope { products, prices, metadata } = setting;
+    Scope { products, prices, metadata }
 }
 
 fn log_ending(run_id: &str, ending: &Ending) {

@@ -1,10 +1,13 @@
 //! The reconciler's store in Postgres: each call is one SQL function, fenced by the run's id and attempt.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::answer::StoredResult;
@@ -21,10 +24,40 @@ use crate::reconcile::store::{
 };
 use crate::supabase::{Asker, DatabaseError, Fault, Retry, Supabase};
 
+/// How long a call waits before it is made again while the database is away, at first and at most. A genuine PostgREST comes back with
+/// a back-off of its own, of up to 32 s.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
+/// How long after the run's own time its end may still be written.
+const TO_FINISH: Duration = Duration::from_secs(20);
+
+/// How long a run rides out that the database is away.
+#[derive(Clone, Debug)]
+pub struct Patience {
+    /// The end of the run's time.
+    pub until: Instant,
+    /// Becomes true when the process is to end: nothing is waited for any more.
+    pub stop: watch::Receiver<bool>,
+}
+
+impl Patience {
+    /// Waits, and says whether there was time for it.
+    async fn lasts(&self, pause: Duration) -> bool {
+        let mut stop = self.stop.clone();
+        if *stop.borrow() || Instant::now() + pause >= self.until {
+            return false;
+        }
+        tokio::select! {
+            () = sleep(pause) => true,
+            _ = stop.wait_for(|stop| *stop) => false,
+        }
+    }
+}
+
 /// The store of one attempt of one run.
 #[derive(Debug)]
 pub struct RunStore {
     database: Arc<Supabase>,
+    patience: Patience,
     run_id: Uuid,
     attempt: u32,
     lease_seconds: u64,
@@ -114,8 +147,14 @@ fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Horizon, 
 
 impl RunStore {
     /// The store of a run that is ours, with the lease that each write extends, in seconds, and whether it reads live data.
-    pub fn new(database: Arc<Supabase>, run: &Run, lease_seconds: u64, livemode: bool) -> Self {
-        Self { database, run_id: run.id, attempt: run.attempt, lease_seconds, livemode }
+    pub fn new(
+        database: Arc<Supabase>,
+        run: &Run,
+        lease_seconds: u64,
+        livemode: bool,
+        patience: Patience,
+    ) -> Self {
+        Self { database, patience, run_id: run.id, attempt: run.attempt, lease_seconds, livemode }
     }
 
     /// The alerts' outcomes, each with what leads from it to its run and to Stripe's dashboard.
@@ -135,13 +174,40 @@ impl RunStore {
         function: &str,
         parameters: &impl Serialize,
     ) -> Result<R, StoreError> {
-        self.database.call(Asker::Service, Retry::Safe, function, parameters).await.map_err(store_error)
+        self.patiently(&self.patience, function, parameters).await
+    }
+
+    /// Makes a call until it is answered, as long as patience lasts. All of a run's calls are safe to make again.
+    async fn patiently<R: serde::de::DeserializeOwned>(
+        &self,
+        patience: &Patience,
+        function: &str,
+        parameters: &impl Serialize,
+    ) -> Result<R, StoreError> {
+        let (mut pause, longest) = PAUSES;
+        loop {
+            match self.database.call(Asker::Service, Retry::Safe, function, parameters).await {
+                Err(error) if error.fault == Fault::Unavailable && patience.lasts(pause).await => {
+                    pause = (pause * 2).min(longest);
+                }
+                answer => return answer.map_err(store_error),
+            }
+        }
     }
 
     /// A write that is fenced, and safe to send again: the database knows what it has applied already.
     async fn write(&self, function: &str, parameters: impl Serialize) -> Result<Written, StoreError> {
+        self.write_patiently(&self.patience, function, parameters).await
+    }
+
+    async fn write_patiently(
+        &self,
+        patience: &Patience,
+        function: &str,
+        parameters: impl Serialize,
+    ) -> Result<Written, StoreError> {
         let fenced = Fenced { p_run_id: self.run_id, p_attempt: self.attempt, parameters };
-        let written: Written = self.read(function, &fenced).await?;
+        let written: Written = self.patiently(patience, function, &fenced).await?;
         if written.outcome == "fenced" { Err(StoreError::Fenced) } else { Ok(written) }
     }
 
@@ -164,7 +230,8 @@ impl RunStore {
         if let Some(cursor) = &ending.cursor {
             parameters["p_cursor"] = json!(cursor);
         }
-        let written = self.write("finish_reconciliation_run", parameters).await?;
+        let patience = Patience { until: self.patience.until + TO_FINISH, ..self.patience.clone() };
+        let written = self.write_patiently(&patience, "finish_reconciliation_run", parameters).await?;
         written.run.ok_or_else(|| StoreError::Refused("finish_reconciliation_run answered no run".into()))
     }
 }
@@ -216,6 +283,10 @@ impl ReconcileStore for RunStore {
 
     async fn owners(&self, named: &[&str]) -> Result<Vec<String>, StoreError> {
         self.read("read_owners_for_reconcile", &json!({ "p_owners": named })).await
+    }
+
+    async fn rows_of(&self, owners: &[&str]) -> Result<Vec<Row>, StoreError> {
+        self.read("read_rows_of_owners_for_reconcile", &json!({ "p_owners": owners })).await
     }
 
     async fn unplaced(&self, after: Option<&str>) -> Result<Unplaced, StoreError> {

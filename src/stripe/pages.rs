@@ -10,6 +10,9 @@ use super::types::{CheckoutSession, Item, Page, Subscription, decode_page};
 pub const PAGE_SIZE: usize = 100;
 const PAGE_SIZE_TEXT: &str = "100";
 
+/// So many subscriptions of one customer are looked through.
+const OF_A_CUSTOMER: usize = 1_000;
+
 /// Which part of all subscriptions a page is taken from. Times are Unix seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
@@ -44,6 +47,30 @@ impl Stripe {
             self.get(&["subscriptions", id], &[], deadline, |body| serde_json::from_slice(body)).await?;
         self.complete_items(&mut subscription, deadline).await?;
         Ok(subscription)
+    }
+
+    /// The subscriptions of a customer that have not been canceled. What cannot be read is left out: nothing can be said of it.
+    pub async fn not_canceled_of(
+        &self,
+        customer: &str,
+        deadline: Instant,
+    ) -> Result<Vec<Subscription>, StripeError> {
+        let mut found: Vec<Subscription> = Vec::new();
+        loop {
+            // Without a status Stripe lists what has not been canceled (<https://docs.stripe.com/api/subscriptions/list>).
+            let mut query = vec![("limit", PAGE_SIZE_TEXT), ("customer", customer)];
+            if let Some(last) = found.last() {
+                query.push(("starting_after", &last.id));
+            }
+            let page: Page<Subscription> =
+                self.get(&["subscriptions"], &query, deadline, decode_page).await?;
+            let before = found.len();
+            found.extend(page.data.into_iter().flatten());
+            // A customer has a few; a page that brings nothing to go on from ends it as well.
+            if !page.has_more || found.len() == before || found.len() >= OF_A_CUSTOMER {
+                return Ok(found);
+            }
+        }
     }
 
     /// Fetches the items that did not come with the subscription.

@@ -189,6 +189,9 @@ pub struct Item {
 pub struct Price {
     /// `price_…`
     pub id: String,
+    /// `prod_…`: what it is a price of; Stripe sends the id or the object.
+    #[serde(default, deserialize_with = "maybe_id_or_object")]
+    pub product: Option<String>,
     /// Its metadata.
     #[serde(default)]
     pub metadata: Option<Metadata>,

@@ -113,7 +113,9 @@ alter table public.reconciliation_logs
   add column if not exists result jsonb,
   add column if not exists triggered_by text,
   add column if not exists triggered_by_user uuid,
-  add column if not exists sweep_started_at timestamptz;
+  add column if not exists sweep_started_at timestamptz,
+  add column if not exists waiting_count integer not null default 0,
+  add column if not exists held_count integer not null default 0;
 alter table public.reconciliation_logs alter column status set default 'running';
 
 comment on table public.reconciliation_logs is 'Reconcile runs: one row for each attempt.';
@@ -135,7 +137,7 @@ comment on column public.reconciliation_logs.cursor is
   'What a run that was not complete left to do: open windows, subscriptions that still need a fresh look, counts.';
 comment on column public.reconciliation_logs.scanned_count is 'Subscriptions read from Stripe.';
 comment on column public.reconciliation_logs.created_count is 'Rows that were missing and have been created.';
-comment on column public.reconciliation_logs.updated_count is 'Rows that were repaired.';
+comment on column public.reconciliation_logs.updated_count is 'Rows that were repaired, or pointed at their owner''s live subscription.';
 comment on column public.reconciliation_logs.mismatch_count is 'Differences other than rows that were missing.';
 comment on column public.reconciliation_logs.superseded_count is 'Repairs that lost to a newer write of somebody else.';
 comment on column public.reconciliation_logs.skipped_count is
@@ -150,6 +152,8 @@ comment on column public.reconciliation_logs.triggered_by is 'cron, secret or ad
 comment on column public.reconciliation_logs.triggered_by_user is 'The admin, where one pressed Reconcile Now.';
 comment on column public.reconciliation_logs.sweep_started_at is
   'When the sweep began that this attempt is a part of: one pass over everything, in one run or in several.';
+comment on column public.reconciliation_logs.waiting_count is 'Repairs that wait for a person.';
+comment on column public.reconciliation_logs.held_count is 'Repairs that the circuit breaker held back.';
 
 select pg_temp.replace_column_checks('public.reconciliation_logs', 'status',
   array['running', 'success', 'partial', 'error']);

@@ -881,7 +881,7 @@ begin
       'Rows whose Stripe id is an empty string, which no read by Stripe id can return; by pages.'),
     ('adapter_duplicates', 'p_after text, p_limit integer, p_statuses text[]',
       'table (owner text, stripe_subscription_ids text[])', 'stable', true,
-      'Owners behind p_after with more than one row in these statuses, and the Stripe ids of those; by pages.'),
+      'Owners behind p_after with more than one row in these statuses that does not end with its period, and the Stripe ids of those; by pages.'),
     ('adapter_owners', 'p_owners text[]', 'setof text', 'stable', true,
       'Those of these owners who exist. Text that is not the key as the database itself would write it names nobody.'),
     ('adapter_customers', 'p_customers text[]', 'table (customer text, owner text, owners bigint)', 'stable', true,
@@ -1221,7 +1221,7 @@ begin
   with live as materialized (
     select %1$s as of, %2$s as id
     from %3$s s
-    where %4$s = any (%5$s) and %2$s <> '' and (p_after is null or %1$s > %6$s)%7$s
+    where %4$s = any (%5$s) and %2$s <> '' and (p_after is null or %1$s > %6$s)%7$s%8$s
   )
   select l.of::text, pg_catalog.array_agg(l.id::text order by l.id)
   from live l
@@ -1229,7 +1229,9 @@ begin
   group by l.of
   order by l.of;
 end
-$body$, v_owner ->> 'name', v_id ->> 'name', v_table, v_status ->> 'name', v_statuses, v_after_owner, v_where));
+$body$, v_owner ->> 'name', v_id ->> 'name', v_table, v_status ->> 'name', v_statuses, v_after_owner, v_where,
+    case when v_columns ? 'cancel_at_period_end'
+      then pg_catalog.format(' and %s is not true', v_columns #>> '{cancel_at_period_end,name}') else '' end));
 
   perform billing_ops.adapter_define('adapter_granting', pg_catalog.format($body$
 begin

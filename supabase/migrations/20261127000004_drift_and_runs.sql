@@ -248,6 +248,8 @@ as $$
     'created_count', p_run.created_count,
     'updated_count', p_run.updated_count,
     'mismatch_count', p_run.mismatch_count,
+    'waiting_count', p_run.waiting_count,
+    'held_count', p_run.held_count,
     'superseded_count', p_run.superseded_count,
     'skipped_count', p_run.skipped_count,
     'error_count', p_run.error_count,
@@ -399,6 +401,8 @@ begin
       created_count = coalesce((p_counts ->> 'created_count')::integer, created_count),
       updated_count = coalesce((p_counts ->> 'updated_count')::integer, updated_count),
       mismatch_count = coalesce((p_counts ->> 'mismatch_count')::integer, mismatch_count),
+      waiting_count = coalesce((p_counts ->> 'waiting_count')::integer, waiting_count),
+      held_count = coalesce((p_counts ->> 'held_count')::integer, held_count),
       superseded_count = coalesce((p_counts ->> 'superseded_count')::integer, superseded_count),
       skipped_count = coalesce((p_counts ->> 'skipped_count')::integer, skipped_count),
       error_count = coalesce((p_counts ->> 'error_count')::integer, error_count),
@@ -623,6 +627,18 @@ as $$
 $$;
 comment on function public.read_owners_for_reconcile(jsonb) is 'Those of these owners who exist.';
 
+create function public.read_rows_of_owners_for_reconcile(p_owners jsonb)
+returns json
+language sql stable
+set search_path = ''
+as $$
+  select coalesce(pg_catalog.json_agg(r), '[]')
+  from billing_ops.adapter_rows_of_owners(array(select pg_catalog.jsonb_array_elements_text(p_owners)), null) r
+  where r ->> 3 is not null
+$$;
+comment on function public.read_rows_of_owners_for_reconcile(jsonb) is
+  'The rows of these owners that follow a Stripe subscription, as the adapter reads them.';
+
 create function public.read_unplaced_subscriptions(p_after text default null, p_limit integer default 1000)
 returns json
 language sql stable
@@ -648,8 +664,8 @@ as $$
   from billing_ops.adapter_duplicates(p_after, p_limit, array(select pg_catalog.jsonb_array_elements_text(p_statuses))) d
 $$;
 comment on function public.read_duplicate_live_subscriptions(jsonb, text, integer) is
-  'Answers {rows: [[owner, [stripe_subscription_id, …]]]}: owners with more than one row in these statuses, by pages. A plan that Stripe
-  does not know is none of them.';
+  'Answers {rows: [[owner, [stripe_subscription_id, …]]]}: owners with more than one row in these statuses that does not
+  end with its period, by pages. A plan that Stripe does not know is none of them.';
 
 -- How a run writes: in batches, fenced. What happens to the rows is the adapter's business (23_adapter_writes): compare-and-set, so that
 -- a row that was written since the run read it is left alone, and one by one where the table refuses a batch.
@@ -676,6 +692,10 @@ declare
   v_owners_known boolean;
   v_named text[];
   v_customers text[];
+  v_mapping jsonb;
+  -- The places of creations that are pointed at a row which the owner has, and what is given to adapter_update for them.
+  v_moves jsonb := '{}'::jsonb;
+  v_blank jsonb := '{}'::jsonb;
   v_entries jsonb;
 begin
   -- The same batch twice at once: its answer was lost and it was sent again. The second waits, and finds the first one's
@@ -753,29 +773,105 @@ begin
       else 'organization_unknown' end as outcome) judged;
   end if;
 
+  select a.mapping into v_mapping from billing_ops.adoption a;
+  -- What a row that is given another subscription is not to keep of the one before, where Stripe says nothing of it.
+  if (v_mapping #>> '{owner,one_row_each}')::boolean then
+    select coalesce(jsonb_object_agg(m.word, null), '{}') into v_blank
+    from billing_ops.mapped_columns(v_mapping) m
+    cross join lateral billing_ops.column_facts(m.relation, m.attribute) f
+    where m.word in ('price', 'quantity', 'trial_end') and not f.required;
+  end if;
+  -- Rows that are there come first: one that has just been found to be dead gives way to the subscription that its owner has now.
+  with changed as (
+    select u.* from (
+      select jsonb_agg(case when e.item -> 'row' ? 'stripe_subscription_id' then v_blank else '{}' end || (e.item -> 'row')) as rows
+      from jsonb_array_elements(p_items) with ordinality e (item, place)
+      where e.item ->> 'kind' = 'update' and v_outcomes[e.place] is null
+    -- What is only put on record needs no table.
+    ) given cross join lateral billing_ops.adapter_update(given.rows) u where given.rows is not null
+  )
+  select
+    array_agg(coalesce(v_outcomes[e.place], case when e.moves and changed.outcome = 'repaired' then 'moved' else changed.outcome end)
+      order by e.place),
+    array_agg(coalesce(v_reasons[e.place], changed.reason) order by e.place)
+  into v_outcomes, v_reasons
+  from (
+    -- A row that is given another Stripe id is moved.
+    select e.item ->> 'kind' as kind, e.item -> 'row' ->> 'key' as key, e.item -> 'row' ? 'stripe_subscription_id' as moves, e.place
+    from jsonb_array_elements(p_items) with ordinality e (item, place)
+  ) e
+  left join changed on e.kind = 'update' and changed.key = e.key;
+
+  -- Where each owner has one row, it is pointed at the subscription that lives, if it is empty, or if what it says gives way to that
+  -- one; otherwise it is in the way, and which of the two counts is not known before both have been read afresh from Stripe.
+  if (v_mapping #>> '{owner,one_row_each}')::boolean and v_customers is not null then
+    with given as (
+      select e.item, e.place, v_owners[e.place] as owner,
+        -- Of two for one owner in a batch, the one that takes the place of more goes first.
+        row_number() over (partition by v_owners[e.place] order by jsonb_array_length(e.item -> 'gives_way') desc, e.place) as rank
+      from jsonb_array_elements(p_items) with ordinality e (item, place)
+      where e.item ->> 'kind' = 'create' and v_outcomes[e.place] is null
+    ),
+    there as materialized (
+      select r.said ->> 0 as key, r.said ->> 1 as version, r.said ->> 2 as owner, r.said ->> 3 as id, r.said ->> 5 as status
+      from billing_ops.adapter_rows_of_owners(array(select g.owner from given g), null) r (said)
+    ),
+    judged as (
+      select g.place, g.item, t.key, t.version,
+        case
+          when t.id = g.item -> 'row' ->> 'stripe_subscription_id' then 'superseded'
+          when t.key is null and g.rank > 1 then 'occupied'
+          when t.key is null then null
+          when g.rank > 1 or not (t.id is null or coalesce(g.item -> 'gives_way' ? t.status, false)) then 'occupied'
+        end as outcome, t.id
+      from given g left join there t on t.owner = g.owner
+    ),
+    -- By place: an owner may have more rows than the mapping says.
+    each as (
+      select j.place, min(j.outcome) as outcome, (array_agg(j.id order by j.outcome nulls last))[1] as id,
+        (array_agg(v_blank || jsonb_build_object('key', j.key, 'version', j.version) || (j.item -> 'row') order by j.key))[1] as move,
+        bool_and(j.key is not null) as moves, bool_or(j.item ? 'postponed' or j.item ? 'action') as waits
+      from judged j group by j.place
+    )
+    select
+      array_agg(coalesce(v_outcomes[o.place], each.outcome) order by o.place),
+      array_agg(case when each.outcome = 'occupied' then each.id else v_reasons[o.place] end order by o.place),
+      coalesce(jsonb_object_agg(o.place, each.move) filter (where each.outcome is null and each.moves and not each.waits), '{}')
+    into v_outcomes, v_reasons, v_moves
+    from generate_series(1, jsonb_array_length(p_items)) o (place)
+    left join each on each.place = o.place;
+    if v_moves <> '{}' then
+      select
+        array_agg(case when m.key is null then v_outcomes[o.place] when u.outcome = 'repaired' then 'moved' else u.outcome end order by o.place),
+        array_agg(case when m.key is null then v_reasons[o.place] else u.reason end order by o.place)
+      into v_outcomes, v_reasons
+      from generate_series(1, jsonb_array_length(p_items)) o (place)
+      left join jsonb_each(v_moves) m on m.key = o.place::text
+      left join billing_ops.adapter_update(array_to_json(array(select e.value from jsonb_each(v_moves) e))::jsonb) u
+        on u.key = m.value ->> 'key';
+    end if;
+  end if;
+
   -- The sorting is the adapter's: rows are locked in one order.
   with created as (
     select i.* from (
       select jsonb_agg(e.item -> 'row' || jsonb_build_object('owner', v_owners[e.place])) as rows
       from jsonb_array_elements(p_items) with ordinality e (item, place)
-      where e.item ->> 'kind' = 'create' and not e.item ? 'action' and v_outcomes[e.place] is null
-    -- What is only put on record needs no table.
+      where e.item ->> 'kind' = 'create' and not e.item ? 'action' and not e.item ? 'postponed' and v_outcomes[e.place] is null
+        and v_mapping ->> 'writes' = 'update_and_insert'
     ) given cross join lateral billing_ops.adapter_insert(given.rows) i where given.rows is not null
-  ),
-  changed as (
-    select u.* from (
-      select jsonb_agg(e.item -> 'row') as rows
-      from jsonb_array_elements(p_items) with ordinality e (item, place)
-      where e.item ->> 'kind' = 'update' and v_outcomes[e.place] is null
-    ) given cross join lateral billing_ops.adapter_update(given.rows) u where given.rows is not null
   )
   select
-    array_agg(coalesce(v_outcomes[e.place], created.outcome, changed.outcome, e.action, 'none') order by e.place),
-    array_agg(coalesce(v_reasons[e.place], created.reason, changed.reason) order by e.place)
+    array_agg(coalesce(v_outcomes[e.place], created.outcome,
+      case when e.kind = 'create' and e.action is null then case when e.postponed then 'postponed' else 'observed' end end,
+      e.action, 'none') order by e.place),
+    array_agg(coalesce(v_reasons[e.place], created.reason,
+      case when e.kind = 'create' and v_outcomes[e.place] is null and created.outcome is null and e.action is null and e.postponed is null
+        then 'none: the mapping says that no row is inserted' end) order by e.place)
   into v_outcomes, v_reasons
-  from rows from (jsonb_to_recordset(p_items) as (kind text, "row" jsonb, action text)) with ordinality e (kind, "row", action, place)
-  left join created on e.kind = 'create' and created.stripe_subscription_id = e."row" ->> 'stripe_subscription_id'
-  left join changed on e.kind = 'update' and changed.key = e."row" ->> 'key';
+  from rows from (jsonb_to_recordset(p_items) as (kind text, "row" jsonb, action text, postponed boolean))
+    with ordinality e (kind, "row", action, postponed, place)
+  left join created on e.kind = 'create' and created.stripe_subscription_id = e."row" ->> 'stripe_subscription_id';
 
   -- From here to the commit the run is ours. If it has been taken over meanwhile, nothing of the above was ever there.
   if not billing_ops.hold_run(p_run_id, p_attempt, p_lease_seconds, p_cursor, p_counts) then
@@ -803,7 +899,9 @@ begin
       end order by e.place, f.place)
   into v_entries
   from jsonb_array_elements(p_items) with ordinality e (item, place),
-    jsonb_array_elements(e.item -> 'findings') with ordinality f (finding, place);
+    jsonb_array_elements(e.item -> 'findings') with ordinality f (finding, place)
+  -- What is not decided yet is not told yet.
+  where v_outcomes[e.place] not in ('postponed', 'occupied');
   v_entries := billing_ops.record_drift(p_run_id, coalesce(v_entries, '[]'));
   -- What is gone, and the others of the three classes that a subscription without a row can be of.
   perform billing_ops.clear_drift(p_run_id, array(
@@ -812,7 +910,7 @@ begin
     select c.class || ':' || (e.item -> 'row' ->> 'stripe_subscription_id')
     from jsonb_array_elements(p_items) with ordinality e (item, place),
       unnest(array['missing_in_database', 'organization_unknown', 'organization_mismatch']) c (class)
-    where e.item ->> 'kind' = 'create'
+    where e.item ->> 'kind' = 'create' and v_outcomes[e.place] not in ('postponed', 'occupied')
       and c.class <> case when v_outcomes[e.place] in ('organization_unknown', 'organization_mismatch') then v_outcomes[e.place]
         else 'missing_in_database' end));
 
@@ -825,9 +923,10 @@ end
 $$;
 comment on function public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb, jsonb) is
   'Applies a batch of differences and their repairs in one transaction, fenced by run and attempt. Items are {kind, named, row, action,
-  findings}: kind update sets row''s fields on {key, version}; kind create inserts row for the owner whom {metadata, checkout,
-  client_reference_id} of named or the customer tell, and with an action it only finds out who that is; kind none only records, under
+  postponed, gives_way, findings}: kind update sets row''s fields on {key, version}; kind create inserts row for the owner whom {metadata,
+  checkout, client_reference_id} of named or the customer tell, or points the owner''s one row at it, if that has no Stripe id or a status of
+  gives_way; with an action it only finds out who the owner is, and postponed, it does not even put that on record; kind none only records, under
   action. p_cleared: keys of differences that were looked for and are gone. p_looked_up: [[stripe_subscription_id, owner, source], …],
-  what Stripe said of checkouts. Answers {outcome: applied|fenced, items: [[repaired|created|superseded|refused|organization_unknown|
-  organization_mismatch|waiting|held|none…, reason], …], entries: [[drift_key, id, first_seen_at], …]}, the
+  what Stripe said of checkouts. Answers {outcome: applied|fenced, items: [[repaired|created|moved|superseded|refused|organization_unknown|
+  organization_mismatch|waiting|held|none|postponed|occupied…, reason], …], entries: [[drift_key, id, first_seen_at], …]}, the
   items in the order in which they came. The same batch sent again finds its own entries and changes nothing.';

@@ -381,6 +381,7 @@ begin
       ('public.read_owners_for_reconcile(jsonb)', 'service_role'),
       ('public.read_unplaced_subscriptions(text, integer)', 'service_role'),
       ('public.read_duplicate_live_subscriptions(jsonb, text, integer)', 'service_role'),
+      ('public.read_rows_of_owners_for_reconcile(jsonb)', 'service_role'),
       ('public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb, jsonb)', 'service_role'),
       ('public.resolve_billing_alert(uuid, uuid, text)', 'service_role'),
       ('public.monitor_facts(text)', 'service_role'),

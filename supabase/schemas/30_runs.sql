@@ -29,7 +29,9 @@ create table public.reconciliation_logs (
   result jsonb,
   triggered_by text,
   triggered_by_user uuid,
-  sweep_started_at timestamptz
+  sweep_started_at timestamptz,
+  waiting_count integer not null default 0,
+  held_count integer not null default 0
 );
 comment on table public.reconciliation_logs is 'Reconcile runs: one row for each attempt.';
 comment on column public.reconciliation_logs.id is 'The attempt''s id: reconciliation_log_id in answers.';
@@ -42,7 +44,7 @@ comment on column public.reconciliation_logs.lookback_hours is 'How far back com
 comment on column public.reconciliation_logs.started_at is 'When this attempt started.';
 comment on column public.reconciliation_logs.finished_at is 'When it ended, however it ended; null while it runs.';
 comment on column public.reconciliation_logs.created_count is 'Rows that were missing and have been created.';
-comment on column public.reconciliation_logs.updated_count is 'Rows that were repaired.';
+comment on column public.reconciliation_logs.updated_count is 'Rows that were repaired, or pointed at their owner''s live subscription.';
 comment on column public.reconciliation_logs.mismatch_count is 'Differences other than rows that were missing.';
 comment on column public.reconciliation_logs.error_count is 'Items that could not be looked at or repaired.';
 comment on column public.reconciliation_logs.created_at is 'When the row was written.';
@@ -65,6 +67,8 @@ comment on column public.reconciliation_logs.triggered_by is 'cron, secret or ad
 comment on column public.reconciliation_logs.triggered_by_user is 'The admin, where one pressed Reconcile Now.';
 comment on column public.reconciliation_logs.sweep_started_at is
   'When the sweep began that this attempt is a part of: one pass over everything, in one run or in several.';
+comment on column public.reconciliation_logs.waiting_count is 'Repairs that wait for a person.';
+comment on column public.reconciliation_logs.held_count is 'Repairs that the circuit breaker held back.';
 
 create unique index reconciliation_logs_one_running_per_key
   on public.reconciliation_logs (run_key) where status = 'running';
@@ -112,6 +116,8 @@ as $$
     'created_count', p_run.created_count,
     'updated_count', p_run.updated_count,
     'mismatch_count', p_run.mismatch_count,
+    'waiting_count', p_run.waiting_count,
+    'held_count', p_run.held_count,
     'superseded_count', p_run.superseded_count,
     'skipped_count', p_run.skipped_count,
     'error_count', p_run.error_count,
@@ -263,6 +269,8 @@ begin
       created_count = coalesce((p_counts ->> 'created_count')::integer, created_count),
       updated_count = coalesce((p_counts ->> 'updated_count')::integer, updated_count),
       mismatch_count = coalesce((p_counts ->> 'mismatch_count')::integer, mismatch_count),
+      waiting_count = coalesce((p_counts ->> 'waiting_count')::integer, waiting_count),
+      held_count = coalesce((p_counts ->> 'held_count')::integer, held_count),
       superseded_count = coalesce((p_counts ->> 'superseded_count')::integer, superseded_count),
       skipped_count = coalesce((p_counts ->> 'skipped_count')::integer, skipped_count),
       error_count = coalesce((p_counts ->> 'error_count')::integer, error_count),

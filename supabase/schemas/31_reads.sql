@@ -137,6 +137,18 @@ as $$
 $$;
 comment on function public.read_owners_for_reconcile(jsonb) is 'Those of these owners who exist.';
 
+create function public.read_rows_of_owners_for_reconcile(p_owners jsonb)
+returns json
+language sql stable
+set search_path = ''
+as $$
+  select coalesce(pg_catalog.json_agg(r), '[]')
+  from billing_ops.adapter_rows_of_owners(array(select pg_catalog.jsonb_array_elements_text(p_owners)), null) r
+  where r ->> 3 is not null
+$$;
+comment on function public.read_rows_of_owners_for_reconcile(jsonb) is
+  'The rows of these owners that follow a Stripe subscription, as the adapter reads them.';
+
 create function public.read_unplaced_subscriptions(p_after text default null, p_limit integer default 1000)
 returns json
 language sql stable
@@ -162,5 +174,5 @@ as $$
   from billing_ops.adapter_duplicates(p_after, p_limit, array(select pg_catalog.jsonb_array_elements_text(p_statuses))) d
 $$;
 comment on function public.read_duplicate_live_subscriptions(jsonb, text, integer) is
-  'Answers {rows: [[owner, [stripe_subscription_id, …]]]}: owners with more than one row in these statuses, by pages. A plan that Stripe
-  does not know is none of them.';
+  'Answers {rows: [[owner, [stripe_subscription_id, …]]]}: owners with more than one row in these statuses that does not
+  end with its period, by pages. A plan that Stripe does not know is none of them.';

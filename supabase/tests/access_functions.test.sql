@@ -14,6 +14,7 @@ insert into expected values
   ('read_subscriptions_for_reconcile(jsonb,jsonb,boolean,text,timestamp with time zone,timestamp with time zone,integer)', 'service'),
   ('read_unplaced_subscriptions(text,integer)', 'service'),
   ('read_duplicate_live_subscriptions(jsonb,text,integer)', 'service'),
+  ('read_rows_of_owners_for_reconcile(jsonb)', 'service'),
   ('apply_reconciliation_batch(uuid,integer,integer,jsonb,jsonb,jsonb,jsonb,jsonb)', 'service'),
   ('billing_ops_adoption()', 'service'),
   ('resolve_billing_alert(uuid,uuid,text)', 'service'),

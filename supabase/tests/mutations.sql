@@ -263,8 +263,44 @@ select pg_temp.rewrite('public.apply_reconciliation_batch', 'raise exception ''t
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'raise exception ''the attempt was given up for dead'' using errcode = ''BOFEN'';', 'null;');
 -- mutant: a batch that is fenced keeps what it wrote | batch
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'raise exception ''the attempt was given up for dead'' using errcode = ''BOFEN'';', 'return jsonb_build_object(''outcome'', ''fenced'');');
--- mutant: a refusal does not say why | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(v_reasons[e.place], created.reason, changed.reason)', 'v_reasons[e.place]');
+-- mutant: a refusal of a repair does not say why | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(v_reasons[e.place], changed.reason)', 'v_reasons[e.place]');
+-- mutant: a refusal of a new row does not say why | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(v_reasons[e.place], created.reason,', 'coalesce(v_reasons[e.place],');
+-- mutant: a row that has ended is found out after the one that takes its place | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'where e.item ->> ''kind'' = ''update'' and v_outcomes[e.place] is null', 'where false');
+-- mutant: a row in the way is overwritten | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'not (t.id is null or coalesce(g.item -> ''gives_way'' ? t.status, false))', 'false');
+-- mutant: a word of the app's own gives way | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(g.item -> ''gives_way'' ? t.status, false)', '(g.item -> ''gives_way'' ? t.status or t.status = ''lifetime'')');
+-- mutant: an empty row is in the way | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'not (t.id is null or coalesce(', 'not (coalesce(');
+-- mutant: of two for one owner both get the row | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'when g.rank > 1 or not (t.id', 'when not (t.id');
+-- mutant: of two for one owner the first is followed | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'order by jsonb_array_length(e.item -> ''gives_way'') desc, e.place', 'order by e.place');
+-- mutant: what is in the way is not named | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'case when each.outcome = ''occupied'' then each.id else v_reasons[o.place] end', 'v_reasons[o.place]');
+-- mutant: what is in the way is told at once | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'not in (''postponed'', ''occupied'');
+  v_entries', 'not in (''postponed'');
+  v_entries');
+-- mutant: what is put off is told at once | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'not in (''postponed'', ''occupied'');
+  v_entries', 'not in (''occupied'');
+  v_entries');
+-- mutant: what is put off is made | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'and not e.item ? ''postponed'' and v_outcomes', 'and v_outcomes');
+-- mutant: what is put off is moved | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'bool_or(j.item ? ''postponed'' or j.item ? ''action'') as waits', 'bool_or(j.item ? ''action'') as waits');
+-- mutant: a moved row keeps what the old subscription was | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'v_blank || jsonb_build_object(''key''', 'jsonb_build_object(''key''');
+-- mutant: a row that is moved afresh keeps what the old subscription was | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'then v_blank else ''{}'' end', 'then ''{}''::jsonb else ''{}'' end');
+-- mutant: a move by compare-and-set is told as a repair | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'case when e.moves and changed.outcome = ''repaired'' then ''moved'' else changed.outcome end', 'changed.outcome');
+-- mutant: a row that may not be inserted is refused | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'and v_mapping ->> ''writes'' = ''update_and_insert''', 'and true');
 -- mutant: why a row was refused is not on record | batch
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'jsonb_build_object(''reason'', v_reasons[e.place])', '''{}''::jsonb');
 -- mutant: a new row that is refused is no worse than a difference | batch

@@ -191,6 +191,9 @@ create function tests.duplicates(p_more text default '') returns jsonb language 
   select tests.call('service_role', format(
     'public.read_duplicate_live_subscriptions(''["trialing", "active", "past_due", "unpaid", "paused"]''%s)', p_more)) -> 'rows'
 $$;
+select is(duplicates(), '[["00000000-0000-4000-8000-00000000000c", ["sub_5", "sub_6"]]]',
+  'somebody who bought a second plan and lets the first one run out does not pay twice');
+update public.subscriptions set cancel_at_period_end = false where stripe_subscription_id = 'sub_1';
 select is(duplicates(), '[["00000000-0000-4000-8000-00000000000a", ["sub_1", "sub_7"]], ["00000000-0000-4000-8000-00000000000c", ["sub_5", "sub_6"]]]',
   'owners with two live subscriptions; one that ended does not count, nor a plan that Stripe does not know');
 select is(duplicates(', null, 1') -> 0 ->> 0, '00000000-0000-4000-8000-00000000000a', 'a page');
@@ -200,6 +203,12 @@ select is(call('service_role', $$public.read_duplicate_live_subscriptions('["act
   '[["00000000-0000-4000-8000-00000000000a", ["sub_1", "sub_7"]]]', 'live is what the caller says');
 select is(call('service_role', $$public.read_duplicate_live_subscriptions('[]')$$) -> 'rows', '[]', 'nothing is');
 
+-- What else an owner has ---------------------------------------------------------------------------------------------------------
+
+select is((select array_agg(r ->> 3 order by r ->> 3) from jsonb_array_elements(
+    call('service_role', $$public.read_rows_of_owners_for_reconcile('["00000000-0000-4000-8000-00000000000a", "nobody"]')$$)) r),
+  array['sub_1', 'sub_7'], 'the rows of an owner that follow a subscription');
+
 -- Nothing adopted ------------------------------------------------------------------------------------------------------------------
 
 select billing_ops.unadopt();
@@ -208,7 +217,7 @@ select is(ground() - 'horizon', '{"adopted": false, "fingerprint_ok": false,
   "writes": "none", "quantity_prices": null, "adopted_at": null, "granting": 0, "livemode": null, "columns": {}}', 'a run is told that nothing is adopted');
 select is(call('service_role', 'public.billing_ops_adoption()') #>> '{candidates,0,preset}', 'seed', 'and whoever sets it up, what could be');
 select is(attempt('service_role', 'select public.' || sql), 'BOADP', sql)
-from unnest(array[$$read_subscriptions_for_reconcile('[]')$$, $$read_owners_for_reconcile('["a"]')$$, 'read_unplaced_subscriptions()', $$read_duplicate_live_subscriptions('["active"]')$$]) sql;
+from unnest(array[$$read_subscriptions_for_reconcile('[]')$$, $$read_owners_for_reconcile('["a"]')$$, $$read_rows_of_owners_for_reconcile('["a"]')$$, 'read_unplaced_subscriptions()', $$read_duplicate_live_subscriptions('["active"]')$$]) sql;
 
 select * from finish();
 rollback;

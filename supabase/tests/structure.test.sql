@@ -20,6 +20,8 @@ insert into expected_columns values
   ('reconciliation_logs', 'finished_at', 'timestamp with time zone', false),
   ('reconciliation_logs', 'created_at', 'timestamp with time zone', true),
   ('reconciliation_logs', 'attempt', 'integer', true),
+  ('reconciliation_logs', 'waiting_count', 'integer', true),
+  ('reconciliation_logs', 'held_count', 'integer', true),
   ('reconciliation_logs', 'heartbeat_at', 'timestamp with time zone', false),
   ('reconciliation_logs', 'lease_expires_at', 'timestamp with time zone', false),
   ('reconciliation_logs', 'cursor', 'jsonb', false),
@@ -266,12 +268,13 @@ from pg_proc p
 where p.pronamespace = 'billing_ops'::regnamespace
   or (p.pronamespace = 'public'::regnamespace and p.proname in (
     'start_reconciliation_run', 'heartbeat_reconciliation_run', 'finish_reconciliation_run', 'read_adapter_for_reconcile',
-    'read_subscriptions_for_reconcile', 'read_owners_for_reconcile', 'read_unplaced_subscriptions', 'read_duplicate_live_subscriptions',
+    'read_subscriptions_for_reconcile', 'read_owners_for_reconcile', 'read_rows_of_owners_for_reconcile', 'read_unplaced_subscriptions',
+    'read_duplicate_live_subscriptions',
     'apply_reconciliation_batch', 'resolve_billing_alert', 'monitor_facts', 'apply_monitor_outcomes', 'billing_ops_schema',
     'billing_ops_adoption', 'admin_authorize', 'admin_monitor_facts', 'admin_billing_alerts', 'admin_reconciliation_runs',
     'admin_reconciliation_run', 'admin_drift'));
 
-select is(array[count(*), count(distinct proname)], array[20, 20]::bigint[], 'twenty functions are callable from outside, none of them twice')
+select is(array[count(*), count(distinct proname)], array[21, 21]::bigint[], 'twenty-one functions are callable from outside, none of them twice')
 from our_functions where pronamespace = 'public'::regnamespace;
 select ok(proconfig @> array['search_path=""'], signature || ' trusts no search path') from our_functions order by signature;
 select isnt(obj_description(oid, 'pg_proc'), null, signature || ' has a comment') from our_functions order by signature;

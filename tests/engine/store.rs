@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use billing_ops::drift::finding::Finding;
-use billing_ops::drift::repair::{Action, Applied, Item, ItemKind, RowChange};
+use billing_ops::drift::repair::{Action, Applied, Follows, Item, ItemKind, RowChange};
 use billing_ops::drift::row::{Fields, Row};
 use billing_ops::drift::shape::Shape;
 use billing_ops::reconcile::progress::Counts;
@@ -52,10 +52,10 @@ pub struct State {
     pub before_batch: Option<Interference>,
     /// Runs after each read.
     pub after_read: Option<Interference>,
-    /// One row for an owner.
-    pub one_row_each: bool,
     /// Whose key it is that asks.
     pub livemode: bool,
+    /// Rows that grant access, where a test says so in the place of the rows.
+    pub granting: Option<u64>,
 }
 
 impl Default for State {
@@ -81,8 +81,8 @@ impl Default for State {
             refuses: BTreeMap::new(),
             before_batch: None,
             after_read: None,
-            one_row_each: false,
             livemode: false,
+            granting: None,
         }
     }
 }
@@ -153,6 +153,18 @@ impl State {
         self.transaction += 1;
     }
 
+    fn one_row_each(&self) -> bool {
+        self.shape.as_ref().is_ok_and(|shape| shape.one_row_each)
+    }
+
+    /// Points a row at another subscription.
+    fn follow(&mut self, stripe_id: &str, follows: &Follows) {
+        let Some(mut row) = self.rows.remove(stripe_id) else { return };
+        row.stripe_subscription_id = follows.stripe_subscription_id.clone();
+        row.customer = Some(follows.customer.clone());
+        self.rows.insert(row.stripe_subscription_id.clone(), row);
+    }
+
     fn call(&mut self) -> Result<(), StoreError> {
         match &mut self.fails_after {
             Some((0, error)) => Err(error.clone()),
@@ -180,7 +192,7 @@ impl State {
         }
         let done = |action| (Applied::Done(action), None);
         match (&item.kind, &item.row) {
-            (ItemKind::Update, Some(RowChange::Update { key, version, fields })) => {
+            (ItemKind::Update, Some(RowChange::Update { key, version, follows, fields })) => {
                 let row = self.rows.values().find(|row| row.key == *key && row.version == *version);
                 let Some(id) = row.map(|row| row.stripe_subscription_id.clone()) else {
                     return done(Action::Superseded);
@@ -189,9 +201,16 @@ impl State {
                     return (Applied::Done(Action::Refused), Some(why.clone()));
                 }
                 self.write(&id, |row| set(row, fields));
-                done(Action::Repaired)
+                match follows {
+                    None => done(Action::Repaired),
+                    Some(follows) => {
+                        self.follow(&id, follows);
+                        done(Action::Moved)
+                    }
+                }
             }
-            (ItemKind::Create, Some(RowChange::Create { customer, stripe_subscription_id: id, fields })) => {
+            (ItemKind::Create, Some(RowChange::Create { follows, fields })) => {
+                let Follows { customer, stripe_subscription_id: id } = follows;
                 let named = item.named.clone().unwrap_or_default();
                 let existing = |owner: Option<String>| owner.filter(|owner| self.owners.contains(owner));
                 let holders: BTreeSet<&String> = self
@@ -215,6 +234,17 @@ impl State {
                         None => (Applied::OrganizationUnknown, None),
                     };
                 };
+                let of_owner = self.rows.values().find(|row| row.owner.as_ref() == Some(&owner));
+                let there = of_owner.filter(|_| self.one_row_each()).cloned();
+                if let Some(row) = &there {
+                    let status = row.status.as_deref().unwrap_or_default();
+                    if !item.gives_way.contains(&status) {
+                        return (Applied::Occupied, Some(row.stripe_subscription_id.clone()));
+                    }
+                }
+                if item.postponed {
+                    return (Applied::Postponed, None);
+                }
                 if let Some(action) = item.action {
                     return done(action);
                 }
@@ -224,8 +254,10 @@ impl State {
                 if let Some(why) = self.refuses.get(id) {
                     return (Applied::Done(Action::Refused), Some(why.clone()));
                 }
-                if self.one_row_each && self.rows.values().any(|row| row.owner.as_ref() == Some(&owner)) {
-                    return done(Action::Refused);
+                if let Some(row) = there {
+                    self.write(&row.stripe_subscription_id, |row| set(row, fields));
+                    self.follow(&row.stripe_subscription_id, follows);
+                    return done(Action::Moved);
                 }
                 let mut row = Row {
                     key: Uuid::new_v4().to_string(),
@@ -245,13 +277,12 @@ impl State {
 
     fn would_write(&self, item: &Item, ids: &BTreeSet<String>) -> bool {
         item.action.is_none()
+            && !item.postponed
             && match &item.row {
                 Some(RowChange::Update { key, .. }) => {
                     self.rows.values().any(|row| row.key == *key && ids.contains(&row.stripe_subscription_id))
                 }
-                Some(RowChange::Create { stripe_subscription_id, .. }) => {
-                    ids.contains(stripe_subscription_id)
-                }
+                Some(RowChange::Create { follows, .. }) => ids.contains(&follows.stripe_subscription_id),
                 None => false,
             }
     }
@@ -273,7 +304,7 @@ impl ReconcileStore for MemoryStore {
         let mut state = self.lock();
         state.call()?;
         let grants = |row: &&Row| row.status.as_deref().is_some_and(|status| access.contains(&status));
-        let granting = state.rows.values().filter(grants).count() as u64;
+        let granting = state.granting.unwrap_or_else(|| state.rows.values().filter(grants).count() as u64);
         let seen = state.rows.keys().filter_map(|id| state.marks.get(id));
         let live: Vec<bool> = seen.map(|(_, livemode)| *livemode).collect();
         let livemode = (!live.is_empty()).then(|| live.iter().filter(|live| **live).count() * 2 > live.len());
@@ -323,6 +354,13 @@ impl ReconcileStore for MemoryStore {
             .collect())
     }
 
+    async fn rows_of(&self, owners: &[&str]) -> Result<Vec<Row>, StoreError> {
+        let mut state = self.lock();
+        state.call()?;
+        let of = |row: &&Row| row.owner.as_deref().is_some_and(|owner| owners.contains(&owner));
+        Ok(state.rows.values().filter(of).cloned().collect())
+    }
+
     async fn unplaced(&self, after: Option<&str>) -> Result<Unplaced, StoreError> {
         let mut state = self.lock();
         state.call()?;
@@ -344,7 +382,8 @@ impl ReconcileStore for MemoryStore {
         state.call()?;
         let mut live: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for row in state.rows.values() {
-            if row.status.as_deref().is_some_and(|status| statuses.contains(&status)) {
+            let ends = row.cancel_at_period_end == Some(true);
+            if !ends && row.status.as_deref().is_some_and(|status| statuses.contains(&status)) {
                 let owner = row.owner.clone().unwrap_or_default();
                 live.entry(owner).or_default().push(row.stripe_subscription_id.clone());
             }
@@ -378,12 +417,14 @@ impl ReconcileStore for MemoryStore {
             batch.items.iter().map(|item| state.apply(item)).collect();
         let now = DateTime::UNIX_EPOCH + TimeDelta::seconds(now());
         let mut entries = Vec::new();
-        for (item, (outcome, _)) in batch.items.iter().zip(&outcomes) {
+        let decided = |outcome: &Applied| !matches!(outcome, Applied::Postponed | Applied::Occupied);
+        let told = batch.items.iter().zip(&outcomes).filter(|(_, (outcome, _))| decided(outcome));
+        for (item, (outcome, _)) in told {
             for finding in &item.findings {
                 state.findings.entry(finding.drift_key.clone()).or_insert((finding.clone(), *outcome));
                 let key = finding.key_as(outcome.class(finding.class));
                 let (id, seen) = *state.open.entry(key.clone()).or_insert((Uuid::new_v4(), now));
-                if matches!(outcome.action(), Action::Repaired | Action::Created) {
+                if matches!(outcome.action(), Action::Repaired | Action::Created | Action::Moved) {
                     state.open.remove(&key);
                 }
                 entries.push((key, id, seen));

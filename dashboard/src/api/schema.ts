@@ -45,17 +45,19 @@ export interface components {
         Counts: {
             created_count: number;
             error_count: number;
+            held_count?: number;
             mismatch_count: number;
             scanned_count: number;
             skipped_count: number;
             superseded_count: number;
             total_issues: number;
             updated_count: number;
+            waiting_count?: number;
         };
         /** @enum {string} */
         DriftAction: "repaired" | "created" | "moved" | "observed" | "waiting" | "held" | "excepted" | "superseded" | "refused" | "none" | "cleared" | "reverted";
         /** @enum {string} */
-        DriftClass: "status_mismatch" | "period_mismatch" | "cancel_at_period_end_mismatch" | "trial_end_mismatch" | "quantity_mismatch" | "price_mismatch" | "tier_mismatch" | "missing_in_database" | "organization_unknown" | "organization_mismatch" | "missing_in_stripe" | "customer_mismatch" | "duplicate_live_subscription" | "unknown_price" | "unknown_status" | "mixed_item_periods" | "livemode_mismatch" | "ambiguous_items" | "malformed_object" | "malformed_row";
+        DriftClass: "status_mismatch" | "period_mismatch" | "cancel_at_period_end_mismatch" | "trial_end_mismatch" | "quantity_mismatch" | "price_mismatch" | "tier_mismatch" | "missing_in_database" | "organization_unknown" | "organization_mismatch" | "replaced_subscription" | "missing_in_stripe" | "customer_mismatch" | "duplicate_live_subscription" | "unknown_price" | "unknown_status" | "mixed_item_periods" | "livemode_mismatch" | "ambiguous_items" | "malformed_object" | "malformed_row";
         DriftCounts: {
             ended: {
                 [key: string]: number;

@@ -47,6 +47,7 @@ const driftWords: Record<DriftClass, string> = {
   missing_in_database: "Missing in the database",
   organization_unknown: "Unknown owner",
   organization_mismatch: "Owners contradict",
+  replaced_subscription: "Replaced subscription",
   missing_in_stripe: "Missing in Stripe",
   customer_mismatch: "Customer differs",
   duplicate_live_subscription: "Duplicate live subscription",

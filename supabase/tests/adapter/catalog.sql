@@ -20,7 +20,7 @@ function as (
   where p.pronamespace in (select oid from app)
     and not (p.pronamespace = 'public'::regnamespace and p.proname in ('start_reconciliation_run', 'heartbeat_reconciliation_run',
       'finish_reconciliation_run', 'read_adapter_for_reconcile', 'read_subscriptions_for_reconcile', 'read_unplaced_subscriptions',
-      'read_owners_for_reconcile', 'read_duplicate_live_subscriptions', 'apply_reconciliation_batch', 'resolve_billing_alert', 'monitor_facts',
+      'read_owners_for_reconcile', 'read_rows_of_owners_for_reconcile', 'read_duplicate_live_subscriptions', 'apply_reconciliation_batch', 'resolve_billing_alert', 'monitor_facts',
       'apply_monitor_outcomes', 'billing_ops_schema', 'billing_ops_adoption', 'admin_authorize', 'admin_monitor_facts',
       'admin_billing_alerts', 'admin_reconciliation_runs', 'admin_reconciliation_run', 'admin_drift'))
 ),

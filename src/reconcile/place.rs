@@ -1,0 +1,155 @@
+//! Subscriptions that live and have no row: made once the scan knows how many there are, or put in the place of what their owner's one
+//! row followed.
+
+use std::collections::HashMap;
+
+use super::breaker::{self, Tripped};
+use super::engine::{Engine, Interrupted, ToWrite};
+use super::fresh::{CHUNK, retrieve};
+use super::owners::{Making, MissingJudged};
+use super::stop::Done;
+use super::store::{Lookup, ReconcileStore};
+use super::sweep::Sweep;
+use crate::drift::missing::{Contested, contested};
+use crate::drift::repair::Item;
+use crate::drift::row::Row;
+use crate::stripe::{StripeError, Subscription};
+
+/// Makes the rows that are missing, or puts them on record if there are too many. What is done leaves the queue.
+pub(super) async fn create<S: ReconcileStore>(
+    engine: &Engine<'_, S>,
+    sweep: &mut Sweep,
+    tripped: &mut Vec<Tripped>,
+) -> Result<Done, Interrupted> {
+    let too_many = breaker::creations(sweep.creations(), engine.granting);
+    tripped.extend(too_many);
+    let making = if too_many.is_some() { Making::Held } else { Making::Now };
+    // What is held back below has been counted when it was put off.
+    let counted = sweep.record.creations;
+    while !sweep.missing.is_empty() {
+        if engine.source.stop.is_due() {
+            return Ok(Done::Stopped);
+        }
+        let chunk: Vec<String> = sweep.missing.iter().take(CHUNK).cloned().collect();
+        let (as_read, read_again) = chunk.into_iter().partition(|id| sweep.as_read.contains_key(id));
+        let (answers, end) = retrieve(engine, read_again).await;
+        let mut done: Vec<String> = as_read;
+        let mut subscriptions: Vec<Subscription> =
+            done.iter().filter_map(|id| sweep.as_read.remove(id)).collect();
+        for (id, answer) in answers {
+            match answer {
+                Ok(subscription) => subscriptions.push(subscription),
+                // Nobody can have what no longer exists.
+                Err(StripeError::NotFound { .. }) => {}
+                Err(error) => sweep.record.failed(Some(&id), &error.to_string()),
+            }
+            done.push(id);
+        }
+        make(engine, sweep, &subscriptions, making).await?;
+        sweep.record.creations = counted;
+        for id in &done {
+            sweep.missing.remove(id);
+        }
+        match end {
+            None => {}
+            Some(StripeError::Deadline) => return Ok(Done::Stopped),
+            Some(error) => return Err(error.into()),
+        }
+    }
+    Ok(Done::All)
+}
+
+/// Judges subscriptions without a row and does what follows.
+async fn make<S: ReconcileStore>(
+    engine: &Engine<'_, S>,
+    sweep: &mut Sweep,
+    subscriptions: &[Subscription],
+    making: Making,
+) -> Result<(), Interrupted> {
+    let named = subscriptions.iter().map(|subscription| subscription.id.as_str()).collect();
+    let group = engine.read(Lookup { named, ..Lookup::default() }).await?;
+    // A row that came meanwhile is compared by the next run.
+    let here = |id: &str| group.rows.iter().any(|row| row.stripe_subscription_id == id);
+    let missing = subscriptions.iter().filter(|subscription| !here(&subscription.id));
+    let judged = engine.judge_missing(missing, &group.looked_up, making, &mut sweep.record).await?;
+    let MissingJudged { items, looked_up, .. } = judged;
+    let (counts, cursor) = (sweep.record.counts, sweep.checkpoint());
+    let found = ToWrite { items: &items, looked_up: &looked_up, counts, cursor, ..ToWrite::default() };
+    engine.apply(found, &mut sweep.record).await?;
+    sweep.set_aside();
+    Ok(())
+}
+
+/// Where each owner has one row: reads both that could be followed afresh, the row before them, and points the row at the one that
+/// counts. What waits for its row to lose access stays in the queue.
+pub(super) async fn contest<S: ReconcileStore>(
+    engine: &Engine<'_, S>,
+    sweep: &mut Sweep,
+) -> Result<Done, Interrupted> {
+    let queue: Vec<(String, Option<String>)> = sweep.occupied.clone().into_iter().collect();
+    for chunk in queue.chunks(CHUNK) {
+        if engine.source.stop.is_due() {
+            return Ok(Done::Stopped);
+        }
+        let named = chunk.iter().filter_map(|(_, followed)| followed.as_deref()).collect();
+        let rows = engine.read(Lookup { named, ..Lookup::default() }).await?.rows;
+        let rows: HashMap<&str, &Row> =
+            rows.iter().map(|row| (row.stripe_subscription_id.as_str(), row)).collect();
+        let followed = rows.keys().map(|id| (*id).to_owned());
+        let ids = chunk.iter().map(|(id, _)| id.clone()).chain(followed).collect();
+        let (answers, end) = retrieve(engine, ids).await;
+        let mut items: Vec<Item> = Vec::new();
+        for (id, followed) in chunk {
+            let row = followed.as_deref().and_then(|id| rows.get(id));
+            let (Some(row), Some(Ok(subscription))) = (row, answers.get(id)) else { continue };
+            let followed = match answers.get(&row.stripe_subscription_id) {
+                Some(Ok(followed)) => Some(followed),
+                Some(Err(StripeError::NotFound { .. })) => None,
+                _ => continue,
+            };
+            match contested(subscription, row, followed, engine.rules()) {
+                Contested::Later => continue,
+                Contested::Nothing => {}
+                Contested::Decided(item) => {
+                    // The row is written before its old subscription would make it lose access.
+                    if item.row.is_some() {
+                        sweep.lowering.remove(&row.stripe_subscription_id);
+                        sweep.put_off.remove(&row.stripe_subscription_id);
+                    }
+                    items.push(*item);
+                }
+            }
+            sweep.occupied.remove(id);
+        }
+        let found = ToWrite { items: &items, counts: sweep.record.counts, ..ToWrite::default() };
+        engine.apply(found, &mut sweep.record).await?;
+        match end {
+            None => {}
+            Some(StripeError::Deadline) => return Ok(Done::Stopped),
+            Some(error) => return Err(error.into()),
+        }
+    }
+    Ok(Done::All)
+}
+
+/// Tries once more to give rows to those that are left over: what their owner's row followed has lost access by now, or the row went
+/// elsewhere. What still finds no room is left to the next run.
+pub(super) async fn contest_again<S: ReconcileStore>(
+    engine: &Engine<'_, S>,
+    sweep: &mut Sweep,
+) -> Result<Done, Interrupted> {
+    let queue: Vec<String> = std::mem::take(&mut sweep.occupied).into_keys().collect();
+    for chunk in queue.chunks(CHUNK) {
+        let (answers, end) = retrieve(engine, chunk.to_vec()).await;
+        let subscriptions: Vec<Subscription> = answers.into_values().flatten().collect();
+        make(engine, sweep, &subscriptions, Making::Now).await?;
+        match end {
+            None => {}
+            Some(StripeError::Deadline) => return Ok(Done::Stopped),
+            Some(error) => return Err(error.into()),
+        }
+    }
+    sweep.record.counts.skipped_count += sweep.occupied.len() as u64;
+    sweep.occupied.clear();
+    Ok(Done::All)
+}
