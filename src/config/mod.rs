@@ -8,7 +8,7 @@
 //! | `STRIPE_SECRET_KEY` | restricted, read-only: Subscriptions, Checkout Sessions |
 //! | `RECONCILE_SECRET`, `MONITOR_SECRET`, `CRON_SECRET`, each with `_PREVIOUS` | machine secrets ([`crate::secret`]) |
 //! | `STRIPE_API_BASE` | another Stripe (`https://api.stripe.com`) |
-//! | `STRIPE_MAX_REQUESTS_PER_SECOND` | calls a second to Stripe, 1 to 10000 (20) |
+//! | `STRIPE_MAX_REQUESTS_PER_SECOND` | calls a second to Stripe, 1 to 10000 (15) |
 //! | `PRICE_TIERS` | JSON object, price id → tier |
 //! | `ACCESS_STATUSES` | statuses that grant access, by commas (trialing,active,past_due) |
 //! | `OWNER_METADATA_KEYS` | keys of metadata that name the owner, by commas (organization_id) |
@@ -33,7 +33,7 @@ use url::Url;
 
 use crate::secret::{MachineSecret, Secret};
 pub use values::{SettingError, StripeScope};
-use values::{header_safe, list, secure_url, whole_number};
+use values::{header_safe, is_anonymous, list, secure_url, whole_number};
 
 /// A setting: its name, older names under which it is found too, and what is wrong with its value.
 struct Setting {
@@ -169,7 +169,8 @@ impl Config {
     /// The key for calls in a person's name: `sb_publishable_…`, or a legacy `anon` JWT.
     pub fn supabase_publishable_key(&self) -> Result<Secret, SettingError> {
         let key = header_safe("SUPABASE_PUBLISHABLE_KEY", self.required("SUPABASE_PUBLISHABLE_KEY")?)?;
-        if key.expose().starts_with("sb_secret_") {
+        let published = key.expose().starts_with("sb_publishable_");
+        if key.expose().starts_with("sb_secret_") || (!published && !is_anonymous(key.expose())) {
             return Err(SettingError(
                 "SUPABASE_PUBLISHABLE_KEY holds a secret key, which browsers would be given.".into(),
             ));
@@ -212,10 +213,10 @@ impl Config {
         secure_url("STRIPE_API_BASE", self.optional("STRIPE_API_BASE").unwrap_or("https://api.stripe.com"))
     }
 
-    /// Calls a second to Stripe. The default stays under the 25 a second that one endpoint is allowed
+    /// Calls a second to Stripe. The default leaves the app room under the 25 a second that one endpoint is allowed
     /// (<https://docs.stripe.com/rate-limits>).
     pub fn stripe_max_requests_per_second(&self) -> Result<u32, SettingError> {
-        self.number("STRIPE_MAX_REQUESTS_PER_SECOND", 20, 1, 10_000)
+        self.number("STRIPE_MAX_REQUESTS_PER_SECOND", 15, 1, 10_000)
     }
 
     /// Tiers by price id. A price that is not in it never becomes a tier.
@@ -326,6 +327,9 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
     use super::*;
 
     fn config(pairs: &[(&str, &str)]) -> Config {
@@ -358,7 +362,30 @@ mod tests {
 
     #[test]
     fn a_publishable_key_that_is_a_secret_one_is_refused() {
-        assert!(config(&[("SUPABASE_PUBLISHABLE_KEY", "sb_secret_x")]).supabase_publishable_key().is_err());
+        let token = |payload: &str| format!("eyJhbGciOiJIUzI1NiJ9.{}.c2ln", URL_SAFE_NO_PAD.encode(payload));
+        for (key, taken) in [
+            ("sb_secret_x".to_owned(), false),
+            ("sb_publishable_x".to_owned(), true),
+            (token(r#"{"role": "anon", "iss": "supabase"}"#), true),
+            (token(r#"{"role": "service_role", "iss": "supabase"}"#), false),
+            (token(r#"{"role": "authenticated"}"#), false),
+            (token(r#"{"iss": "supabase"}"#), false),
+            (token("anon"), false),
+        ] {
+            let publishable = config(&[("SUPABASE_PUBLISHABLE_KEY", &key)]).supabase_publishable_key();
+            assert_eq!(publishable.is_ok(), taken, "{key}");
+            if let Err(error) = publishable {
+                assert!(
+                    error.to_string().contains("SUPABASE_PUBLISHABLE_KEY")
+                        && !error.to_string().contains(&key)
+                );
+            }
+        }
+        assert!(
+            config(&[("SUPABASE_PUBLISHABLE_KEY", "a-key-of-another-kind")])
+                .supabase_publishable_key()
+                .is_ok()
+        );
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use url::Url;
 
@@ -42,6 +44,23 @@ pub(super) fn header_safe(name: &str, value: &str) -> Result<Secret, SettingErro
     } else {
         Err(SettingError(format!("{name} holds white space or characters that cannot be part of a key.")))
     }
+}
+
+/// Whether a key that is a token is one of nobody in particular. Its signature is PostgREST's business; here it only matters that a token
+/// which opens everything is not handed to browsers. A key that is no token says nothing of a role.
+pub(super) fn is_anonymous(key: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Claims {
+        role: String,
+    }
+    let mut parts = key.split('.');
+    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return true;
+    };
+    let claims = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok();
+    let claims = claims.and_then(|claims| serde_json::from_slice::<Claims>(&claims).ok());
+    claims.is_some_and(|claims| claims.role == "anon")
 }
 
 /// Words separated by commas, without the white space around them.

@@ -13,7 +13,7 @@ use crate::drift::finding::{self, Finding};
 use crate::drift::plan::{Repairs, plan};
 use crate::drift::repair::Item;
 use crate::drift::row::Row;
-use crate::stripe::{MalformedObject, Subscription};
+use crate::stripe::{MalformedObject, StripeError, Subscription};
 
 /// A subscription, and the horizon when the page that it came with was asked for: what was written since may know more.
 #[derive(Debug)]
@@ -58,9 +58,7 @@ pub(super) async fn compare<S: ReconcileStore>(
     counts: Counts,
     cursor: Option<Cursor>,
 ) -> Result<Compared, Interrupted> {
-    for read in group.read.iter_mut().filter(|read| read.subscription.items.has_more) {
-        engine.source.complete_items(&mut read.subscription).await?;
-    }
+    complete_items(engine, &mut group).await?;
     let rules = engine.rules();
     // The rows of all that was read, and whatever else was created in the same span, in one round trip. What was carried over or
     // could not be read is named too, so that its rows do not pass for unlisted; so is what is of the other mode than the key, which
@@ -141,6 +139,31 @@ pub(super) async fn compare<S: ReconcileStore>(
     let read = group.read.into_iter().map(|read| read.subscription);
     done.missing = read.filter(|subscription| postponed.contains(&subscription.id)).collect();
     Ok(done)
+}
+
+/// Fetches the items that did not come with their subscriptions. A subscription whose items cannot be read is an odd object like others.
+async fn complete_items<S: ReconcileStore>(
+    engine: &Engine<'_, S>,
+    group: &mut Gathered,
+) -> Result<(), Interrupted> {
+    let mut odd: Vec<String> = Vec::new();
+    for read in group.read.iter_mut().filter(|read| read.subscription.items.has_more) {
+        match engine.source.complete_items(&mut read.subscription).await {
+            Ok(()) => {}
+            Err(StripeError::Malformed { reason, .. }) => {
+                let Subscription { id, created, .. } = &read.subscription;
+                odd.push(id.clone());
+                group.malformed.push(MalformedObject {
+                    id: Some(id.clone()),
+                    created: Some(*created),
+                    reason,
+                });
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    group.read.retain(|read| !odd.contains(&read.subscription.id));
+    Ok(())
 }
 
 /// Of the differences that stand, those whose subscription was judged and which were not found again.

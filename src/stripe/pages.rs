@@ -13,6 +13,10 @@ const PAGE_SIZE_TEXT: &str = "100";
 /// So many subscriptions of one customer are looked through.
 const OF_A_CUSTOMER: usize = 1_000;
 
+/// Stripe allows twenty items in a subscription (<https://docs.stripe.com/billing/subscriptions/multiple-products>); what is far beyond is not
+/// Stripe's.
+const MOST_ITEMS: usize = 1_000;
+
 /// Which part of all subscriptions a page is taken from. Times are Unix seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
@@ -73,7 +77,7 @@ impl Stripe {
         }
     }
 
-    /// Fetches the items that did not come with the subscription.
+    /// Fetches the items that did not come with the subscription. Errors: also where they do not end.
     pub async fn complete_items(
         &self,
         subscription: &mut Subscription,
@@ -91,8 +95,14 @@ impl Stripe {
                 let item = item.map_err(|object| malformed(object.reason))?;
                 subscription.items.data.push(item);
             }
-            if page.has_more && subscription.items.data.len() == before {
-                return Err(malformed("a page of items is empty and yet not the last".to_owned()));
+            let (known, new) = subscription.items.data.split_at(before);
+            let news = |item: &Item| item.id.is_some() && known.iter().all(|known| known.id != item.id);
+            // What leads nowhere would lead there for ever.
+            if page.has_more && !new.last().is_some_and(news) {
+                return Err(malformed("a page of items brings nothing new and is not the last".to_owned()));
+            }
+            if subscription.items.data.len() > MOST_ITEMS {
+                return Err(malformed(format!("it has more than {MOST_ITEMS} items")));
             }
             subscription.items.has_more = page.has_more;
         }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use billing_ops::stripe::StripeError;
 use billing_ops::stripe::pages::Window;
 use stripe_simulator::{Config, Fault, FaultKind, RESTRICTED_KEY, SECRET_KEY, Simulator};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 
-use crate::world::stripe;
+use crate::world::{QUICK, at, stripe};
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(10)
@@ -112,6 +113,40 @@ async fn errors_carry_stripes_id_of_the_request_and_not_the_key() {
     let missing = restricted.subscriptions(&all(), soon()).await.unwrap_err();
     for text in [format!("{error} {error:?}"), format!("{missing} {missing:?}"), format!("{client:?}")] {
         assert!(!text.contains("Canary") && !text.contains("rk_test"), "{text}");
+    }
+}
+
+/// Answers whatever is asked with the same list of items, of which it says that there are more.
+async fn endless_items(items: &'static str) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4_096];
+            let read = stream.read(&mut request).await.unwrap_or(0);
+            let subscription = request[..read].starts_with(b"GET /v1/subscriptions");
+            let list = format!(r#"{{"object": "list", "data": [{items}], "has_more": true}}"#);
+            let body = if subscription {
+                format!(
+                    r#"{{"id": "sub_1", "status": "active", "customer": "cus_1", "created": 1, "items": {list}}}"#
+                )
+            } else {
+                list
+            };
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn items_that_do_not_end_are_one_odd_subscription_and_not_a_run_for_ever() {
+    for items in [r#"{"id": "si_1"}"#, r#"{"id": "si_1"}, {"id": "si_2"}"#, "{}", ""] {
+        let client = at(&endless_items(items).await, SECRET_KEY, 1_000_000.0, QUICK);
+        let error = client.subscription("sub_1", soon()).await.unwrap_err();
+        assert!(matches!(error, StripeError::Malformed { .. }), "{items}: {error:?}");
     }
 }
 

@@ -50,9 +50,14 @@ pub fn impatient(simulator: &Simulator) -> Stripe {
 }
 
 fn client(simulator: &Simulator, key: &str, requests_per_second: f64, retries: Retries) -> Stripe {
+    at(&simulator.url(), key, requests_per_second, retries)
+}
+
+/// A client of whatever listens there.
+pub fn at(url: &str, key: &str, requests_per_second: f64, retries: Retries) -> Stripe {
     let http = Context::new(Config::from_pairs([])).http().clone();
     let key = SecretKey::parse(key).unwrap();
-    Stripe::new(http, simulator.url().parse().unwrap(), &key, requests_per_second, retries).unwrap()
+    Stripe::new(http, url.parse().unwrap(), &key, requests_per_second, retries).unwrap()
 }
 
 pub fn row(facts: &SubscriptionFacts) -> Row {
