@@ -82,6 +82,11 @@ impl Simulator {
         self.state.now()
     }
 
+    /// It is `now`, in Unix seconds, and goes on from there: what is done next was done then. What was generated stays as it is.
+    pub fn set_now(&self, now: i64) {
+        self.state.set_now(now);
+    }
+
     /// Does something to the account and gives back the object as it is then. An error says what was wrong with the
     /// action.
     pub fn apply(&self, action: Action) -> Result<Value, String> {

@@ -66,8 +66,8 @@ pub(crate) struct State {
     pub(crate) account: RwLock<Account>,
     trouble: Mutex<Trouble>,
     stats: Mutex<Stats>,
-    first_now: i64,
-    started: Instant,
+    /// A time, and when it was that: from there the simulator's time goes on with the clock.
+    clock: Mutex<(i64, Instant)>,
     answers: AtomicU64,
 }
 
@@ -92,15 +92,19 @@ impl State {
                 ..Trouble::default()
             }),
             stats: Mutex::default(),
-            first_now: now,
-            started: Instant::now(),
+            clock: Mutex::new((now, Instant::now())),
             answers: AtomicU64::new(0),
         }
     }
 
     /// The simulator's time, in Unix seconds.
     pub(crate) fn now(&self) -> i64 {
-        self.first_now + self.started.elapsed().as_secs() as i64
+        let (then, set) = *lock(&self.clock);
+        then + set.elapsed().as_secs() as i64
+    }
+
+    pub(crate) fn set_now(&self, now: i64) {
+        *lock(&self.clock) = (now, Instant::now());
     }
 
     /// A number that no other answer has.

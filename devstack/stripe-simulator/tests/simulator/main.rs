@@ -1,5 +1,6 @@
 //! The simulator as its clients see it, in one program: linking it takes longer than running it.
 
+mod clock;
 mod common;
 mod faults;
 mod generator;
