@@ -168,16 +168,24 @@ declare
   v_resume jsonb;
   v_sweep_started_at timestamptz;
 begin
+  -- Starts are taken one by one. The unique indexes alone would keep the promise; the lock spares callers that
+  -- race over an expired lease a deadlock between those two indexes. It comes before everything else, so that a start
+  -- that is sent again while the first one is still being written finds that run.
+  perform pg_advisory_xact_lock(hashtext('billing_ops.start_reconciliation_run'));
+
+  -- The caller's own start, sent again after its answer was lost: nobody else knows this id. It has been counted, so the
+  -- limit has no say. Refused, the run would stand without anyone to do it until its lease is over.
+  select * into v_run from public.reconciliation_logs where id = p_run_id and run_key = p_run_key;
+  if found then
+    return billing_ops.start_answer('created', v_run) || jsonb_build_object('resume', v_run.cursor);
+  end if;
+
   if p_client is not null then
     v_retry_after := billing_ops.consume_rate_limit('reconcile', p_client);
     if v_retry_after is not null then
       return jsonb_build_object('outcome', 'rate_limited', 'retry_after', v_retry_after);
     end if;
   end if;
-
-  -- Starts are taken one by one. The unique indexes alone would keep the promise; the lock spares callers that
-  -- race over an expired lease a deadlock between those two indexes.
-  perform pg_advisory_xact_lock(hashtext('billing_ops.start_reconciliation_run'));
 
   for v_round in 1..10 loop
     v_now := clock_timestamp();
@@ -187,10 +195,6 @@ begin
     v_attempt := coalesce(v_run.attempt, 0) + 1;
 
     if found then
-      -- The caller's own start, sent again after its answer was lost: nobody else knows this id.
-      if v_run.id = p_run_id then
-        return billing_ops.start_answer('created', v_run) || jsonb_build_object('resume', v_run.cursor);
-      end if;
       -- Only a request_… key carries parameters that its caller chose; the other keys name an hour or a minute.
       if p_run_key like 'request\_%'
         and (v_run.run_type, v_run.lookback_hours) is distinct from (p_run_type, p_lookback_hours)
@@ -251,7 +255,7 @@ comment on function public.start_reconciliation_run(text, text, integer, integer
   'Starts a run, or says which one stands in its way. Answers {outcome, run, result, resume, retry_after}; outcome is
   created, reclaimed (the same key had a dead attempt), existing_running, existing_finished, busy (another key runs),
   conflict (a request_ key with other parameters) or rate_limited. A null p_client is not counted. p_run_id makes the
-  call safe to send again. A new run inherits the
+  call safe to send again: it finds its own run, whatever the limit says. A new run inherits the
   cursor of an incomplete one, so that a run that dies at once hands it on.';
 
 create function billing_ops.hold_run(p_run_id uuid, p_attempt integer, p_lease_seconds integer, p_cursor jsonb,

@@ -423,6 +423,8 @@ select pg_temp.rewrite('billing_ops.consume_rate_limit', 'where w.window_started
 select pg_temp.rewrite('billing_ops.consume_rate_limit', 'coalesce(p_client, ''unknown'')', '''unknown''');
 -- mutant: duplicates of a start are free | rate_limits
 select pg_temp.rewrite('public.start_reconciliation_run', 'if p_client is not null then', 'if false then');
+-- mutant: a start that is sent again meets the limit | rate_limits
+select pg_temp.rewrite('public.start_reconciliation_run', 'where id = p_run_id and run_key = p_run_key', 'where false');
 -- mutant: who is refused is counted | rate_limits
 select pg_temp.rewrite('billing_ops.admit', 'if v_standing <> ''ok'' then', 'perform billing_ops.consume_rate_limit(p_route, p_client); if v_standing <> ''ok'' then');
 

@@ -45,6 +45,21 @@ select ok((call('service_role', $$public.start_reconciliation_run('manual_2026-1
 select is((select count(*)::integer from public.reconciliation_logs), 1, 'and starts nothing');
 select is((outcomes('service_role', $$public.start_reconciliation_run('manual_2026-11-23_10:05', 'manual', 24, 330)$$, 8))[8], 'existing_running',
           'a start without an address is not counted');
+-- A start that is sent again, as its answer was lost, must not be refused: its run would be nobody's.
+delete from public.rate_limit_windows;
+delete from public.reconciliation_logs;
+create temporary table own as
+select outcomes('service_role', $$public.start_reconciliation_run('manual_2026-11-23_10:07', 'manual', 24, 330, 'secret', null, '192.0.2.1',
+                                                                '00000000-0000-4000-8000-0000000000aa')$$, 8) as o;
+select is(o, array_fill('created'::text, array[8]), 'a start that is sent again finds its own run') from own;
+select is((select hits from public.rate_limit_windows), 1, 'and is counted once');
+select is((outcomes('service_role', $$public.start_reconciliation_run('manual_2026-11-23_10:07', 'manual', 24, 330, 'secret', null, '192.0.2.1')$$, 5))[4:5],
+          array['existing_running', 'rate_limited'], 'others of the same address use the limit up');
+select is(call('service_role', $$public.start_reconciliation_run('manual_2026-11-23_10:07', 'manual', 24, 330, 'secret', null, '192.0.2.1',
+                                                              '00000000-0000-4000-8000-0000000000aa')$$) ->> 'outcome',
+          'created', 'and still it finds its own run');
+select is((select hits from public.rate_limit_windows), 5, 'nor is it counted then');
+
 select is((outcomes('service_role', $$public.monitor_facts('192.0.2.1')$$, 31))[30:31], array['ok', 'rate_limited'], 'the monitor');
 select is((outcomes('service_role', $$public.billing_ops_schema('192.0.2.1')$$, 61))[60:61], array['ok', 'rate_limited'], 'health');
 select is((outcomes('admin', $$public.admin_authorize('resolve', '192.0.2.1')$$, 11))[10:11], array['ok', 'rate_limited'], 'resolve');

@@ -90,6 +90,28 @@ async fn a_limit_holds_across_instances_and_a_limited_caller_starts_nothing() {
     assert_eq!(call("203.0.113.1").await.status, 200);
 }
 
+/// Its answer was lost; refused, it would leave a run that nobody does, and stand in the way of all others until its lease is over.
+#[tokio::test]
+async fn a_start_that_is_sent_again_never_meets_the_limit() {
+    let stack = Stack::start();
+    let call = |n: u128| {
+        let key = Uuid::from_u128(n).to_string();
+        let request = stack.post(&format!("{RECONCILE}?type=request")).header("idempotency-key", &key);
+        request.bearer(&stack.at.reconcile_secret).client("203.0.113.7").send()
+    };
+    for n in 1..=4 {
+        assert_eq!(call(n).await.status, 200);
+    }
+    // The last call of the minute. Twice its answer does not arrive.
+    let fault =
+        json!({"path": "start_reconciliation_run", "outage": "drop", "after_the_work": true, "times": 2});
+    stack.disturb_rest(&fault).await;
+    let answer = call(5).await;
+    assert_eq!((answer.status, &answer.body["outcome"]), (200, &json!("created")), "{answer:?}");
+    assert_limited(&call(6).await);
+    assert_eq!(count(&stack, "reconciliation_logs").await, 5);
+}
+
 #[tokio::test]
 async fn each_route_admits_as_many_calls_a_minute_as_promised_however_many_come_at_once() {
     let stack = Stack::start();
