@@ -231,6 +231,13 @@ begin
     from public.reconciliation_logs ended
     where ended.status in ('success', 'partial', 'error')
     order by ended.finished_at desc, ended.id desc limit 1;
+    -- Whoever presses Reconcile Now has changed something and wants to see it: a sweep that has the subscription behind it
+    -- would not look at it again. One that has just begun is gone on with, or pressing twice would never get to the end of
+    -- a long list.
+    if p_run_type = 'manual' and (v_sweep_started_at > v_now - interval '10 minutes') is not true then
+      v_resume := null;
+      v_sweep_started_at := null;
+    end if;
 
     begin
       insert into public.reconciliation_logs
@@ -256,7 +263,8 @@ comment on function public.start_reconciliation_run(text, text, integer, integer
   created, reclaimed (the same key had a dead attempt), existing_running, existing_finished, busy (another key runs),
   conflict (a request_ key with other parameters) or rate_limited. A null p_client is not counted. p_run_id makes the
   call safe to send again: it finds its own run, whatever the limit says. A new run inherits the
-  cursor of an incomplete one, so that a run that dies at once hands it on.';
+  cursor of an incomplete one, so that a run that dies at once hands it on; a manual one only that of a sweep which began less
+  than ten minutes ago.';
 
 create function billing_ops.hold_run(p_run_id uuid, p_attempt integer, p_lease_seconds integer, p_cursor jsonb,
                                      p_counts jsonb)

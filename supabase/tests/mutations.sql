@@ -423,6 +423,12 @@ select pg_temp.rewrite('billing_ops.consume_rate_limit', 'where w.window_started
 select pg_temp.rewrite('billing_ops.consume_rate_limit', 'coalesce(p_client, ''unknown'')', '''unknown''');
 -- mutant: duplicates of a start are free | rate_limits
 select pg_temp.rewrite('public.start_reconciliation_run', 'if p_client is not null then', 'if false then');
+-- mutant: Reconcile Now goes on with an old sweep | runs
+select pg_temp.rewrite('public.start_reconciliation_run', 'interval ''10 minutes''', 'interval ''10 hours''');
+-- mutant: Reconcile Now never goes on | runs
+select pg_temp.rewrite('public.start_reconciliation_run', '(v_sweep_started_at > v_now - interval ''10 minutes'') is not true', 'true');
+-- mutant: every run begins a new sweep | runs
+select pg_temp.rewrite('public.start_reconciliation_run', 'if p_run_type = ''manual'' and', 'if');
 -- mutant: a start that is sent again meets the limit | rate_limits
 select pg_temp.rewrite('public.start_reconciliation_run', 'where id = p_run_id and run_key = p_run_key', 'where false');
 -- mutant: who is refused is counted | rate_limits

@@ -146,6 +146,31 @@ select is((select (status, error_code, error_message)::text from public.reconcil
   '(error,stripe_error,refused)', 'the failed attempt stays as it ended');
 select finish_run(run_of('sixth'), 'success');
 
+-- A manual run begins a new sweep, but for one that has just begun ---------------------------------------------------------
+
+-- Ends the running run as partial, its sweep begun that long ago.
+create function tests.leave(p_age interval) returns void language sql as $$
+  update public.reconciliation_logs set sweep_started_at = clock_timestamp() - p_age where status = 'running';
+  select tests.finish_run(to_jsonb(r), 'partial', $q$, null, null, '{}', '{"windows": [4]}'$q$)
+  from public.reconciliation_logs r where status = 'running';
+$$;
+select start('scheduled_2026-11-23_20');
+select leave('10 minutes');
+select is(see('manual', start('manual_2026-11-23_20:01', 'manual')) ->> 'outcome', 'created', 'Reconcile Now, ten minutes into a sweep');
+select is((select answer -> 'resume' from seen where name = 'manual'), 'null'::jsonb, 'does not go on with that sweep');
+select ok((select cursor is null and sweep_started_at = started_at from public.reconciliation_logs where status = 'running'),
+          'but begins one of its own, which is what it hands on');
+select leave('9 minutes');
+select is(see('soon', start('manual_2026-11-23_20:02', 'manual')) -> 'resume', '{"windows": [4]}', 'into a younger sweep: it goes on with it');
+select ok((select started_at - sweep_started_at between interval '9 minutes' and interval '10 minutes'
+           from public.reconciliation_logs where status = 'running'), 'as a part of it');
+select leave('11 minutes');
+select is(start('request_22222222-2222-4222-8222-222222222222', 'request') -> 'resume', '{"windows": [4]}', 'any other run goes on, whatever the age');
+select leave('11 minutes');
+update public.reconciliation_logs set sweep_started_at = null where cursor is not null;
+select is(start('manual_2026-11-23_20:03', 'manual') -> 'resume', 'null'::jsonb, 'a sweep of unknown age, of an earlier version, is not gone on with');
+select finish_run(to_jsonb(r), 'success') from public.reconciliation_logs r where status = 'running';
+
 -- A running row without a lease is an earlier schema's leftover ------------------------------------------------------------
 
 insert into public.reconciliation_logs (run_key, run_type, status) values ('scheduled_2026-11-23_14', 'scheduled', 'running');
