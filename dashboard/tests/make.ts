@@ -51,6 +51,7 @@ export function alert(changes: Partial<Alert> & { id: string }): Alert {
     resolution: null,
     resolution_note: null,
     previous_alert_id: null,
+    severe_since: null,
     ...changes,
   };
 }

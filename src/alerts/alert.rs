@@ -28,6 +28,8 @@ pub struct Alert {
     pub first_seen_at: DateTime<Utc>,
     /// When the condition was last seen to hold.
     pub last_seen_at: DateTime<Utc>,
+    /// Since when it has been `critical` or `high` without interruption; null while it is neither.
+    pub severe_since: Option<DateTime<Utc>>,
     /// When the row was made.
     pub created_at: DateTime<Utc>,
     /// Whether it is over.

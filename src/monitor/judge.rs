@@ -64,7 +64,7 @@ pub struct HighSeverityAlert {
     pub alert_key: String,
     /// critical or high.
     pub severity: String,
-    /// When it was raised.
+    /// Since when it has been critical or high.
     pub since: DateTime<Utc>,
 }
 
@@ -124,7 +124,7 @@ fn high_severity_stale(facts: &Facts, thresholds: &Thresholds) -> State {
         Some(alert) if now - alert.since >= thresholds.high_severity_stale_after => State::Holds {
             severity: Severity::Critical,
             message: format!(
-                "An unresolved {} alert ({}) is {} old; {count} of high or critical severity are open.",
+                "An unresolved {} alert ({}) has been critical or high for {}; {count} of high or critical severity are open.",
                 alert.severity,
                 alert.alert_key,
                 duration(now - alert.since),

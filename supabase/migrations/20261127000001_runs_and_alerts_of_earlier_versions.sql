@@ -239,7 +239,8 @@ alter table public.billing_alerts
   add column if not exists last_seen_at timestamptz,
   add column if not exists resolution text,
   add column if not exists resolution_note text,
-  add column if not exists previous_alert_id uuid references public.billing_alerts (id) on delete set null;
+  add column if not exists previous_alert_id uuid references public.billing_alerts (id) on delete set null,
+  add column if not exists severe_since timestamptz;
 
 comment on table public.billing_alerts is 'Alarms about billing: one row for each episode of a condition.';
 comment on column public.billing_alerts.id is 'The episode''s id.';
@@ -259,6 +260,8 @@ comment on column public.billing_alerts.last_seen_at is 'When the condition was 
 comment on column public.billing_alerts.resolution is 'manual (by a person) or auto (the condition cleared).';
 comment on column public.billing_alerts.resolution_note is 'What the person wrote, or why it was resolved by itself.';
 comment on column public.billing_alerts.previous_alert_id is 'The episode before this one, of the same alert_key.';
+comment on column public.billing_alerts.severe_since is
+  'Since when the alert has been critical or high without interruption; null while it is neither.';
 
 select pg_temp.replace_column_checks('public.billing_alerts', 'severity',
   array['critical', 'high', 'warning', 'info']);
@@ -291,6 +294,7 @@ update public.billing_alerts set resolved = false where resolved is null;
 update public.billing_alerts set metadata = '{}'::jsonb where metadata is null;
 update public.billing_alerts set first_seen_at = created_at where first_seen_at is null;
 update public.billing_alerts set last_seen_at = coalesce(resolved_at, created_at) where last_seen_at is null;
+update public.billing_alerts set severe_since = first_seen_at where severe_since is null and severity in ('critical', 'high');
 update public.billing_alerts
 set resolution = case when resolved_by is null then 'auto' else 'manual' end
 where resolved and resolution is null;

@@ -60,6 +60,7 @@ as $$
     'occurrences', p_alert.occurrences,
     'first_seen_at', billing_ops.utc(p_alert.first_seen_at),
     'last_seen_at', billing_ops.utc(p_alert.last_seen_at),
+    'severe_since', billing_ops.utc(p_alert.severe_since),
     'created_at', billing_ops.utc(p_alert.created_at),
     'resolved', p_alert.resolved,
     'resolved_at', billing_ops.utc(p_alert.resolved_at),
@@ -90,6 +91,11 @@ begin
         last_seen_at = clock_timestamp(),
         severity = case when billing_ops.severity_rank(p_severity) > billing_ops.severity_rank(a.severity)
                    then p_severity else a.severity end,
+        -- One that somebody else wrote, or an earlier version, has been what it is since it began.
+        severe_since = case
+          when billing_ops.severity_rank(a.severity) >= 3 then coalesce(a.severe_since, a.first_seen_at)
+          when billing_ops.severity_rank(p_severity) >= 3 then clock_timestamp()
+        end,
         message = p_message,
         metadata = p_metadata
     from (
@@ -107,10 +113,12 @@ begin
     end if;
 
     insert into public.billing_alerts
-      (alert_key, alert_type, severity, message, metadata, first_seen_at, last_seen_at, created_at, previous_alert_id)
+      (alert_key, alert_type, severity, message, metadata, first_seen_at, last_seen_at, created_at, severe_since,
+       previous_alert_id)
     values
       (p_alert_key, p_alert_type, p_severity, p_message, p_metadata,
        clock_timestamp(), clock_timestamp(), clock_timestamp(),
+       case when billing_ops.severity_rank(p_severity) >= 3 then clock_timestamp() end,
        (select a.id from public.billing_alerts a where a.alert_key = p_alert_key and a.resolved
         order by a.created_at desc limit 1))
     on conflict (alert_key) where resolved = false do nothing
@@ -233,6 +241,13 @@ returns jsonb
 language sql stable
 set search_path = ''
 as $$
+  -- Nobody has answered to these yet. The monitor's own are named here and nowhere else.
+  with unattended as (
+    select a.id, a.alert_key, a.severity, coalesce(a.severe_since, least(a.created_at, a.first_seen_at)) as since
+    from public.billing_alerts a
+    where a.resolved = false and a.severity in ('critical', 'high')
+      and a.alert_key not in ('reconcile_stale', 'high_severity_stale', 'reconcile_failing')
+  )
   select pg_catalog.jsonb_build_object(
     'now', billing_ops.utc(pg_catalog.clock_timestamp()),
     'last_good_run_finished_at', (
@@ -252,15 +267,9 @@ as $$
       ) latest),
     'oldest_high_severity_alert', (
       select pg_catalog.jsonb_build_object('id', a.id, 'alert_key', a.alert_key, 'severity', a.severity,
-        'since', billing_ops.utc(least(a.created_at, a.first_seen_at)))
-      from public.billing_alerts a
-      where a.resolved = false and a.severity in ('critical', 'high')
-        and a.alert_key not in ('reconcile_stale', 'high_severity_stale', 'reconcile_failing')
-      order by least(a.created_at, a.first_seen_at) limit 1),
-    'open_high_severity_count', (
-      select count(*) from public.billing_alerts a
-      where a.resolved = false and a.severity in ('critical', 'high')
-        and a.alert_key not in ('reconcile_stale', 'high_severity_stale', 'reconcile_failing')),
+        'since', billing_ops.utc(a.since))
+      from unattended a order by a.since limit 1),
+    'open_high_severity_count', (select count(*) from unattended),
     'reconcile_stale_since', (
       select billing_ops.utc(a.first_seen_at) from public.billing_alerts a
       where a.resolved = false and a.alert_key = 'reconcile_stale')

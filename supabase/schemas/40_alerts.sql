@@ -17,7 +17,8 @@ create table public.billing_alerts (
   last_seen_at timestamptz not null default now(),
   resolution text check (resolution = any ('{manual,auto}'::text[])),
   resolution_note text,
-  previous_alert_id uuid references public.billing_alerts (id) on delete set null
+  previous_alert_id uuid references public.billing_alerts (id) on delete set null,
+  severe_since timestamptz
 );
 comment on table public.billing_alerts is 'Alarms about billing: one row for each episode of a condition.';
 comment on column public.billing_alerts.id is 'The episode''s id.';
@@ -37,6 +38,8 @@ comment on column public.billing_alerts.last_seen_at is 'When the condition was 
 comment on column public.billing_alerts.resolution is 'manual (by a person) or auto (the condition cleared).';
 comment on column public.billing_alerts.resolution_note is 'What the person wrote, or why it was resolved by itself.';
 comment on column public.billing_alerts.previous_alert_id is 'The episode before this one, of the same alert_key.';
+comment on column public.billing_alerts.severe_since is
+  'Since when the alert has been critical or high without interruption; null while it is neither.';
 
 create unique index billing_alerts_one_open_per_key
   on public.billing_alerts (alert_key) where resolved = false;
@@ -108,6 +111,7 @@ as $$
     'occurrences', p_alert.occurrences,
     'first_seen_at', billing_ops.utc(p_alert.first_seen_at),
     'last_seen_at', billing_ops.utc(p_alert.last_seen_at),
+    'severe_since', billing_ops.utc(p_alert.severe_since),
     'created_at', billing_ops.utc(p_alert.created_at),
     'resolved', p_alert.resolved,
     'resolved_at', billing_ops.utc(p_alert.resolved_at),
@@ -138,6 +142,11 @@ begin
         last_seen_at = clock_timestamp(),
         severity = case when billing_ops.severity_rank(p_severity) > billing_ops.severity_rank(a.severity)
                    then p_severity else a.severity end,
+        -- One that somebody else wrote, or an earlier version, has been what it is since it began.
+        severe_since = case
+          when billing_ops.severity_rank(a.severity) >= 3 then coalesce(a.severe_since, a.first_seen_at)
+          when billing_ops.severity_rank(p_severity) >= 3 then clock_timestamp()
+        end,
         message = p_message,
         metadata = p_metadata
     from (
@@ -155,10 +164,12 @@ begin
     end if;
 
     insert into public.billing_alerts
-      (alert_key, alert_type, severity, message, metadata, first_seen_at, last_seen_at, created_at, previous_alert_id)
+      (alert_key, alert_type, severity, message, metadata, first_seen_at, last_seen_at, created_at, severe_since,
+       previous_alert_id)
     values
       (p_alert_key, p_alert_type, p_severity, p_message, p_metadata,
        clock_timestamp(), clock_timestamp(), clock_timestamp(),
+       case when billing_ops.severity_rank(p_severity) >= 3 then clock_timestamp() end,
        (select a.id from public.billing_alerts a where a.alert_key = p_alert_key and a.resolved
         order by a.created_at desc limit 1))
     on conflict (alert_key) where resolved = false do nothing

@@ -41,6 +41,34 @@ select is((select count(*)::integer from public.billing_alerts), 1, 'all that is
 select is((select count(*)::integer from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()), 1,
           'outcomes are applied one caller at a time: a lock until the transaction ends');
 
+-- severe_since ------------------------------------------------------------------------------------------------------------------
+
+create function tests.severe(p_key text) returns text language sql as $$
+  select case when severe_since is null then 'no' when severe_since = first_seen_at then 'from the first'
+              when severe_since > first_seen_at and severe_since < last_seen_at + interval '1 second' then 'later' else 'nonsense' end from tests.open(p_key)
+$$;
+create function tests.severe_moment(p_key text) returns timestamptz language sql as $$ select severe_since from tests.open(p_key) $$;
+select apply('holds', 'warning', 'rising');
+select apply('holds', 'warning', 'rising');
+select is(severe('rising'), 'no', 'a warning is not severe, however long it stands');
+select apply('holds', 'high', 'rising');
+select is(severe('rising'), 'later', 'it is from when it rises, not from when it began');
+create temporary table moment as select severe_moment('rising') as rose;
+select apply('holds', 'critical', 'rising');
+select apply('holds', 'info', 'rising');
+select is(severe_moment('rising'), (select rose from moment), 'and stays so since then, whatever comes after');
+select is(billing_ops.alert_json(open('rising')) -> 'severe_since', to_jsonb(billing_ops.utc(severe_moment('rising'))), 'which is shown');
+select apply('clear', 'info', 'rising');
+select is((select severe_since from public.billing_alerts where alert_key = 'rising'), (select rose from moment), 'in what has ended too');
+select apply('holds', 'info', 'rising');
+select is(severe('rising'), 'no', 'a new episode starts afresh');
+select apply('holds', 'high', 'severe');
+select ok((select abs(extract(epoch from severe_since - first_seen_at)) < 1 from open('severe')), 'raised as severe: from the first');
+insert into public.billing_alerts (alert_key, alert_type, severity, message, first_seen_at) values ('foreign', 't', 'high', 'm', '2026-01-01Z');
+select apply('holds', 'critical', 'foreign');
+select is(severe_moment('foreign'), '2026-01-01Z', 'one that was written without it has been severe since it began');
+delete from public.billing_alerts where alert_key in ('rising', 'severe', 'foreign');
+
 -- unknown and clear -----------------------------------------------------------------------------------------------------------
 
 select is(apply('unknown'), '{"raised": [], "refreshed": [], "resolved": []}', 'could not be judged: nothing');
@@ -100,7 +128,8 @@ select is((select (a ->> 'resolved', a ->> 'resolution', a ->> 'resolution_note'
   '(true,manual,"seen to",00000000-0000-4000-8000-000000000001,b)', 'by whom and why');
 select is((select array_agg(key order by key) from answers, jsonb_object_keys(answer -> 'alert') key),
   array['alert_key', 'alert_type', 'created_at', 'first_seen_at', 'id', 'last_seen_at', 'message', 'metadata', 'occurrences',
-        'previous_alert_id', 'resolution', 'resolution_note', 'resolved', 'resolved_at', 'resolved_by', 'severity'],
+        'previous_alert_id', 'resolution', 'resolution_note', 'resolved', 'resolved_at', 'resolved_by', 'severe_since',
+        'severity'],
   'an alert is shown with these fields');
 select is((select (event, actor, reason)::text from public.billing_alert_events order by id desc limit 1),
   '(resolved,00000000-0000-4000-8000-000000000001,"seen to")', 'the history says so too');

@@ -50,6 +50,13 @@ insert into public.billing_alerts (id, alert_key, alert_type, severity, message,
 select is(facts() -> 'oldest_high_severity_alert', jsonb_build_object('id', '00000000-0000-4000-8000-000000000024', 'alert_key', 'high',
   'severity', 'high', 'since', utc('2026-01-02Z')), 'the oldest open critical or high one, since it was first seen');
 select is(facts() -> 'open_high_severity_count', '2', 'and how many there are');
+insert into public.billing_alerts (id, alert_key, alert_type, severity, message, created_at, first_seen_at, severe_since) values
+  ('00000000-0000-4000-8000-000000000026', 'old', 't', 'critical', 'm', '2025-01-01Z', '2025-01-01Z', '2026-01-02 00:01Z');
+select is(facts() #>> '{oldest_high_severity_alert,alert_key}', 'high', 'one that stood for a year before it became severe has not waited a year');
+update public.billing_alerts set severe_since = '2026-01-01 23:59Z' where alert_key = 'old';
+select is(facts() -> 'oldest_high_severity_alert', jsonb_build_object('id', '00000000-0000-4000-8000-000000000026', 'alert_key', 'old',
+  'severity', 'critical', 'since', utc('2026-01-01 23:59Z')), 'but since it became so');
+delete from public.billing_alerts where alert_key = 'old';
 update public.billing_alerts set resolved = true where alert_key = 'reconcile_stale';
 select is(facts() -> 'reconcile_stale_since', 'null', 'reconcile_stale is not open any more');
 

@@ -155,6 +155,12 @@ select pg_temp.rewrite('billing_ops.clear_alert', 'values (v_id, ''resolved'', v
 select pg_temp.rewrite('public.resolve_billing_alert', 'where id = p_alert_id and resolved = false', 'where id = p_alert_id');
 -- mutant: what cannot be judged is cleared | alerts
 select pg_temp.rewrite('billing_ops.apply_condition_outcomes', 'when ''clear'' then', 'when ''clear'', ''unknown'' then');
+-- mutant: an alert that has just become severe has waited since it began | monitor
+select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'coalesce(a.severe_since, least(a.created_at, a.first_seen_at))', 'least(a.created_at, a.first_seen_at)');
+-- mutant: each look makes an alert severe anew | alerts
+select pg_temp.rewrite('billing_ops.raise_alert', 'coalesce(a.severe_since, a.first_seen_at)', 'clock_timestamp()');
+-- mutant: what rises is not severe | alerts
+select pg_temp.rewrite('billing_ops.raise_alert', 'when billing_ops.severity_rank(p_severity) >= 3 then', 'when false then');
 -- mutant: the monitor sees its own alerts | monitor
 select pg_temp.rewrite('billing_ops.gather_monitor_facts', '(''reconcile_stale'', ''high_severity_stale'', ''reconcile_failing'')', '(''reconcile_stale'')');
 -- mutant: a failed run passes for a good one | monitor

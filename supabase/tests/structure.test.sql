@@ -88,6 +88,7 @@ insert into expected_columns values
   ('billing_alerts', 'resolution', 'text', false),
   ('billing_alerts', 'resolution_note', 'text', false),
   ('billing_alerts', 'previous_alert_id', 'uuid', false),
+  ('billing_alerts', 'severe_since', 'timestamp with time zone', false),
   ('billing_alert_events', 'id', 'bigint', true),
   ('billing_alert_events', 'alert_id', 'uuid', true),
   ('billing_alert_events', 'event', 'text', true),

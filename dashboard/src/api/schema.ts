@@ -20,6 +20,7 @@ export interface components {
             resolved: boolean;
             resolved_at: string | null;
             resolved_by: string | null;
+            severe_since: string | null;
             severity: string;
         };
         AlertChanges: {

@@ -41,6 +41,8 @@ select results_eq(
   'the newest of several about one condition is open; two messages are two conditions');
 select is_empty($$select id from public.billing_alerts where created_at is null or first_seen_at is null or last_seen_at is null
   or metadata is null$$, 'each has its times');
+select is((select string_agg(right(id::text, 2) || ' ' || (severe_since = created_at), ', ' order by id) from public.billing_alerts
+           where severe_since is not null), '22 true', 'a severe one has been so since it was written; the others are none');
 select is((select resolution_note from public.billing_alerts where id::text like '%21'), 'A newer alert speaks of the same condition.',
           'a duplicate says why it was resolved');
 select is(billing_ops.raise_alert('reconcile_stale', 'reconcile_stale', 'high', 'm', '{}'), 'refreshed', 'the open one is found by its key');
