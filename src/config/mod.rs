@@ -17,6 +17,7 @@
 //! | `RECONCILE_BUDGET_SECONDS` | how long a run may take, 1 to 780 (270) |
 //! | `RECONCILE_STALE_AFTER_MINUTES` | when a missing run is an alert, 1 to 10080 (120) |
 //! | `HIGH_SEVERITY_STALE_AFTER_MINUTES` | when an unattended alert is another, 1 to 10080 (30) |
+//! | `SWEEP_INCOMPLETE_AFTER_HOURS` | when no whole sweep is an alert, 1 to 720 (24) |
 //! | `DASHBOARD_ORIGIN` | the one other origin whose pages may call |
 //! | `HEARTBEAT_URL` | called after each monitor pass that was written |
 //! | `LOG_LEVEL` | error, warn, info or debug (info) |
@@ -77,6 +78,7 @@ const SETTINGS: &[Setting] = &[
     setting("RECONCILE_BUDGET_SECONDS", |c| c.reconcile_budget().map(drop)),
     setting("RECONCILE_STALE_AFTER_MINUTES", |c| c.reconcile_stale_after().map(drop)),
     setting("HIGH_SEVERITY_STALE_AFTER_MINUTES", |c| c.high_severity_stale_after().map(drop)),
+    setting("SWEEP_INCOMPLETE_AFTER_HOURS", |c| c.sweep_incomplete_after().map(drop)),
     setting("DASHBOARD_ORIGIN", |c| c.dashboard_origin().map(drop)),
     setting("HEARTBEAT_URL", |c| c.heartbeat_url().map(drop)),
     setting("LOG_LEVEL", |c| c.log_level().map(drop)),
@@ -291,6 +293,12 @@ impl Config {
     pub fn high_severity_stale_after(&self) -> Result<chrono::TimeDelta, SettingError> {
         let minutes = self.number("HIGH_SEVERITY_STALE_AFTER_MINUTES", 30, 1, 10_080)?;
         Ok(chrono::TimeDelta::minutes(i64::from(minutes)))
+    }
+
+    /// After how long without a sweep that looked at everything `sweep_incomplete` holds.
+    pub fn sweep_incomplete_after(&self) -> Result<chrono::TimeDelta, SettingError> {
+        let hours = self.number("SWEEP_INCOMPLETE_AFTER_HOURS", 24, 1, 720)?;
+        Ok(chrono::TimeDelta::hours(i64::from(hours)))
     }
 
     /// The origin of a dashboard elsewhere, as browsers send it.

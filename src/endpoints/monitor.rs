@@ -41,6 +41,8 @@ pub struct Conditions {
     pub high_severity_stale: Option<bool>,
     /// The last three runs failed.
     pub reconcile_failing: Option<bool>,
+    /// No sweep has looked at everything for too long.
+    pub sweep_incomplete: Option<bool>,
 }
 
 /// How many alerts were resolved.
@@ -75,6 +77,7 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
     let thresholds = Thresholds {
         reconcile_stale_after: context.config.reconcile_stale_after()?,
         high_severity_stale_after: context.config.high_severity_stale_after()?,
+        sweep_incomplete_after: context.config.sweep_incomplete_after()?,
     };
     let heartbeat = context.config.heartbeat_url()?;
     let database = context.supabase()?;
@@ -92,13 +95,14 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
     if let Some(url) = heartbeat {
         send_heartbeat(context.http(), url).await;
     }
-    let [stale, high_severity, failing] = &outcomes;
+    let [stale, high_severity, failing, incomplete] = &outcomes;
     Reply::ok(&MonitorAnswer {
         success: true,
         monitoring: Conditions {
             reconcile_stale: stale.holds(),
             high_severity_stale: high_severity.holds(),
             reconcile_failing: failing.holds(),
+            sweep_incomplete: incomplete.holds(),
         },
         auto_resolve: AutoResolve { resolved_count: alerts.resolved.len() },
         alerts,

@@ -1,4 +1,4 @@
-//! Facts in, outcomes of the three conditions out. Pure: the database's clock comes with the facts.
+//! Facts in, outcomes of the conditions out. Pure: the database's clock comes with the facts.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
@@ -11,7 +11,8 @@ use crate::alerts::severity::Severity;
 /// Runs that must have failed in a row before `reconcile_failing` holds.
 const FAILURES_IN_A_ROW: usize = 3;
 
-/// After how many times the warning threshold a missing run is critical: 6 h where the threshold is 2 h.
+/// After how many times the warning threshold it is critical that no run has finished, or no sweep has looked at everything:
+/// 6 h where the threshold is 2 h.
 const CRITICAL_FACTOR: i32 = 3;
 
 /// How long things may take before they are alarms.
@@ -21,6 +22,8 @@ pub struct Thresholds {
     pub reconcile_stale_after: TimeDelta,
     /// Of an unresolved critical or high alert.
     pub high_severity_stale_after: TimeDelta,
+    /// Without a sweep that looked at everything.
+    pub sweep_incomplete_after: TimeDelta,
 }
 
 /// What the conditions are judged by, as of one snapshot of the database. A fact that is missing makes its condition unknown.
@@ -30,6 +33,8 @@ pub struct Facts {
     pub now: Option<DateTime<Utc>>,
     /// When the last run with status success or partial ended.
     pub last_good_run_finished_at: Option<DateTime<Utc>>,
+    /// When a run last ended that had looked at everything.
+    pub last_complete_sweep_at: Option<DateTime<Utc>>,
     /// When the first run of all began.
     pub first_run_started_at: Option<DateTime<Utc>>,
     /// A run under a live lease.
@@ -68,12 +73,13 @@ pub struct HighSeverityAlert {
     pub since: DateTime<Utc>,
 }
 
-/// Judges the three conditions.
-pub fn judge(facts: &Facts, thresholds: &Thresholds) -> [Condition; 3] {
+/// Judges the conditions, one after the other.
+pub fn judge(facts: &Facts, thresholds: &Thresholds) -> [Condition; 4] {
     [
         Condition::new("reconcile_stale", reconcile_stale(facts, thresholds)),
         Condition::new("high_severity_stale", high_severity_stale(facts, thresholds)),
         Condition::new("reconcile_failing", reconcile_failing(facts)),
+        Condition::new("sweep_incomplete", sweep_incomplete(facts, thresholds)),
     ]
 }
 
@@ -91,7 +97,7 @@ fn reconcile_stale(facts: &Facts, thresholds: &Thresholds) -> State {
         let since = facts.first_run_started_at.into_iter().chain(facts.reconcile_stale_since).min();
         let age = since.map_or(TimeDelta::zero(), |since| now - since);
         return State::Holds {
-            severity: stale_severity(age, thresholds),
+            severity: severity_by_age(age, thresholds.reconcile_stale_after),
             message: "No reconcile run has ever finished.".into(),
             metadata,
         };
@@ -103,19 +109,15 @@ fn reconcile_stale(facts: &Facts, thresholds: &Thresholds) -> State {
         State::clear("A reconcile run is under way.")
     } else {
         State::Holds {
-            severity: stale_severity(age, thresholds),
+            severity: severity_by_age(age, thresholds.reconcile_stale_after),
             message: format!("No reconcile run has finished for {}.", duration(age)),
             metadata,
         }
     }
 }
 
-fn stale_severity(age: TimeDelta, thresholds: &Thresholds) -> Severity {
-    if age >= thresholds.reconcile_stale_after * CRITICAL_FACTOR {
-        Severity::Critical
-    } else {
-        Severity::Warning
-    }
+fn severity_by_age(age: TimeDelta, warning_after: TimeDelta) -> Severity {
+    if age >= warning_after * CRITICAL_FACTOR { Severity::Critical } else { Severity::Warning }
 }
 
 fn high_severity_stale(facts: &Facts, thresholds: &Thresholds) -> State {
@@ -161,6 +163,26 @@ fn reconcile_failing(facts: &Facts) -> State {
     }
 }
 
+fn sweep_incomplete(facts: &Facts, thresholds: &Thresholds) -> State {
+    let Some(now) = facts.now else { return State::Unknown };
+    // Before the first run there is nothing that could be incomplete: that no run comes is reconcile_stale's to say.
+    let Some(since) = facts.last_complete_sweep_at.or(facts.first_run_started_at) else {
+        return State::clear("No sweep has begun yet.");
+    };
+    let age = now - since;
+    if age < thresholds.sweep_incomplete_after {
+        return State::clear("A sweep has looked at everything.");
+    }
+    State::Holds {
+        severity: severity_by_age(age, thresholds.sweep_incomplete_after),
+        message: format!("No sweep has looked at everything for {}.", duration(age)),
+        metadata: json!({
+            "last_complete_sweep_at": facts.last_complete_sweep_at,
+            "incomplete_after_hours": thresholds.sweep_incomplete_after.num_hours(),
+        }),
+    }
+}
+
 /// A length of time for a person: whole minutes up to two hours, then hours, then days.
 fn duration(time: TimeDelta) -> String {
     match time.num_minutes() {
@@ -177,6 +199,7 @@ mod tests {
     const THRESHOLDS: Thresholds = Thresholds {
         reconcile_stale_after: TimeDelta::minutes(120),
         high_severity_stale_after: TimeDelta::minutes(30),
+        sweep_incomplete_after: TimeDelta::hours(24),
     };
 
     fn minutes_ago(minutes: i64) -> DateTime<Utc> {
@@ -270,6 +293,32 @@ mod tests {
             };
             assert_eq!(severity(&reconcile_failing(&facts)), expected, "{statuses:?}");
         }
+    }
+
+    #[test]
+    fn no_sweep_over_everything_goes_unnoticed_for_longer_than_the_threshold() {
+        let hours_ago = |hours: i64| minutes_ago(hours * 60);
+        for (hours, expected) in [
+            (0, None),
+            (23, None),
+            (24, Some(Severity::Warning)),
+            (71, Some(Severity::Warning)),
+            (72, Some(Severity::Critical)),
+        ] {
+            let facts = Facts {
+                last_complete_sweep_at: Some(hours_ago(hours)),
+                // Neither parts of a sweep that come on time nor one that is at work change it.
+                last_good_run_finished_at: Some(now()),
+                live_run_id: Some(Uuid::from_u128(1)),
+                first_run_started_at: Some(hours_ago(1_000)),
+                ..facts()
+            };
+            assert_eq!(severity(&sweep_incomplete(&facts, &THRESHOLDS)), expected, "{hours} hours");
+            // Where none ever did: since the first run began.
+            let facts = Facts { first_run_started_at: Some(hours_ago(hours)), ..self::facts() };
+            assert_eq!(severity(&sweep_incomplete(&facts, &THRESHOLDS)), expected, "{hours} hours, never");
+        }
+        assert!(matches!(sweep_incomplete(&facts(), &THRESHOLDS), State::Clear { .. }), "nothing has begun");
     }
 
     #[test]

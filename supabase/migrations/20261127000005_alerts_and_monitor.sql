@@ -246,13 +246,18 @@ as $$
     select a.id, a.alert_key, a.severity, coalesce(a.severe_since, least(a.created_at, a.first_seen_at)) as since
     from public.billing_alerts a
     where a.resolved = false and a.severity in ('critical', 'high')
-      and a.alert_key not in ('reconcile_stale', 'high_severity_stale', 'reconcile_failing')
+      and a.alert_key not in ('reconcile_stale', 'high_severity_stale', 'reconcile_failing', 'sweep_incomplete')
   )
   select pg_catalog.jsonb_build_object(
     'now', billing_ops.utc(pg_catalog.clock_timestamp()),
     'last_good_run_finished_at', (
       select billing_ops.utc(max(r.finished_at)) from public.reconciliation_logs r
       where r.status in ('success', 'partial')),
+    -- An incomplete run leaves a cursor. What failed for single subscriptions, or was held back, makes a run partial too, and
+    -- it has looked at everything all the same.
+    'last_complete_sweep_at', (
+      select billing_ops.utc(max(r.finished_at)) from public.reconciliation_logs r
+      where r.status in ('success', 'partial') and r.cursor is null),
     'first_run_started_at', (select billing_ops.utc(min(r.started_at)) from public.reconciliation_logs r),
     'live_run_id', (
       select r.id from public.reconciliation_logs r

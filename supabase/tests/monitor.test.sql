@@ -10,7 +10,7 @@ create function tests.utc(p_time text) returns jsonb language sql as $$ select t
 
 -- A database in which nothing has happened ------------------------------------------------------------------------------------
 
-select is(facts() - 'now', '{"last_good_run_finished_at": null, "first_run_started_at": null, "live_run_id": null,
+select is(facts() - 'now', '{"last_good_run_finished_at": null, "last_complete_sweep_at": null, "first_run_started_at": null, "live_run_id": null,
   "latest_results": [], "oldest_high_severity_alert": null, "open_high_severity_count": 0, "reconcile_stale_since": null}', 'nothing yet');
 select ok(abs(extract(epoch from clock_timestamp() - (facts() ->> 'now')::timestamptz)) < 5, 'the database''s clock is the one that counts');
 
@@ -23,6 +23,9 @@ insert into public.reconciliation_logs (id, run_key, run_type, status, started_a
   ('00000000-0000-4000-8000-000000000004', 'k4', 'scheduled', 'error', '2026-01-01 04:00Z', '2026-01-01 04:01Z', null, 'stale_run'),
   ('00000000-0000-4000-8000-000000000005', 'k5', 'scheduled', 'running', '2026-01-01 05:00Z', null, now() - interval '1 second', null);
 select is(facts() -> 'last_good_run_finished_at', utc('2026-01-01 02:01Z'), 'a partial run is a good one, an error is not');
+select is(facts() -> 'last_complete_sweep_at', utc('2026-01-01 02:01Z'), 'one that left nothing to do has looked at everything');
+update public.reconciliation_logs set cursor = '{}' where run_key in ('k2', 'k3');
+select is(facts() -> 'last_complete_sweep_at', utc('2026-01-01 01:01Z'), 'one that left a cursor has not, nor has one that failed');
 select is(facts() -> 'first_run_started_at', utc('2026-01-01 01:00Z'), 'when runs began');
 select is(facts() -> 'live_run_id', 'null', 'a run whose lease expired does not live');
 select is(facts() -> 'latest_results', '[
@@ -37,7 +40,8 @@ select is(facts() -> 'live_run_id', '"00000000-0000-4000-8000-000000000005"', 'o
 insert into public.billing_alerts (id, alert_key, alert_type, severity, message, resolved, created_at, first_seen_at) values
   ('00000000-0000-4000-8000-000000000011', 'reconcile_stale', 'reconcile_stale', 'critical', 'm', false, '2026-01-01Z', '2026-01-01Z'),
   ('00000000-0000-4000-8000-000000000012', 'high_severity_stale', 'high_severity_stale', 'critical', 'm', false, '2026-01-01Z', '2026-01-01Z'),
-  ('00000000-0000-4000-8000-000000000013', 'reconcile_failing', 'reconcile_failing', 'critical', 'm', false, '2026-01-01Z', '2026-01-01Z');
+  ('00000000-0000-4000-8000-000000000013', 'reconcile_failing', 'reconcile_failing', 'critical', 'm', false, '2026-01-01Z', '2026-01-01Z'),
+  ('00000000-0000-4000-8000-000000000014', 'sweep_incomplete', 'sweep_incomplete', 'critical', 'm', false, '2026-01-01Z', '2026-01-01Z');
 select is(facts() -> 'oldest_high_severity_alert', 'null', 'the monitor''s own alerts don''t count, or it could never clear');
 select is(facts() -> 'open_high_severity_count', '0', 'not in the count either');
 select is(facts() -> 'reconcile_stale_since', utc('2026-01-01Z'), 'how long reconcile_stale has been open');
@@ -65,7 +69,7 @@ select is(facts() -> 'reconcile_stale_since', 'null', 'reconcile_stale is not op
 select is((call('admin', 'public.admin_monitor_facts()') -> 'facts') - 'now', facts() - 'now', 'under row level security, the same facts');
 select is(call('admin', 'public.admin_monitor_facts()') ->> 'outcome', 'ok', 'for an admin');
 select is(call('member', 'public.admin_monitor_facts()'), '{"outcome": "forbidden"}', 'not for a member');
-select is(call('member', 'billing_ops.gather_monitor_facts()') - 'now', '{"last_good_run_finished_at": null, "first_run_started_at": null,
+select is(call('member', 'billing_ops.gather_monitor_facts()') - 'now', '{"last_good_run_finished_at": null, "last_complete_sweep_at": null, "first_run_started_at": null,
   "live_run_id": null, "latest_results": [], "oldest_high_severity_alert": null, "open_high_severity_count": 0,
   "reconcile_stale_since": null}', 'the helper shows a member nothing');
 

@@ -162,9 +162,13 @@ select pg_temp.rewrite('billing_ops.raise_alert', 'coalesce(a.severe_since, a.fi
 -- mutant: what rises is not severe | alerts
 select pg_temp.rewrite('billing_ops.raise_alert', 'when billing_ops.severity_rank(p_severity) >= 3 then', 'when false then');
 -- mutant: the monitor sees its own alerts | monitor
-select pg_temp.rewrite('billing_ops.gather_monitor_facts', '(''reconcile_stale'', ''high_severity_stale'', ''reconcile_failing'')', '(''reconcile_stale'')');
+select pg_temp.rewrite('billing_ops.gather_monitor_facts', '(''reconcile_stale'', ''high_severity_stale'', ''reconcile_failing'', ''sweep_incomplete'')', '(''reconcile_stale'')');
 -- mutant: a failed run passes for a good one | monitor
 select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'where r.status in (''success'', ''partial'')),', 'where r.status <> ''running''),');
+-- mutant: a part of a sweep passes for the whole | monitor
+select pg_temp.rewrite('billing_ops.gather_monitor_facts', ' and r.cursor is null', '');
+-- mutant: a failed run passes for a whole sweep | monitor
+select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'r.status in (''success'', ''partial'') and', 'r.status <> ''running'' and');
 -- mutant: a dead run passes for a live one | monitor
 select pg_temp.rewrite('billing_ops.gather_monitor_facts', ' and r.lease_expires_at > pg_catalog.clock_timestamp()', '');
 

@@ -75,3 +75,35 @@ async fn a_failed_run_never_counts_as_a_recent_success() {
     let check = stack.check().await;
     assert_eq!(check.body["monitoring"]["reconcile_stale"], true, "its lease is over: {check:?}");
 }
+
+/// Runs end in time, one after the other, and none of them gets to the end of the list: what is there is not watched, and
+/// `reconcile_stale` has nothing to say.
+#[tokio::test]
+async fn a_sweep_that_never_ends_does_not_go_unnoticed() {
+    let stack = Stack::setup().argument("--subscriptions").argument("10").start();
+    let database = stack.database().await;
+    assert_eq!(stack.run().await.body["status"], "success");
+    let holds = async || {
+        let check = stack.check().await;
+        assert_eq!(check.body["monitoring"]["reconcile_stale"], false, "{check:?}");
+        check.body["monitoring"]["sweep_incomplete"].as_bool().expect("judged")
+    };
+    assert!(!holds().await);
+    let a_day = "update public.reconciliation_logs
+                 set started_at = started_at - interval '24 hours', finished_at = finished_at - interval '24 hours'";
+    database.execute(a_day, &[]).await.expect("a day goes by");
+    let start = json!({
+        "p_run_key": "request_part", "p_run_type": "request", "p_lookback_hours": 24, "p_lease_seconds": 600
+    });
+    let run = stack.rpc("start_reconciliation_run", &start).await.body["run"].clone();
+    let part = json!({
+        "p_run_id": run["id"], "p_attempt": 1, "p_status": "partial", "p_counts": {}, "p_message": "m",
+        "p_cursor": {"windows": []},
+    });
+    assert_eq!(text(&stack.rpc("finish_reconciliation_run", &part).await.body, "outcome"), "finished");
+    assert!(holds().await);
+    assert_eq!(stack.open_alert(&database, "sweep_incomplete").await, Some(("warning".to_owned(), 1)));
+    assert_eq!(stack.run().await.body["status"], "success");
+    assert!(!holds().await);
+    assert_eq!(stack.open_alert(&database, "sweep_incomplete").await, None);
+}

@@ -66,6 +66,7 @@ export const alertTypeWords: Record<string, string> = {
   reconcile_stale: "Reconciliation is stale",
   high_severity_stale: "Serious alert left unattended",
   reconcile_failing: "Reconciliation keeps failing",
+  sweep_incomplete: "Not everything is looked at",
   reconcile_circuit_breaker: "Circuit breaker stopped repairs",
 };
 

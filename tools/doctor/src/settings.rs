@@ -93,6 +93,7 @@ fn optional_settings(config: &Config) -> Vec<Line> {
     check(config.stripe_max_requests_per_second().err());
     check(config.reconcile_stale_after().err());
     check(config.high_severity_stale_after().err());
+    check(config.sweep_incomplete_after().err());
     check(config.dashboard_origin().err());
     check(config.log_level().err());
     match config.reconcile_budget() {
