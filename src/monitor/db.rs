@@ -54,5 +54,8 @@ pub async fn apply(database: &Supabase, outcomes: &[Condition]) -> Result<AlertC
         pruned = %answer.pruned,
         "monitor pass"
     );
+    if let Some(code) = answer.pruned.get("error") {
+        tracing::warn!(%code, "nothing was pruned");
+    }
     Ok(answer.alerts)
 }

@@ -454,7 +454,15 @@ select pg_temp.rewrite('billing_ops.prune', 'where o.closed_at < greatest(', 'wh
 -- mutant: closed drift of any number | retention
 select pg_temp.rewrite('billing_ops.prune', 'offset 199999', 'offset 299999');
 -- mutant: pruning has no bound | retention
-select pg_temp.rewrite('billing_ops.prune', 'limit p_limit', 'limit null');
+select pg_temp.rewrite('billing_ops.prune', 'limit v_piece', 'limit null');
+-- mutant: pruning stops after its first piece | retention
+select pg_temp.rewrite('billing_ops.prune', 'exit when v_seen = 0', 'exit when true');
+-- mutant: pruning goes on for as long as it takes | retention
+select pg_temp.rewrite('billing_ops.prune', ' or clock_timestamp() > v_until', '');
+-- mutant: an error in pruning undoes the alerts | retention
+select pg_temp.rewrite('public.apply_monitor_outcomes', 'when query_canceled or others then', 'when query_canceled then');
+-- mutant: a timeout in pruning undoes the alerts | retention
+select pg_temp.rewrite('public.apply_monitor_outcomes', 'when query_canceled or others then', 'when others then');
 -- mutant: the monitor does not prune | retention
 select pg_temp.rewrite('public.apply_monitor_outcomes', 'billing_ops.prune(5000)', 'billing_ops.prune(0)');
 

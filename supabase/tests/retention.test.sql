@@ -58,5 +58,45 @@ select is((call('service_role', $$public.apply_monitor_outcomes('[]')$$) -> 'pru
 insert into public.rate_limit_windows (route, client, window_started_at, hits) values ('r', 'old', now() - interval '25 hours', 1);
 select is(call('service_role', $$public.apply_monitor_outcomes('[]')$$) -> 'pruned' ->> 'rate_limit_windows', '1', 'really');
 
+-- Housekeeping does not undo an alarm ------------------------------------------------------------------------------------------
+
+-- A pass that raises that alert.
+create function tests.alarm(p_key text) returns jsonb language sql as $$
+  select tests.call('service_role', format('public.apply_monitor_outcomes(%L)', jsonb_build_array(jsonb_build_object(
+    'alert_key', p_key, 'alert_type', 't', 'state', 'holds', 'severity', 'critical', 'message', 'm'))))
+$$;
+create function tests.old_window(p_client text) returns void language sql as $$
+  insert into public.rate_limit_windows (route, client, window_started_at, hits) values ('r', p_client, now() - interval '25 hours', 1)
+$$;
+set local client_min_messages = error;
+create temporary table alarms (name text, answer jsonb);
+create function tests.refuses() returns trigger language plpgsql as $$ begin raise exception 'not today'; end $$;
+create trigger refuses before delete on public.rate_limit_windows for each row execute function tests.refuses();
+select old_window('refused');
+insert into alarms values ('refused', alarm('while_pruning_is_refused'));
+select is((select answer from alarms where name = 'refused'), '{"alerts": {"raised": ["while_pruning_is_refused"], "refreshed": [],
+  "resolved": []}, "pruned": {"error": "P0001"}}', 'an error in pruning undoes no alert, and is told');
+select is((select count(*)::integer from public.billing_alerts where alert_key = 'while_pruning_is_refused'), 1, 'it is there');
+drop trigger refuses on public.rate_limit_windows;
+
+create function tests.takes_long() returns trigger language plpgsql as $$ begin perform pg_sleep(20); return old; end $$;
+create trigger takes_long before delete on public.rate_limit_windows for each row execute function tests.takes_long();
+set local statement_timeout = '500ms';
+insert into alarms values ('slow', alarm('while_pruning_takes_long'));
+set local statement_timeout = '30s';
+select is((select answer from alarms where name = 'slow'), '{"alerts": {"raised": ["while_pruning_takes_long"], "refreshed": [],
+  "resolved": []}, "pruned": {"error": "57014"}}', 'nor does the statement timeout');
+select is((select count(*)::integer from public.billing_alerts where alert_key = 'while_pruning_takes_long'), 1, 'it is there too');
+drop trigger takes_long on public.rate_limit_windows;
+select is(alarm('once_it_works_again') -> 'pruned' ->> 'rate_limit_windows', '1', 'the next pass makes up for it');
+
+-- However much there is, a pass ends soon: a piece takes two seconds here, and there are three.
+create function tests.naps() returns trigger language plpgsql as $$ begin perform pg_sleep(2.1); return old; end $$;
+create trigger naps before delete on public.rate_limit_windows for each row when (old.client = 'piece_1') execute function tests.naps();
+insert into public.rate_limit_windows (route, client, window_started_at, hits)
+select 'r', 'piece_' || n, now() - interval '30 hours' + make_interval(secs => n), 1 from generate_series(1, 2500) n;
+select is(prune() ->> 'rate_limit_windows', '1000', 'after two seconds no further piece is begun');
+select is(prune() ->> 'rate_limit_windows', '1500', 'what is quick goes on to the end');
+
 select * from finish();
 rollback;
