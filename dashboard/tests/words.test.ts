@@ -47,6 +47,8 @@ describe("codes", () => {
     expect(driftType("brand_new")).toBe("Brand new");
     expect(alertName("drift_status_mismatch")).toBe("Drift: status differs");
     expect(alertName("reconcile_failing")).toBe("Reconciliation keeps failing");
+    expect(alertName("sweep_incomplete")).toBe("Not everything is looked at");
+    expect(alertName("settings_invalid")).toBe("A setting is wrong");
   });
   test("what was refused, held or never tried needs a person", () => {
     expect((["repaired", "created", "superseded", "refused", "held", "none"] as const).filter((code) => action(code).person)).toEqual([

@@ -23,7 +23,7 @@
 //! | `LOG_LEVEL` | error, warn, info or debug (info) |
 //!
 //! A setting that is wrong does not stop the process: it makes the endpoints that need it answer 503 with a sentence that
-//! names it, and `/api/health` lists it. So each accessor returns a `Result`, and nothing falls back to an open door.
+//! names it, and `/api/health` lists it; an optional one raises an alert too. So each accessor returns a `Result`, and nothing falls back to an open door.
 
 mod values;
 
@@ -40,11 +40,17 @@ use values::{header_safe, is_anonymous, list, secure_url, whole_number};
 struct Setting {
     name: &'static str,
     also: &'static [&'static str],
+    /// Whether billing-ops can do without it.
+    optional: bool,
     check: fn(&Config) -> Result<(), SettingError>,
 }
 
 const fn setting(name: &'static str, check: fn(&Config) -> Result<(), SettingError>) -> Setting {
-    Setting { name, also: &[], check }
+    Setting { name, also: &[], optional: false, check }
+}
+
+const fn option(name: &'static str, check: fn(&Config) -> Result<(), SettingError>) -> Setting {
+    Setting { optional: true, ..setting(name, check) }
 }
 
 /// All settings, in the order in which `/api/health` lists what is wrong.
@@ -68,20 +74,20 @@ const SETTINGS: &[Setting] = &[
     setting("MONITOR_SECRET_PREVIOUS", |c| c.machine_secret("MONITOR_SECRET_PREVIOUS").map(drop)),
     setting("CRON_SECRET", |c| c.machine_secret("CRON_SECRET").map(drop)),
     setting("CRON_SECRET_PREVIOUS", |c| c.machine_secret("CRON_SECRET_PREVIOUS").map(drop)),
-    setting("STRIPE_API_BASE", |c| c.stripe_api_base().map(drop)),
-    setting("STRIPE_MAX_REQUESTS_PER_SECOND", |c| c.stripe_max_requests_per_second().map(drop)),
-    setting("PRICE_TIERS", |c| c.price_tiers().map(drop)),
-    setting("ACCESS_STATUSES", |c| c.access_statuses().map(drop)),
-    setting("OWNER_METADATA_KEYS", |c| c.owner_metadata_keys().map(drop)),
-    setting("STRIPE_SCOPE", |c| c.stripe_scope().map(drop)),
-    setting("TRUST_CLIENT_REFERENCE_ID", |c| c.trust_client_reference_id().map(drop)),
-    setting("RECONCILE_BUDGET_SECONDS", |c| c.reconcile_budget().map(drop)),
-    setting("RECONCILE_STALE_AFTER_MINUTES", |c| c.reconcile_stale_after().map(drop)),
-    setting("HIGH_SEVERITY_STALE_AFTER_MINUTES", |c| c.high_severity_stale_after().map(drop)),
-    setting("SWEEP_INCOMPLETE_AFTER_HOURS", |c| c.sweep_incomplete_after().map(drop)),
-    setting("DASHBOARD_ORIGIN", |c| c.dashboard_origin().map(drop)),
-    setting("HEARTBEAT_URL", |c| c.heartbeat_url().map(drop)),
-    setting("LOG_LEVEL", |c| c.log_level().map(drop)),
+    option("STRIPE_API_BASE", |c| c.stripe_api_base().map(drop)),
+    option("STRIPE_MAX_REQUESTS_PER_SECOND", |c| c.stripe_max_requests_per_second().map(drop)),
+    option("PRICE_TIERS", |c| c.price_tiers().map(drop)),
+    option("ACCESS_STATUSES", |c| c.access_statuses().map(drop)),
+    option("OWNER_METADATA_KEYS", |c| c.owner_metadata_keys().map(drop)),
+    option("STRIPE_SCOPE", |c| c.stripe_scope().map(drop)),
+    option("TRUST_CLIENT_REFERENCE_ID", |c| c.trust_client_reference_id().map(drop)),
+    option("RECONCILE_BUDGET_SECONDS", |c| c.reconcile_budget().map(drop)),
+    option("RECONCILE_STALE_AFTER_MINUTES", |c| c.reconcile_stale_after().map(drop)),
+    option("HIGH_SEVERITY_STALE_AFTER_MINUTES", |c| c.high_severity_stale_after().map(drop)),
+    option("SWEEP_INCOMPLETE_AFTER_HOURS", |c| c.sweep_incomplete_after().map(drop)),
+    option("DASHBOARD_ORIGIN", |c| c.dashboard_origin().map(drop)),
+    option("HEARTBEAT_URL", |c| c.heartbeat_url().map(drop)),
+    option("LOG_LEVEL", |c| c.log_level().map(drop)),
 ];
 
 /// Stripe's words for the statuses of subscriptions that have not ended.
@@ -156,6 +162,15 @@ impl Config {
     pub fn complaints(&self) -> Vec<String> {
         let present = SETTINGS.iter().filter(|setting| self.is_set(setting.name));
         present.filter_map(|setting| (setting.check)(self).err()).map(|error| error.0).collect()
+    }
+
+    /// The optional settings that are wrong, each with a sentence about it. What needs one of them is closed or goes without it,
+    /// and nothing else suffers: so somebody has to say it.
+    pub fn wrong_options(&self) -> Vec<(&'static str, String)> {
+        let present = SETTINGS.iter().filter(|setting| setting.optional && self.is_set(setting.name));
+        present
+            .filter_map(|setting| (setting.check)(self).err().map(|error| (setting.name, error.0)))
+            .collect()
     }
 
     /// Where Supabase is, without a path. Errors where it is missing or no https URL.
@@ -312,7 +327,7 @@ impl Config {
         }
     }
 
-    /// What to call after a monitor pass.
+    /// What to call after a monitor pass. An error closes nothing: the pass is made without the call, and says so.
     pub fn heartbeat_url(&self) -> Result<Option<Url>, SettingError> {
         self.optional("HEARTBEAT_URL").map(|value| secure_url("HEARTBEAT_URL", value)).transpose()
     }
@@ -411,6 +426,19 @@ mod tests {
             config(&[("DASHBOARD_ORIGIN", "https://a.example")]).dashboard_origin(),
             Ok(Some("https://a.example".into()))
         );
+    }
+
+    #[test]
+    fn an_option_that_is_wrong_is_named_and_never_quoted() {
+        let wrong = |pairs| config(pairs).wrong_options();
+        assert_eq!(wrong(&[]), [], "what is not set is not wrong");
+        assert_eq!(wrong(&[("HEARTBEAT_URL", ""), ("SUPABASE_URL", "x"), ("CRON_SECRET", "x")]), []);
+        let found = wrong(&[("PRICE_TIERS", "canary"), ("HEARTBEAT_URL", "http://canary.example/canary")]);
+        let names: Vec<&str> = found.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["PRICE_TIERS", "HEARTBEAT_URL"]);
+        for (name, sentence) in found {
+            assert!(sentence.contains(name) && !sentence.contains("canary"), "{sentence}");
+        }
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub struct Conditions {
     pub reconcile_failing: Option<bool>,
     /// No sweep has looked at everything for too long.
     pub sweep_incomplete: Option<bool>,
+    /// An optional setting is wrong.
+    pub settings_invalid: Option<bool>,
 }
 
 /// How many alerts were resolved.
@@ -79,7 +81,6 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
         high_severity_stale_after: context.config.high_severity_stale_after()?,
         sweep_incomplete_after: context.config.sweep_incomplete_after()?,
     };
-    let heartbeat = context.config.heartbeat_url()?;
     let database = context.supabase()?;
     let caller = auth::machine_or_person(auth::bearer(&call.headers)?, &own, &cron)?;
     call.no_body().await?;
@@ -90,12 +91,13 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
         auth::Caller::Cron | auth::Caller::Machine => Asker::Service,
     };
     let facts = read_facts(database, name, &call.client()).await?;
-    let outcomes = judge(&facts, &thresholds);
+    let outcomes = judge(&facts, &thresholds, &context.config.wrong_options());
     let alerts = apply(database, &outcomes).await?;
-    if let Some(url) = heartbeat {
+    // One that is wrong is told by settings_invalid; the watch goes on without it.
+    if let Ok(Some(url)) = context.config.heartbeat_url() {
         send_heartbeat(context.http(), url).await;
     }
-    let [stale, high_severity, failing, incomplete] = &outcomes;
+    let [stale, high_severity, failing, incomplete, settings] = &outcomes;
     Reply::ok(&MonitorAnswer {
         success: true,
         monitoring: Conditions {
@@ -103,6 +105,7 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
             high_severity_stale: high_severity.holds(),
             reconcile_failing: failing.holds(),
             sweep_incomplete: incomplete.holds(),
+            settings_invalid: settings.holds(),
         },
         auto_resolve: AutoResolve { resolved_count: alerts.resolved.len() },
         alerts,

@@ -73,13 +73,15 @@ pub struct HighSeverityAlert {
     pub since: DateTime<Utc>,
 }
 
-/// Judges the conditions, one after the other.
-pub fn judge(facts: &Facts, thresholds: &Thresholds) -> [Condition; 4] {
+/// Judges the conditions, one after the other. `wrong` are the optional settings that are, each with a
+/// sentence that does not hold its value.
+pub fn judge(facts: &Facts, thresholds: &Thresholds, wrong: &[(&'static str, String)]) -> [Condition; 5] {
     [
         Condition::new("reconcile_stale", reconcile_stale(facts, thresholds)),
         Condition::new("high_severity_stale", high_severity_stale(facts, thresholds)),
         Condition::new("reconcile_failing", reconcile_failing(facts)),
         Condition::new("sweep_incomplete", sweep_incomplete(facts, thresholds)),
+        Condition::new("settings_invalid", settings_invalid(wrong)),
     ]
 }
 
@@ -180,6 +182,19 @@ fn sweep_incomplete(facts: &Facts, thresholds: &Thresholds) -> State {
             "last_complete_sweep_at": facts.last_complete_sweep_at,
             "incomplete_after_hours": thresholds.sweep_incomplete_after.num_hours(),
         }),
+    }
+}
+
+fn settings_invalid(wrong: &[(&'static str, String)]) -> State {
+    if wrong.is_empty() {
+        return State::clear("No optional setting is wrong.");
+    }
+    let sentences: Vec<&str> = wrong.iter().map(|(_, sentence)| sentence.as_str()).collect();
+    let names: Vec<&str> = wrong.iter().map(|(name, _)| *name).collect();
+    State::Holds {
+        severity: Severity::Warning,
+        message: sentences.join(" "),
+        metadata: json!({ "settings": names }),
     }
 }
 
@@ -322,8 +337,21 @@ mod tests {
     }
 
     #[test]
+    fn settings_that_are_wrong_are_one_warning_that_names_them() {
+        let wrong = ["A", "B"].map(|name| (name, format!("{name} must be a URL.")));
+        let State::Holds { severity, message, metadata } = settings_invalid(&wrong) else {
+            panic!("it holds")
+        };
+        assert_eq!(
+            (severity, message.as_str(), metadata),
+            (Severity::Warning, "A must be a URL. B must be a URL.", json!({"settings": ["A", "B"]}))
+        );
+    }
+
+    #[test]
     fn what_could_not_be_read_is_unknown_not_clear() {
-        let outcomes = judge(&Facts::default(), &THRESHOLDS);
+        let [outcomes @ .., settings] = judge(&Facts::default(), &THRESHOLDS, &[]);
         assert!(outcomes.iter().all(|outcome| outcome.holds().is_none()), "{outcomes:?}");
+        assert_eq!(settings.holds(), Some(false), "which needs nothing of the database");
     }
 }

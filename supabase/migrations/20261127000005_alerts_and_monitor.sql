@@ -246,7 +246,8 @@ as $$
     select a.id, a.alert_key, a.severity, coalesce(a.severe_since, least(a.created_at, a.first_seen_at)) as since
     from public.billing_alerts a
     where a.resolved = false and a.severity in ('critical', 'high')
-      and a.alert_key not in ('reconcile_stale', 'high_severity_stale', 'reconcile_failing', 'sweep_incomplete')
+      and a.alert_key not in ('reconcile_stale', 'high_severity_stale', 'reconcile_failing', 'sweep_incomplete',
+        'settings_invalid')
   )
   select pg_catalog.jsonb_build_object(
     'now', billing_ops.utc(pg_catalog.clock_timestamp()),

@@ -48,7 +48,6 @@ const MONITOR_CASES: &[Case] = &[
     (&[("RECONCILE_STALE_AFTER_MINUTES", Some("soon"))], "RECONCILE_STALE_AFTER_MINUTES"),
     (&[("HIGH_SEVERITY_STALE_AFTER_MINUTES", Some("0"))], "HIGH_SEVERITY_STALE_AFTER_MINUTES"),
     (&[("SWEEP_INCOMPLETE_AFTER_HOURS", Some("0"))], "SWEEP_INCOMPLETE_AFTER_HOURS"),
-    (&[("HEARTBEAT_URL", Some("http://example.com/ping"))], "HEARTBEAT_URL"),
 ];
 
 const PEOPLE_CASES: &[Case] = &[
@@ -120,6 +119,35 @@ async fn the_monitor_falls_back_to_the_reconcile_secret_only_where_its_own_is_no
             assert_eq!(answer.status, status, "{method}: {answer:?}");
         }
     }
+}
+
+/// The watcher's watcher is one thing, the watch another.
+#[tokio::test]
+async fn a_wrong_heartbeat_url_does_not_close_the_monitor() {
+    let stack = Stack::start();
+    let database = stack.database().await;
+    let wrong = [("HEARTBEAT_URL", Some("http://canary.example.com/canary"))];
+    let pass = async |changes| {
+        let function = Function::start(&stack, "monitor", changes);
+        let answer = function.request(Method::POST, MONITOR).bearer(&stack.at.monitor_secret).send().await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.body["monitoring"]["reconcile_stale"], true, "it has looked: {answer:?}");
+        answer.body["monitoring"]["settings_invalid"].as_bool().expect("judged")
+    };
+    assert!(pass(&wrong).await);
+    let alert = "select severity, message, metadata::text from public.billing_alerts
+                 where alert_key = 'settings_invalid' and not resolved";
+    let row = database.query_one(alert, &[]).await.expect("an alert");
+    let (severity, message, metadata): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+    assert_eq!((severity.as_str(), message.as_str()), ("warning", "HEARTBEAT_URL must be an https URL."));
+    assert!(!metadata.contains("canary"), "{metadata}");
+
+    let health = Function::start(&stack, "health", &wrong).request(Method::GET, HEALTH).send().await;
+    assert!(health.body["complaints"].to_string().contains("HEARTBEAT_URL"), "{health:?}");
+    assert!(!health.text.contains("canary"), "{health:?}");
+
+    assert!(!pass(&[]).await);
+    assert!(database.query_opt(alert, &[]).await.expect("an answer").is_none(), "set right: resolved");
 }
 
 #[tokio::test]

@@ -42,6 +42,7 @@ export interface components {
             high_severity_stale: boolean | null;
             reconcile_failing: boolean | null;
             reconcile_stale: boolean | null;
+            settings_invalid: boolean | null;
             sweep_incomplete: boolean | null;
         };
         Counts: {

@@ -67,6 +67,7 @@ export const alertTypeWords: Record<string, string> = {
   high_severity_stale: "Serious alert left unattended",
   reconcile_failing: "Reconciliation keeps failing",
   sweep_incomplete: "Not everything is looked at",
+  settings_invalid: "A setting is wrong",
   reconcile_circuit_breaker: "Circuit breaker stopped repairs",
 };
 
