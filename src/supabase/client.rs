@@ -61,7 +61,8 @@ pub enum Retry {
 pub struct Supabase {
     rest_url: String,
     secret_key: Secret,
-    publishable_key: Option<Secret>,
+    /// Or why calls in a person's name are not possible.
+    publishable_key: Result<Secret, SettingError>,
     http: reqwest::Client,
     /// Wanted by `postgrest`'s builder; never connects.
     composer: postgrest_reqwest::Client,
@@ -74,19 +75,14 @@ impl std::fmt::Debug for Supabase {
 }
 
 impl Supabase {
-    /// Builds the client. Errors: the setting that is missing or unfit. A publishable key may be
-    /// missing: only calls in a person's name need it.
+    /// Builds the client. Errors: the setting that is missing or unfit. The publishable key may be either: only calls in a
+    /// person's name need it.
     pub fn new(config: &Config, http: reqwest::Client) -> Result<Self, SettingError> {
         let url = config.supabase_url()?;
-        let publishable_key = if config.is_set("SUPABASE_PUBLISHABLE_KEY") {
-            Some(config.supabase_publishable_key()?)
-        } else {
-            None
-        };
         Ok(Self {
             rest_url: format!("{}/rest/v1", url.as_str().trim_end_matches('/')),
             secret_key: config.supabase_secret_key()?,
-            publishable_key,
+            publishable_key: config.supabase_publishable_key(),
             http,
             composer: postgrest_reqwest::Client::builder()
                 .tls_built_in_root_certs(false)
@@ -165,7 +161,7 @@ impl Supabase {
             Asker::Person(token) => (
                 self.publishable_key
                     .as_ref()
-                    .ok_or((Fault::NotConfigured, "SUPABASE_PUBLISHABLE_KEY is not set.".to_owned()))?,
+                    .map_err(|SettingError(sentence)| (Fault::NotConfigured, sentence.clone()))?,
                 Some(token),
             ),
         };

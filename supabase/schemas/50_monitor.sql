@@ -19,11 +19,11 @@ as $$
     'last_good_run_finished_at', (
       select billing_ops.utc(max(r.finished_at)) from public.reconciliation_logs r
       where r.status in ('success', 'partial')),
-    -- An incomplete run leaves a cursor. What failed for single subscriptions, or was held back, makes a run partial too, and
-    -- it has looked at everything all the same.
+    -- An incomplete run leaves a cursor, but where it had no time to read anything. What failed for single subscriptions, or was held
+    -- back, makes a run partial too, and it has looked at everything all the same.
     'last_complete_sweep_at', (
       select billing_ops.utc(max(r.finished_at)) from public.reconciliation_logs r
-      where r.status in ('success', 'partial') and r.cursor is null),
+      where r.cursor is null and (r.status = 'success' or (r.status = 'partial' and r.scanned_count > 0))),
     'first_run_started_at', (select billing_ops.utc(min(r.started_at)) from public.reconciliation_logs r),
     'live_run_id', (
       select r.id from public.reconciliation_logs r

@@ -23,6 +23,8 @@ insert into public.reconciliation_logs (id, run_key, run_type, status, started_a
   ('00000000-0000-4000-8000-000000000004', 'k4', 'scheduled', 'error', '2026-01-01 04:00Z', '2026-01-01 04:01Z', null, 'stale_run'),
   ('00000000-0000-4000-8000-000000000005', 'k5', 'scheduled', 'running', '2026-01-01 05:00Z', null, now() - interval '1 second', null);
 select is(facts() -> 'last_good_run_finished_at', utc('2026-01-01 02:01Z'), 'a partial run is a good one, an error is not');
+select is(facts() -> 'last_complete_sweep_at', utc('2026-01-01 01:01Z'), 'one that had no time to read anything has not looked at everything');
+update public.reconciliation_logs set scanned_count = 1 where run_key = 'k2';
 select is(facts() -> 'last_complete_sweep_at', utc('2026-01-01 02:01Z'), 'one that left nothing to do has looked at everything');
 update public.reconciliation_logs set cursor = '{}' where run_key in ('k2', 'k3');
 select is(facts() -> 'last_complete_sweep_at', utc('2026-01-01 01:01Z'), 'one that left a cursor has not, nor has one that failed');

@@ -166,7 +166,7 @@ select pg_temp.rewrite('billing_ops.gather_monitor_facts', '''high_severity_stal
 -- mutant: a failed run passes for a good one | monitor
 select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'where r.status in (''success'', ''partial'')),', 'where r.status <> ''running''),');
 -- mutant: a part of a sweep passes for the whole | monitor
-select pg_temp.rewrite('billing_ops.gather_monitor_facts', ' and r.cursor is null', '');
+select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'r.cursor is null and (', '(');
 -- mutant: a failed run passes for a whole sweep | monitor
 select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'r.status in (''success'', ''partial'') and', 'r.status <> ''running'' and');
 -- mutant: a dead run passes for a live one | monitor

@@ -3,7 +3,7 @@
 use reqwest::Method;
 
 use crate::function::Function;
-use support::paths::{ALERTS, HEALTH, MONITOR, RECONCILE, RECONCILE_NOW, RUNS};
+use support::paths::{ALERTS, CONFIG, HEALTH, MONITOR, RECONCILE, RECONCILE_NOW, RUNS};
 use support::{Answer, Stack};
 
 /// Settings that are changed or unset, and the name that the refusal must have.
@@ -50,9 +50,16 @@ const MONITOR_CASES: &[Case] = &[
     (&[("SWEEP_INCOMPLETE_AFTER_HOURS", Some("0"))], "SWEEP_INCOMPLETE_AFTER_HOURS"),
 ];
 
+/// A legacy service_role key, in the place of the anon key that it looks like: `{"alg":"HS256","typ":"JWT"}`,
+/// `{"iss":"supabase","role":"service_role"}` and a signature.
+const SERVICE_ROLE: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJzdXBhYmFzZSIsInJvbGUiOiJzZXJ2aWNlX3JvbGUifQ.c2VydmljZS1jYW5hcnk";
+
+#[rustfmt::skip]
 const PEOPLE_CASES: &[Case] = &[
     (&[("SUPABASE_PUBLISHABLE_KEY", None)], "SUPABASE_PUBLISHABLE_KEY"),
     (&[("SUPABASE_PUBLISHABLE_KEY", Some("sb_secret_by_mistake"))], "SUPABASE_PUBLISHABLE_KEY"),
+    (&[("SUPABASE_PUBLISHABLE_KEY", Some(SERVICE_ROLE))], "SUPABASE_PUBLISHABLE_KEY"),
+    (&[("SUPABASE_PUBLISHABLE_KEY", None), ("SUPABASE_ANON_KEY", Some(SERVICE_ROLE))], "SUPABASE_PUBLISHABLE_KEY"),
     (&[("SUPABASE_URL", None)], "SUPABASE_URL"),
 ];
 
@@ -119,6 +126,26 @@ async fn the_monitor_falls_back_to_the_reconcile_secret_only_where_its_own_is_no
             assert_eq!(answer.status, status, "{method}: {answer:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_browser_is_never_given_the_service_key() {
+    let stack = Stack::start();
+    for key in [SERVICE_ROLE, "sb_secret_service-canary"] {
+        for name in ["SUPABASE_PUBLISHABLE_KEY", "SUPABASE_ANON_KEY", "NEXT_PUBLIC_SUPABASE_ANON_KEY"] {
+            let changes = [("SUPABASE_PUBLISHABLE_KEY", None), (name, Some(key))];
+            let config = Function::start(&stack, "config", &changes);
+            let answer = config.request(Method::GET, CONFIG).send().await;
+            assert_closed(&answer, "SUPABASE_PUBLISHABLE_KEY", name);
+            assert!(!answer.text.contains(key), "{answer:?}");
+        }
+    }
+    // What machines do needs no such key, and goes on.
+    let monitor = Function::start(&stack, "monitor", &[("SUPABASE_PUBLISHABLE_KEY", Some(SERVICE_ROLE))]);
+    let call = monitor.request(Method::POST, MONITOR);
+    assert_eq!(call.bearer(&stack.at.monitor_secret).send().await.status, 200);
+    let person = monitor.request(Method::POST, MONITOR).bearer(&stack.at.admin_token).send().await;
+    assert_closed(&person, "SUPABASE_PUBLISHABLE_KEY", "a person");
 }
 
 /// The watcher's watcher is one thing, the watch another.
