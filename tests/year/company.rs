@@ -153,6 +153,8 @@ pub struct Company<'a> {
     /// Where this company's app writes down whose a subscription is; `None`: here and there.
     pub named: Option<Named>,
     pub webhooks_work: bool,
+    /// When anything last changed at Stripe.
+    pub changed_at: i64,
     /// What changes now does so at Stripe when so many more requests have come: in the middle of a run.
     pub in_a_run: Option<u64>,
     /// What was to change in the middle of a run, which may have ended before.
@@ -171,6 +173,7 @@ impl<'a> Company<'a> {
             subscriptions: Vec::new(),
             named,
             webhooks_work: true,
+            changed_at: START,
             in_a_run: None,
             late: Vec::new(),
             agenda: BTreeMap::new(),
@@ -263,6 +266,7 @@ impl<'a> Company<'a> {
 
     /// Puts a subscription at Stripe as it is now, and tells the app.
     pub fn changed(&mut self, place: usize, at: i64, what: &str) {
+        self.changed_at = at;
         let subscription = &mut self.subscriptions[place];
         subscription.version += 1;
         let change = facts(subscription);
@@ -322,6 +326,7 @@ impl<'a> Company<'a> {
             ..SessionChange::default()
         };
         let version = subscription.version;
+        self.changed_at = at;
         self.simulator.put_session(change).expect("the simulator takes it");
         let carried = self.simulator.subscription(&self.subscriptions[place].id).expect("it is there");
         let about = About::Checkout;

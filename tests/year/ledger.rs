@@ -139,6 +139,10 @@ impl Ledger {
         self.standing.iter().filter(|(_, standing)| waits(standing)).map(|(owner, _)| *owner).collect()
     }
 
+    pub fn nobody_is_wronged(&self) -> bool {
+        self.standing.is_empty()
+    }
+
     fn noted(&mut self, fault: Option<Fault>, wrong: Wrong) -> Option<Fault> {
         if let Some(fault) = fault {
             *self.faults.entry((fault, wrong)).or_default() += 1;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use billing_ops::reconcile::Status;
 use stripe_simulator::{Config as SimulatorConfig, Simulator};
 use support::disturb::expire_lease;
 use tokio_postgres::Client;
@@ -17,6 +18,8 @@ use crate::table::Shape;
 
 /// When in the hour the run comes, as the cron of vercel.json has it.
 const RUN_AT: i64 = 17 * MINUTE;
+/// While nothing happens, a run comes only every so many hours: it would find what the one before has found.
+const QUIET_HOURS: i64 = 6;
 /// So many of billing-ops' doings are told in full; the rest would be the same again.
 const TOLD: usize = 4;
 
@@ -58,6 +61,9 @@ pub async fn play(shape: Shape, seed: u64, hours: i64) -> Year {
         app,
         sweep: None,
         untainted: None,
+        quiet_since: None,
+        rows: Vec::new(),
+        shadow: Vec::new(),
         latest: Vec::new(),
         year: Year {
             shape,
@@ -92,6 +98,11 @@ struct Game<'a> {
     sweep: Option<i64>,
     /// When the sweep that is under way began, if each of its runs had the right key.
     untainted: Option<i64>,
+    /// When the latest run looked at everything, left nothing to do, and nothing has happened since.
+    quiet_since: Option<i64>,
+    /// The rows of the app's table and of the shadow, as they were last read.
+    rows: Vec<Row>,
+    shadow: Vec<Row>,
     /// The latest runs, in a line each.
     latest: Vec<String>,
     year: Year,
@@ -100,6 +111,7 @@ struct Game<'a> {
 impl Game<'_> {
     async fn hour(&mut self, at: i64, weather: Weather) {
         while let Some((at, deed)) = self.company.next(at) {
+            self.quiet_since = None;
             match deed {
                 Deed::Joins(owner) => self.app.joins(&self.company.owners[owner]).await,
                 Deed::Leaves(owner) => self.app.leaves(&self.company.owners[owner]).await,
@@ -107,29 +119,21 @@ impl Game<'_> {
             }
         }
         self.company.simulator.set_now(at);
-        let (rows, shadow) = (self.app.rows().await, self.app.shadow_rows().await);
+        let quiet = self.quiet_since.filter(|since| self.company.changed_at < since - GRACE);
+        if quiet.is_none() {
+            (self.rows, self.shadow) = (self.app.rows().await, self.app.shadow_rows().await);
+        }
         // Whoever waits for a person has waited for an hour.
         let waiting = self.year.ledger.waiting();
-        for owner in 0..self.company.owners.len() {
-            if self.company.owners[owner].gone {
-                continue;
-            }
-            let look = self.look(owner, at, &rows);
-            let alone = self.look(owner, at, &shadow).wrong;
-            let of = &self.company.owners[owner];
-            let seen = self.sweep.map_or(i64::MIN, |began| began - GRACE);
-            let untold = of.under_way > 0 || of.untold_at >= seen;
-            if let Some(fault) = self.year.ledger.before(&look, alone, untold) {
-                self.tell(&look, fault, &rows, &shadow, "before a run").await;
-            }
-        }
+        self.look_before(at).await;
         for owner in waiting {
             self.app.put_right(&self.company, owner).await;
+            self.rows = self.app.rows().await;
         }
-        if weather == Weather::NoRun {
+        let idle = quiet.is_some_and(|since| weather == Weather::Fine && at < since + QUIET_HOURS * HOUR);
+        if idle || weather == Weather::NoRun {
             return;
         }
-        let before = if self.year.ledger.waiting().is_empty() { rows } else { self.app.rows().await };
         if let Weather::Busy(request) = weather {
             self.company.changes_in_a_run(at, request);
         }
@@ -140,20 +144,44 @@ impl Game<'_> {
             expire_lease(self.app.database()).await;
         }
         self.note(at, weather, &ran);
-        let rows = self.app.rows().await;
+        let before = std::mem::replace(&mut self.rows, self.app.rows().await);
+        self.look_after(at, &before, ran.complete()).await;
+        let nothing_left = ran.ending.status == Status::Success && ran.ending.counts.skipped_count == 0;
+        let settled = nothing_left && before == self.rows && self.sweep == Some(at);
+        self.quiet_since = (settled && self.year.ledger.nobody_is_wronged()).then_some(at);
+    }
+
+    async fn look_before(&mut self, at: i64) {
         for owner in 0..self.company.owners.len() {
             if self.company.owners[owner].gone {
                 continue;
             }
-            let look = self.look(owner, at, &rows);
+            let (look, alone) = (self.look(owner, at, &self.rows), self.look(owner, at, &self.shadow).wrong);
+            let of = &self.company.owners[owner];
+            let seen = self.sweep.map_or(i64::MIN, |began| began - GRACE);
+            let untold = of.under_way > 0 || of.untold_at >= seen;
+            if let Some(fault) = self.year.ledger.before(&look, alone, untold) {
+                let shadow = self.shadow.clone();
+                self.tell(&look, fault, "the shadow's", &shadow).await;
+            }
+        }
+    }
+
+    /// `before`: the rows before the run.
+    async fn look_after(&mut self, at: i64, before: &[Row], complete: bool) {
+        let sweep = self.sweep.filter(|_| complete && self.untainted.is_some());
+        for owner in 0..self.company.owners.len() {
+            if self.company.owners[owner].gone {
+                continue;
+            }
+            let look = self.look(owner, at, &self.rows);
             let entry = match look.wrong {
                 Some(wrong) => self.entry(owner, wrong).await,
                 None => None,
             };
             let changed_at = self.company.owners[owner].changed_at;
-            let sweep = self.sweep.filter(|_| ran.complete() && self.untainted.is_some());
             if let Some(fault) = self.year.ledger.after(&look, changed_at, sweep, entry) {
-                self.tell(&look, fault, &rows, &before, "by a run; the rows before it").await;
+                self.tell(&look, fault, "before the run, the app's", before).await;
             }
         }
     }
@@ -207,7 +235,7 @@ impl Game<'_> {
     }
 
     /// Tells what billing-ops did, so that a person can understand it.
-    async fn tell(&mut self, look: &Look, fault: Fault, rows: &[Row], others: &[Row], what: &str) {
+    async fn tell(&mut self, look: &Look, fault: Fault, other: &str, others: &[Row]) {
         if self.year.told.len() >= TOLD {
             return;
         }
@@ -229,10 +257,7 @@ impl Game<'_> {
             let _ =
                 write!(told, "\n    now {} {} {} x{} ({place})", has.id, has.status, has.tier(), has.seats);
         }
-        for (of, rows) in [
-            ("the app's", rows),
-            (if fault == Fault::StoodInTheWay { "the shadow's" } else { "before:" }, others),
-        ] {
+        for (of, rows) in [("the app's", self.rows.as_slice()), (other, others)] {
             for row in rows.iter().filter(|row| row.owner == owner.id) {
                 let _ = write!(told, "\n  {of} row: {row:?}");
             }
@@ -241,7 +266,7 @@ impl Game<'_> {
         for (class, action, line) in entries {
             let _ = write!(told, "\n  drift {class} {action}: {line}");
         }
-        let _ = write!(told, "\n  found {what}; the latest runs:\n    {}", self.latest.join("\n    "));
+        let _ = write!(told, "\n  the latest runs:\n    {}", self.latest.join("\n    "));
         self.year.told.push(told);
     }
 }

@@ -47,7 +47,7 @@ pub fn causes(years: &[Year]) -> String {
             hours.entry((year.shape.name(), cause)).or_default()[wrong as usize] += of;
         }
     }
-    let kinds = Wrong::ALL.map(|wrong| format!("{wrong:>10?}")).concat();
+    let kinds = Wrong::ALL.map(|wrong| format!("{:>10}", format!("{wrong:?}"))).concat();
     let mut table = format!("\n{:<10} {:<32}{kinds}", "shape", "owner-hours by cause");
     for ((shape, cause), hours) in &hours {
         let _ =
