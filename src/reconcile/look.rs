@@ -80,19 +80,17 @@ impl Queue {
     }
 }
 
-/// Retrieves each subscription of a queue, `most` of them at most, and does what follows. What is done leaves the queue.
+/// Retrieves each subscription of a queue and does what follows. What is done leaves the queue.
 pub(super) async fn look<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     sweep: &mut Sweep,
     queue: Queue,
-    mut most: usize,
 ) -> Result<Done, Interrupted> {
-    while most > 0 && !queue.of(sweep).is_empty() {
+    while !queue.of(sweep).is_empty() {
         if engine.source.stop.is_due() {
             return Ok(Done::Stopped);
         }
-        let chunk: Vec<String> = queue.of(sweep).iter().take(CHUNK.min(most)).cloned().collect();
-        most -= chunk.len();
+        let chunk: Vec<String> = queue.of(sweep).iter().take(CHUNK).cloned().collect();
         // Rows first, Stripe second: a row that is written in between has another version, and is left alone.
         let named = chunk.iter().map(String::as_str).collect();
         let Group { rows, open, .. } = engine.read(Lookup { named, ..Lookup::default() }).await?;

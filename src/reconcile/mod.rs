@@ -145,18 +145,22 @@ async fn sweep_all<S: ReconcileStore>(
     if !sweep.scan.is_complete() || !sweep.ledger.left(&sweep.scan).is_empty() {
         return Ok(Done::Stopped);
     }
-    if look::look(engine, sweep, Queue::Newer, usize::MAX).await? == Done::Stopped {
+    if look::look(engine, sweep, Queue::Newer).await? == Done::Stopped {
         return Ok(Done::Stopped);
     }
     look::unplaced(engine, sweep).await?;
-    let too_many = breaker::unlisted(sweep.unlisted.len(), sweep.too_many, engine.granting);
-    let most = if too_many.is_some() { LOOKED_UP_ALL_THE_SAME } else { usize::MAX };
-    tripped.extend(too_many);
-    if look::look(engine, sweep, Queue::Unlisted, most).await? == Done::Stopped {
+    if let Some(too_many) = breaker::unlisted(sweep.unlisted.len(), sweep.too_many, engine.granting) {
+        tripped.push(too_many);
+        // What is not looked up is found again by the next sweep, which looks up others.
+        let hour = engine.clock.started_at.unsigned_abs() as usize / 3_600;
+        let from = (hour * LOOKED_UP_ALL_THE_SAME) % sweep.unlisted.len().max(1);
+        let all = std::mem::take(&mut sweep.unlisted);
+        let some = all.iter().cycle().skip(from).take(LOOKED_UP_ALL_THE_SAME.min(all.len()));
+        sweep.unlisted = some.cloned().collect();
+    }
+    if look::look(engine, sweep, Queue::Unlisted).await? == Done::Stopped {
         return Ok(Done::Stopped);
     }
-    // What was not looked up is found again by the next sweep.
-    sweep.unlisted.clear();
     if checkouts::bought_and_missing(engine, sweep).await? == Done::Stopped
         || place::create(engine, sweep, tripped).await? == Done::Stopped
         || place::contest(engine, sweep).await? == Done::Stopped
@@ -167,7 +171,7 @@ async fn sweep_all<S: ReconcileStore>(
         tripped.push(too_many);
         look::record_put_off(engine, sweep, None).await?;
         sweep.lowering.clear();
-    } else if look::look(engine, sweep, Queue::Lowering, usize::MAX).await? == Done::Stopped {
+    } else if look::look(engine, sweep, Queue::Lowering).await? == Done::Stopped {
         return Ok(Done::Stopped);
     }
     if place::contest_again(engine, sweep).await? == Done::Stopped {

@@ -1,9 +1,10 @@
 //! Where both sides agree: everything is read once, nothing is written, and it costs what it must.
 
 use billing_ops::reconcile::Status;
-use stripe_simulator::{Config, Fault, FaultKind, Spread, SubscriptionChange};
+use serde_json::json;
+use stripe_simulator::{Config, Fault, FaultKind, Spread};
 
-use crate::world::{World, holding, now, of_state};
+use crate::world::{World, holding, of_state};
 
 #[tokio::test]
 async fn what_agrees_is_read_once_and_left_alone() {
@@ -60,16 +61,7 @@ async fn rows_that_no_run_has_seen_need_no_look_of_their_own_and_no_write() {
 #[tokio::test]
 async fn a_stranger_is_looked_up_once_in_its_life() {
     let world = World::of(50);
-    for at in 0..3 {
-        let stranger = SubscriptionChange {
-            id: Some(format!("sub_stranger_{at}")),
-            customer: Some(format!("cus_stranger_{at}")),
-            created: Some(now() - 10_000 - at),
-            metadata: Some(serde_json::Map::new()),
-            ..SubscriptionChange::default()
-        };
-        world.simulator.put_subscription(stranger).unwrap();
-    }
+    (0..3).for_each(|at| world.stranger(&format!("sub_stranger_{at}"), json!({})));
     let lookups = || world.simulator.stats().by_endpoint.get("/v1/checkout/sessions").copied().unwrap_or(0);
     world.run().await;
     // One list of what was bought lately, and one question for each stranger.

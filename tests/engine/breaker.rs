@@ -1,7 +1,7 @@
 //! The circuit breaker: a wrong key or a typo in a setting is not a thousand cancellations.
 
 use billing_ops::drift::repair::Action;
-use billing_ops::reconcile::{Ending, Status};
+use billing_ops::reconcile::{Ending, Job, Status};
 use stripe_simulator::{Config, Simulator, SubscriptionChange};
 
 use crate::world::{World, alarm, holding, now, of_state, stripe};
@@ -125,6 +125,24 @@ async fn an_empty_list_makes_nobody_lose_anything() {
     assert_eq!(world.store.lock().rows, before);
     assert_eq!(empty.stats().retrieved.len(), 200, "enough are looked up to see what is wrong");
     assert_eq!(ending.counts.total_issues, 200);
+}
+
+/// Each run looks at others, so that none waits for ever behind the first.
+#[tokio::test]
+async fn however_many_leftovers_there_are_each_is_looked_at_in_its_turn() {
+    let world = World::of(900);
+    for facts in world.simulator.generator().all() {
+        world.simulator.delete_subscription(&facts.id).unwrap();
+    }
+    let began = now();
+    for hour in 0..5 {
+        let job = Job { started_at: began + hour * 3_600, ..world.job() };
+        let ending = world.run_job(job).await.unwrap();
+        assert_eq!(holding(&ending), ["drift_missing_in_stripe", "reconcile_circuit_breaker"]);
+    }
+    let retrieved = world.simulator.stats().retrieved;
+    assert_eq!(retrieved.len(), 900, "all of them, by 200 a run");
+    assert_eq!(world.store.lock().rows.len(), 900, "and none is touched");
 }
 
 #[tokio::test]

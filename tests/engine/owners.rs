@@ -7,19 +7,6 @@ use stripe_simulator::{SessionChange, SubscriptionChange};
 
 use crate::world::{World, holding, now};
 
-/// A subscription that the database lacks, of a customer whom nobody knows.
-fn stranger(world: &World, id: &str, metadata: Value) {
-    let change = SubscriptionChange {
-        id: Some(id.into()),
-        customer: Some(format!("cus_of_{id}")),
-        created: Some(now() - 9_000),
-        current_period_start: Some(now() - 9_000),
-        metadata: Some(metadata.as_object().unwrap().clone()),
-        ..SubscriptionChange::default()
-    };
-    world.simulator.put_subscription(change).unwrap();
-}
-
 /// Its checkout, with what the app's server wrote into it and what was in the page's address.
 fn checkout(world: &World, id: &str, metadata: Value, client_reference_id: Option<&str>) {
     let mut own = json!({"organization_id": null});
@@ -39,10 +26,10 @@ async fn nobody_gets_a_row_made_for_somebody_by_what_a_payer_can_set() {
     let world = World::of(50);
     let victim = world.with_status("active")[0].organization_id.clone();
     // In the address of a payment link, in the page of a buy button; also beside an owner who is named by the app itself.
-    stranger(&world, "sub_attack", json!({}));
+    world.stranger("sub_attack", json!({}));
     checkout(&world, "sub_attack", json!({}), Some(&victim));
     let own = world.with_status("active")[1].organization_id.clone();
-    stranger(&world, "sub_own", json!({"organization_id": own}));
+    world.stranger("sub_own", json!({"organization_id": own}));
     checkout(&world, "sub_own", json!({}), Some(&victim));
     let before = world.store.lock().rows.clone();
 
@@ -63,7 +50,7 @@ async fn a_deployment_may_trust_what_a_payer_can_set() {
     let mut world = World::of(50);
     world.terms.trust_client_reference_id = true;
     let owner = world.with_status("active")[0].organization_id.clone();
-    stranger(&world, "sub_linked", json!({}));
+    world.stranger("sub_linked", json!({}));
     checkout(&world, "sub_linked", json!({}), Some(&owner));
     assert_eq!(world.run().await.counts.created_count, 1);
     assert_eq!(world.store.row("sub_linked").unwrap().owner, Some(owner));
@@ -75,9 +62,9 @@ async fn the_first_key_of_metadata_that_is_there_names_the_owner() {
     world.terms.owner_keys = vec!["team_id".into(), "organization_id".into()];
     let active = world.with_status("active");
     let (team, organization) = (active[0].organization_id.clone(), active[1].organization_id.clone());
-    stranger(&world, "sub_team", json!({"team_id": team.to_uppercase(), "organization_id": organization}));
-    stranger(&world, "sub_old", json!({"team_id": "", "organization_id": organization}));
-    stranger(&world, "sub_checkout", json!({}));
+    world.stranger("sub_team", json!({"team_id": team.to_uppercase(), "organization_id": organization}));
+    world.stranger("sub_old", json!({"team_id": "", "organization_id": organization}));
+    world.stranger("sub_checkout", json!({}));
     checkout(&world, "sub_checkout", json!({"team_id": team}), Some(&organization));
     world.run().await;
     assert_eq!(world.store.row("sub_team").unwrap().owner.as_ref(), Some(&team));

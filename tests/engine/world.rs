@@ -12,7 +12,9 @@ use billing_ops::drift::tiers::Tiers;
 use billing_ops::reconcile::{Ending, Fenced, Job, reconcile};
 use billing_ops::stripe::{Retries, SecretKey, Stripe};
 use serde_json::Value;
-use stripe_simulator::{Config as SimulatorConfig, PRICES, Simulator, SubscriptionFacts, price};
+use stripe_simulator::{
+    Config as SimulatorConfig, PRICES, Simulator, SubscriptionChange, SubscriptionFacts, price,
+};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -96,6 +98,19 @@ impl World {
         let tiers = Tiers::new(PRICES.iter().map(|price| (price.id.to_owned(), price.tier.to_owned())));
         let terms = Terms { tiers, ..Terms::default() };
         Self { simulator, store, stripe, terms, stop: watch::Sender::new(false) }
+    }
+
+    /// A subscription that the database lacks, of a customer whom nobody knows.
+    pub fn stranger(&self, id: &str, metadata: Value) {
+        let change = SubscriptionChange {
+            id: Some(id.into()),
+            customer: Some(format!("cus_of_{id}")),
+            created: Some(now() - 9_000),
+            current_period_start: Some(now() - 9_000),
+            metadata: Some(metadata.as_object().unwrap().clone()),
+            ..SubscriptionChange::default()
+        };
+        self.simulator.put_subscription(change).unwrap();
     }
 
     /// The facts of generated subscriptions with that status, the oldest first.
