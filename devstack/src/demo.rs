@@ -223,7 +223,7 @@ impl Scene<'_> {
         let rows = self
             .database
             .query(
-                "select type, count(*), count(*) filter (where action in ('repaired', 'created'))
+                "select type, count(*), count(*) filter (where action in ('repaired', 'created', 'moved'))
                  from public.drift where $1 in (last_run_id, closed_run_id) group by type",
                 &[&id],
             )
