@@ -168,7 +168,11 @@ select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'where r.status in ('
 -- mutant: a part of a sweep passes for the whole | monitor
 select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'r.cursor is null and (', '(');
 -- mutant: a failed run passes for a whole sweep | monitor
-select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'r.status in (''success'', ''partial'') and', 'r.status <> ''running'' and');
+select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'r.cursor is null and (r.status = ''success'' or (r.status = ''partial'' and r.scanned_count > 0))', 'r.cursor is null or r.status = ''error''');
+-- mutant: a run that read nothing passes for a whole sweep | monitor
+select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'r.status = ''partial'' and r.scanned_count > 0', 'r.status = ''partial''');
+-- mutant: what ends with its period counts as paid twice | reads
+select pg_temp.rewrite('billing_ops.adapter_generate', ' and %s is not true', ' and %s is not null');
 -- mutant: a dead run passes for a live one | monitor
 select pg_temp.rewrite('billing_ops.gather_monitor_facts', ' and r.lease_expires_at > pg_catalog.clock_timestamp()', '');
 
@@ -344,9 +348,7 @@ select pg_temp.rewrite('public.apply_reconciliation_batch', 'array[''missing_in_
 -- mutant: an owner who turns out to be unknown leaves the old difference open | batch
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'array[''missing_in_database'', ''organization_unknown'', ''organization_mismatch'']', 'array[''organization_unknown'', ''organization_mismatch'']');
 -- mutant: what is found is cleared at once | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', '    where e.item ->> ''kind'' = ''create''
-      and c.class <>', '    where e.item ->> ''kind'' = ''create''
-      and '''' <>');
+select pg_temp.rewrite('public.apply_reconciliation_batch', '      and c.class <> case', '      and '''' <> case');
 -- mutant: a batch that only records needs a table | batch
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'adapter_insert(given.rows) i where given.rows is not null', 'adapter_insert(given.rows) i');
 -- mutant: a batch that only records needs a table to update | batch
