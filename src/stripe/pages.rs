@@ -66,8 +66,12 @@ impl Stripe {
             if let Some(last) = found.last() {
                 query.push(("starting_after", &last.id));
             }
-            let page: Page<Subscription> =
-                self.get(&["subscriptions"], &query, deadline, decode_page).await?;
+            let page = self.get(&["subscriptions"], &query, deadline, decode_page).await;
+            let page: Page<Subscription> = match page {
+                // Somebody has deleted the customer, which ends all of theirs.
+                Err(StripeError::NotFound { .. }) => return Ok(found),
+                page => page?,
+            };
             let before = found.len();
             found.extend(page.data.into_iter().flatten());
             // A customer has a few; a page that brings nothing to go on from ends it as well.

@@ -116,29 +116,41 @@ async fn errors_carry_stripes_id_of_the_request_and_not_the_key() {
     }
 }
 
-/// Answers whatever is asked with the same list of items, of which it says that there are more.
-async fn endless_items(items: &'static str) -> String {
+/// A server that answers each request with a status and a body.
+async fn answering(answer: impl Fn(&[u8]) -> (&'static str, String) + Send + 'static) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut request = [0; 4_096];
             let read = stream.read(&mut request).await.unwrap_or(0);
-            let subscription = request[..read].starts_with(b"GET /v1/subscriptions");
-            let list = format!(r#"{{"object": "list", "data": [{items}], "has_more": true}}"#);
-            let body = if subscription {
-                format!(
-                    r#"{{"id": "sub_1", "status": "active", "customer": "cus_1", "created": 1, "items": {list}}}"#
-                )
-            } else {
-                list
-            };
+            let (status, body) = answer(&request[..read]);
             let head =
-                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+                format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
             let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
         }
     });
     address
+}
+
+/// Answers whatever is asked with the same list of items, of which it says that there are more.
+async fn endless_items(items: &'static str) -> String {
+    answering(move |request| {
+        let list = format!(r#"{{"object": "list", "data": [{items}], "has_more": true}}"#);
+        let subscription = format!(
+            r#"{{"id": "sub_1", "status": "active", "customer": "cus_1", "created": 1, "items": {list}}}"#
+        );
+        ("200 OK", if request.starts_with(b"GET /v1/subscriptions") { subscription } else { list })
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_customer_who_was_deleted_has_nothing_else_and_ends_no_run() {
+    let body = r#"{"error": {"code": "resource_missing", "param": "customer"}}"#;
+    let address = answering(move |_| ("400 Bad Request", body.to_owned())).await;
+    let client = at(&address, SECRET_KEY, 1_000_000.0, QUICK);
+    assert_eq!(client.not_canceled_of("cus_1", soon()).await.unwrap(), []);
 }
 
 #[tokio::test]
