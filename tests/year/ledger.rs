@@ -116,9 +116,11 @@ impl Ledger {
             return None;
         };
         let Some(standing) = self.standing.get_mut(&look.owner) else {
-            // What changed while the run was at work, its webhook or the next run will tell.
-            let fault = (changed_at < look.at).then_some(Fault::WroteWrong);
-            let cause = fault.map_or(Cause::Webhook, Cause::BillingOps);
+            // What changed while the run was at work, its webhook or the next run will tell. And what was right because a row said the
+            // same of another subscription may be for a person to say of this one, who has been told.
+            let told = entry.filter(|entry| matches!(entry, Cause::Told(_)));
+            let fault = (changed_at < look.at && told.is_none()).then_some(Fault::WroteWrong);
+            let cause = fault.map(Cause::BillingOps).or(told).unwrap_or(Cause::Webhook);
             self.standing.insert(look.owner, Standing { wrong, since: look.at, cause });
             return self.noted(fault, wrong);
         };
