@@ -68,6 +68,7 @@ impl Context {
         self.supabase()?;
         self.stripe()?;
         self.config.price_tiers()?;
+        self.config.repair_mode()?;
         self.config.access_statuses()?;
         self.config.stripe_scope()?;
         self.config.owner_metadata_keys()?;

@@ -11,6 +11,7 @@ pub mod alerts;
 pub mod auth;
 pub mod config;
 pub mod context;
+pub mod decisions;
 pub mod drift;
 pub mod endpoints;
 pub mod episodes;

@@ -5,7 +5,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::endpoints::{
-    alerts, config, drift, health, monitor, reconcile, reconcile_now, resolve, run, runs,
+    alerts, config, drift, drift_approve, drift_except, drift_revert, health, monitor, policies, reconcile,
+    reconcile_now, resolve, run, runs,
 };
 use crate::http::Endpoint;
 use crate::http::operation::{Caller, Operation};
@@ -21,6 +22,12 @@ fn endpoints() -> Vec<(Endpoint, Vec<Operation>)> {
         (resolve::ENDPOINT, resolve::operations()),
         (reconcile_now::ENDPOINT, reconcile_now::operations()),
         (drift::ENDPOINT, drift::operations()),
+        (drift_approve::ENDPOINT, drift_approve::operations()),
+        (drift_approve::MANY, drift_approve::operations_of_many()),
+        (drift_revert::ENDPOINT, drift_revert::operations()),
+        (drift_except::ENDPOINT, drift_except::operations()),
+        (drift_except::END, drift_except::operations_of_end()),
+        (policies::ENDPOINT, policies::operations()),
         (runs::ENDPOINT, runs::operations()),
         (run::ENDPOINT, run::operations()),
     ]

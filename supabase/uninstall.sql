@@ -50,6 +50,7 @@ begin
       'billing_alerts',
       'drift',
       'drift_events',
+      'drift_policies',
       'rate_limit_windows',
       'reconciliation_logs'
     ]) listed (name)
@@ -66,13 +67,18 @@ begin
       'admin_authorize(text, text)',
       'admin_billing_alerts(text, text, text, text, integer, timestamptz, uuid)',
       'admin_drift(text, text, text, text, text, text, integer, timestamptz, uuid)',
+      'admin_drift_for_approval(jsonb, text)',
+      'admin_drift_policies(text)',
       'admin_monitor_facts(text)',
       'admin_reconciliation_run(uuid, text, text, text, integer, timestamptz, uuid)',
       'admin_reconciliation_runs(text, text, text, integer, timestamptz, uuid)',
+      'allow_held_drift(text, integer, text, uuid)',
+      'apply_drift_decisions(uuid, jsonb, jsonb, jsonb)',
       'apply_monitor_outcomes(jsonb)',
       'apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb, jsonb)',
       'billing_ops_adoption()',
       'billing_ops_schema(text)',
+      'except_drift(uuid, uuid, integer, text)',
       'finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb, jsonb)',
       'heartbeat_reconciliation_run(uuid, integer, integer, jsonb, jsonb)',
       'monitor_facts(text)',
@@ -83,7 +89,11 @@ begin
       'read_subscriptions_for_reconcile(jsonb, jsonb, boolean, text, timestamptz, timestamptz, integer)',
       'read_unplaced_subscriptions(text, integer)',
       'resolve_billing_alert(uuid, uuid, text)',
-      'start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid)'
+      'revert_drift(uuid, uuid, text)',
+      'set_drift_policy(text, text, integer, uuid)',
+      'start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid)',
+      'take_drift_allowances(uuid, integer)',
+      'unexcept_drift(uuid, uuid, text)'
     ]) listed (signature)
     where pg_catalog.to_regprocedure('public.' || listed.signature) is not null
     union all

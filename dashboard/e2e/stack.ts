@@ -33,7 +33,9 @@ export async function startStack(): Promise<{ description: StackDescription; sto
   const up = ["up", "--port", "0", "--subscriptions", "120", "--seed", "7"];
   const [command, args] =
     binary === undefined ? ["cargo", ["run", "--quiet", "-p", "devstack", "--", ...up]] : [binary, [...up, "--no-build"]];
-  const child = spawn(command as string, args as string[], { cwd: REPOSITORY, stdio: ["ignore", "pipe", "inherit"] });
+  // The ceiling is high, so that each test can set the policies that it wants.
+  const env = { ...process.env, REPAIR_MODE: "auto" };
+  const child = spawn(command as string, args as string[], { cwd: REPOSITORY, env, stdio: ["ignore", "pipe", "inherit"] });
   const stop = () => stopChild(child);
   try {
     return { description: JSON.parse(await firstLine(child)) as StackDescription, stop };
@@ -83,9 +85,25 @@ export function seedHistory(): void {
   sql(HISTORY);
 }
 
+const DECISIONS = readFileSync(new URL("./decisions.sql", import.meta.url), "utf8");
+
+/** Drift that waits for a person, beside what `seedHistory` leaves. */
+export function seedDecisions(): void {
+  sql(DECISIONS);
+}
+
 /** No runs, no drift and no alerts at all. */
 export function seedNothing(): void {
   sql("truncate public.reconciliation_logs, public.drift, public.billing_alerts, public.rate_limit_windows cascade;");
+}
+
+/** Runs the reconciler over everything, as a run of its own. */
+export async function reconcile(): Promise<void> {
+  const answer = await fetch(`${stack().base_url}/api/subscriptions/reconcile?type=request`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${stack().reconcile_secret}`, "x-devstack-client-ip": "10.8.0.1" },
+  });
+  if (!answer.ok) throw new Error(`reconcile: ${answer.status} ${await answer.text()}`);
 }
 
 /** Calls a control endpoint of the stack's Supabase or Stripe. */

@@ -79,6 +79,8 @@ describe("reconcile outcomes", () => {
     outcome: kind,
     duplicate: kind !== "created" && kind !== "reclaimed",
     attempt: 1,
+    scope: "all",
+    repair_mode: "auto",
     reconciliation_log_id: "id",
     run_key: "manual_2026-11-23_10:30",
     run_type: "manual",

@@ -1,6 +1,6 @@
-//! The main job, from end to end, for somebody to look at: drift of every class is put between the simulator and the
-//! database; the crons find it, repair what may be repaired and raise alerts; a person settles the rest; the next run
-//! finds nothing and the alerts clear.
+//! An adoption, from end to end, for somebody to look at: a Stripe account with a past, and an app's table that does not agree with it.
+//! At first billing-ops only looks; a person looks at what it found and approves some of it; then it repairs by itself. What no program
+//! may decide a person settles, and the next run finds nothing and the alerts clear.
 //!
 //! Everything goes through the deployment's own endpoints, as a scheduler and an admin would call them. The verifications
 //! are the checks that `doctor` makes of any deployment.
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use anyhow::{Context, Error, Result, bail};
-use doctor::outside::checks::{self, ALERTS, Door, MONITOR, RECONCILE, RECONCILE_NOW};
+use doctor::outside::checks::{self, ALERTS, DRIFT, Door, MONITOR, RECONCILE, RECONCILE_NOW};
 use doctor::outside::deployment::{Answer, Deployment, Key};
 use reqwest::Method;
 use tokio_postgres::Client;
@@ -21,8 +21,18 @@ use crate::stack::{Description, Options, Stack, Stripe};
 use drift::World;
 use screen::Screen;
 
+/// The app that billing-ops is installed beside.
+pub const APP: &str = "supabase/migrations/20250127000000_billing_base.sql";
+
 /// How many subscriptions the demonstration's simulator has, before some are added.
 pub const SUBSCRIPTIONS: u32 = 1_200;
+
+/// The setting that says how much may happen.
+const MODE: &str = "REPAIR_MODE";
+
+/// What a person approves before anything is repaired by itself, and how many of each.
+const APPROVED: [(&str, usize); 3] =
+    [("status_mismatch", 2), ("quantity_mismatch", 1), ("missing_in_database", 1)];
 
 /// The condition that holds until there was a run.
 const STALE: &str = "reconcile_stale";
@@ -37,6 +47,8 @@ pub async fn play(mut options: Options) -> Result<(Stack, bool)> {
     if matches!(options.stripe, Stripe::Simulator(_)) {
         options.settings.entry("PRICE_TIERS".to_owned()).or_insert_with(drift::price_tiers);
     }
+    // On the first day nothing is written, whatever is set.
+    options.settings.insert(MODE.to_owned(), "observe".to_owned());
     let stack = Stack::start(options).await?;
     let database = stack.database().await?;
     let world = match stack.simulator() {
@@ -113,11 +125,32 @@ impl Scene<'_> {
         screen.step("Verification 1: the monitor three times in a row", "MONITOR_SECRET");
         self.one_alarm(screen).await;
 
-        screen.step("The reconcile cron", &format!("GET {RECONCILE}"));
+        screen.step("Installed beside the app: which table decides who gets in?", "billing_ops.detect()");
+        self.which_table(screen).await?;
+
+        screen.step("The reconcile cron, in observe", &format!("GET {RECONCILE}"));
+        let before = self.rows().await?;
         let run = self.call(Method::GET, RECONCILE, &self.keys.cron).await?;
         screen.check(is_success(&run) && run.text("outcome") == "created", &summary(&run));
         if let Some(world) = world {
-            self.compare(world, &run, screen).await?;
+            self.compare(world, &run, &BTreeMap::new(), screen).await?;
+        }
+        screen.check(before == self.rows().await?, "not one row of the app's table was written");
+
+        let mut approved = BTreeMap::new();
+        if world.is_some() {
+            screen.step("A person looks, and approves some of it", &format!("POST {DRIFT}/{{id}}/approve"));
+            self.stack.functions().configure(&[(MODE, Some("approve"))]).await;
+            approved = self.approve(screen).await?;
+        }
+
+        screen.step("The rest, by itself", &format!("{MODE}=auto, POST {RECONCILE}?type=webhook_failure"));
+        self.stack.functions().configure(&[(MODE, Some("auto"))]).await;
+        let path = format!("{RECONCILE}?type=webhook_failure");
+        let run = self.call(Method::POST, &path, &self.keys.reconcile).await?;
+        screen.check(is_success(&run) && run.text("outcome") == "created", &summary(&run));
+        if let Some(world) = world {
+            self.compare(world, &run, &approved, screen).await?;
         }
 
         screen.step("The monitor's cron, after it", &format!("GET {MONITOR}"));
@@ -195,17 +228,84 @@ impl Scene<'_> {
         }
     }
 
-    /// What was seeded beside what the run found and did.
-    async fn compare(&self, world: &World, run: &Answer, screen: &mut Screen) -> Result<()> {
+    /// What the database proposes, what is adopted of it, and what may be written.
+    async fn which_table(&self, screen: &mut Screen) -> Result<()> {
+        let found = self
+            .database
+            .query("select d ->> 'table', d ->> 'why' from jsonb_array_elements(billing_ops.detect()) d", &[])
+            .await?;
+        for candidate in &found {
+            let (table, why): (String, String) = (candidate.try_get(0)?, candidate.try_get(1)?);
+            screen.note(&format!("{table}: {why}"));
+        }
+        let row = self
+            .database
+            .query_one(
+                "select s ->> 'table', jsonb_array_length(s -> 'has'), s ->> 'writes', (s ->> 'fingerprint_ok')::boolean
+                 from billing_ops.adapter_state() s",
+                &[],
+            )
+            .await?;
+        let (table, columns, writes): (String, i32, String) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        screen.check(
+            row.try_get(3)?,
+            &format!("{table} is adopted, {columns} columns of it; the most that may be done is {writes}"),
+        );
+        Ok(())
+    }
+
+    /// The app's rows with their versions: whoever writes one makes its xmin another.
+    async fn rows(&self) -> Result<String> {
+        let sql = "select coalesce(md5(string_agg(s::text || s.xmin::text, ',' order by s.id)), '') from public.subscriptions s";
+        Ok(self.database.query_one(sql, &[]).await?.try_get(0)?)
+    }
+
+    /// What a person does with the page of drift: they look at what would be done, and approve some. Answers how many of each class.
+    async fn approve(&self, screen: &mut Screen) -> Result<BTreeMap<String, i64>> {
+        let mut approved = BTreeMap::new();
+        for (class, number) in APPROVED {
+            let page =
+                self.call(Method::GET, &format!("{DRIFT}?type={class}&limit=200"), &self.keys.admin).await?;
+            let entries = page.body["drift"].as_array().cloned().unwrap_or_default();
+            let lowering = entries.iter().filter(|entry| entry["lowers_access"] == true).count();
+            screen.note(&format!(
+                "{class}: {} stand, {lowering} of them would take something away",
+                entries.len()
+            ));
+            for entry in entries.iter().take(number) {
+                let path = format!("{DRIFT}/{}/approve", entry["id"].as_str().unwrap_or_default());
+                let answer = self.call(Method::POST, &path, &self.keys.admin).await?;
+                let outcome = answer.text("outcome").to_owned();
+                let done = matches!(outcome.as_str(), "repaired" | "created" | "moved");
+                let said = if done { outcome } else { answer.why() };
+                let issue = entry["issue"].as_str().unwrap_or_default();
+                screen.check(answer.status == 200 && done, &format!("{said}: {issue}"));
+                *approved.entry(class.to_owned()).or_default() += i64::from(done);
+            }
+        }
+        Ok(approved)
+    }
+
+    /// What was seeded, but for what is `gone` by now, beside what the run found and did.
+    async fn compare(
+        &self,
+        world: &World,
+        run: &Answer,
+        gone: &BTreeMap<String, i64>,
+        screen: &mut Screen,
+    ) -> Result<()> {
+        let repairs = run.text("repair_mode") == "auto";
         let mut found = self.found(run).await?;
         screen.table_head();
         let mut total = (0, Found::default());
         for class in world.classes() {
             let of_class = found.remove(class.kind).unwrap_or_default();
-            let expected = if class.repaired { of_class.all } else { 0 };
-            let right = of_class.all == class.seeded && of_class.repaired == expected;
-            screen.table_row(class.words, class.seeded, of_class.all, of_class.repaired, right);
-            total.0 += class.seeded;
+            let expected = if class.repaired && repairs { of_class.all } else { 0 };
+            let seeded = class.seeded - gone.get(class.kind).copied().unwrap_or_default();
+            let right = of_class.all == seeded && of_class.repaired == expected;
+            screen.table_row(class.words, seeded, of_class.all, of_class.repaired, right);
+            total.0 += seeded;
             total.1.all += of_class.all;
             total.1.repaired += of_class.repaired;
         }

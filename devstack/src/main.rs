@@ -135,7 +135,8 @@ async fn run_demo(demo: Demo) -> Result<()> {
     let options = Options {
         port: demo.port,
         stripe: stripe(None, &settings, demo.seed, devstack::demo::SUBSCRIPTIONS)?,
-        migrations: Migrations::Repository,
+        // The tables that the checklist speaks of are the app's: billing-ops is installed beside them.
+        migrations: Migrations::of(Some(&devstack::repository().join(devstack::demo::APP)))?,
         adopt: None,
         postgrest: settings::postgrest(),
         people: true,

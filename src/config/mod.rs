@@ -10,6 +10,7 @@
 //! | `STRIPE_API_BASE` | another Stripe (`https://api.stripe.com`) |
 //! | `STRIPE_MAX_REQUESTS_PER_SECOND` | calls a second to Stripe, 1 to 10000 (15) |
 //! | `PRICE_TIERS` | JSON object, price id → tier |
+//! | `REPAIR_MODE` | the most that may follow from a difference: observe, approve or auto (observe) |
 //! | `ACCESS_STATUSES` | statuses that grant access, by commas (trialing,active,past_due) |
 //! | `OWNER_METADATA_KEYS` | keys of metadata that name the owner, by commas (organization_id) |
 //! | `STRIPE_SCOPE` | JSON: products, prices, metadata; any of it makes a subscription this application's |
@@ -77,6 +78,7 @@ const SETTINGS: &[Setting] = &[
     option("STRIPE_API_BASE", |c| c.stripe_api_base().map(drop)),
     option("STRIPE_MAX_REQUESTS_PER_SECOND", |c| c.stripe_max_requests_per_second().map(drop)),
     option("PRICE_TIERS", |c| c.price_tiers().map(drop)),
+    option("REPAIR_MODE", |c| c.repair_mode().map(drop)),
     option("ACCESS_STATUSES", |c| c.access_statuses().map(drop)),
     option("OWNER_METADATA_KEYS", |c| c.owner_metadata_keys().map(drop)),
     option("STRIPE_SCOPE", |c| c.stripe_scope().map(drop)),
@@ -92,6 +94,9 @@ const SETTINGS: &[Setting] = &[
 
 /// Stripe's words for the statuses of subscriptions that have not ended.
 const LIVE_STATUSES: [&str; 5] = ["trialing", "active", "past_due", "unpaid", "paused"];
+
+/// The words of `REPAIR_MODE`, from the least to the most.
+pub const REPAIR_MODES: [&str; 3] = ["observe", "approve", "auto"];
 
 /// The names of all settings.
 pub fn names() -> impl Iterator<Item = &'static str> {
@@ -244,6 +249,15 @@ impl Config {
                 SettingError(r#"PRICE_TIERS must be a JSON object of texts like {"price_1": "pro"}."#.into())
             }),
         }
+    }
+
+    /// The most that may follow from a difference. Without a word nothing is written to the app's table.
+    pub fn repair_mode(&self) -> Result<&'static str, SettingError> {
+        let word = self.optional("REPAIR_MODE").unwrap_or("observe");
+        REPAIR_MODES
+            .into_iter()
+            .find(|mode| *mode == word)
+            .ok_or_else(|| SettingError("REPAIR_MODE must be observe, approve or auto.".into()))
     }
 
     /// Stripe's words for the statuses that grant access: those of subscriptions that live, by commas.

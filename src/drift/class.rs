@@ -16,8 +16,10 @@ use crate::alerts::severity::Severity;
     Hash,
     Serialize,
     Deserialize,
+    strum::EnumString,
     strum::IntoStaticStr,
     strum::VariantArray,
+    strum::VariantNames,
     utoipa::ToSchema,
 )]
 #[serde(rename_all = "snake_case")]
@@ -150,6 +152,22 @@ impl Class {
             | Self::LivemodeMismatch => Severity::Critical,
             _ => Severity::Warning,
         }
+    }
+
+    /// Whether a run or a person can have it put right: a difference in what a row says, or a row that is missing. What is left is for
+    /// a person to find out.
+    pub fn is_repairable(self) -> bool {
+        matches!(
+            self,
+            Self::StatusMismatch
+                | Self::PeriodMismatch
+                | Self::CancelAtPeriodEndMismatch
+                | Self::TrialEndMismatch
+                | Self::QuantityMismatch
+                | Self::PriceMismatch
+                | Self::TierMismatch
+                | Self::MissingInDatabase
+        )
     }
 
     /// How many of it may be put right in a run before that is worth a warning: webhooks are being lost.

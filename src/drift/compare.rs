@@ -21,6 +21,7 @@ use super::row::{Fields, Row};
 use super::shape::{Shape, Word};
 use super::terms::Terms;
 use super::tiers::Tier;
+use crate::alerts::severity::Severity;
 use crate::stripe::{Status, Subscription};
 
 /// How many seconds a webhook may take before a difference counts as drift.
@@ -48,8 +49,8 @@ pub struct Comparison {
     pub unrepaired: Vec<Finding>,
     /// What the row should say; without findings this only refreshes what the app does not keep itself.
     pub repair: Fields,
-    /// Whether the repair takes something away from the customer.
-    pub lowers_access: bool,
+    /// The classes whose repair takes something away from the customer, drift or not.
+    pub lowers: Vec<Class>,
     /// There are differences, but Stripe changed something a moment ago.
     pub in_grace: bool,
 }
@@ -98,7 +99,8 @@ pub fn compare(subscription: &Subscription, row: &Row, rules: Rules<'_>) -> Comp
     differ.customer(subscription, row);
 
     for finding in &mut found.repaired {
-        finding.lowers_access = found.lowers_access;
+        finding.lowers_access = found.lowers.contains(&finding.class);
+        finding.propose(&found.repair, rules.shape);
     }
     if found.differs() && subscription.last_known_change(rules.now) > rules.now - GRACE_SECONDS {
         return Comparison { in_grace: true, ..Comparison::default() };
@@ -171,7 +173,15 @@ impl Differ<'_> {
         );
         self.found.repair.status = Some(stripe.as_str().to_owned());
         let access = &self.rules.terms.access;
-        self.found.lowers_access |= access.grants(&before) && !access.grants(stripe);
+        if access.grants(&before) != access.grants(stripe)
+            && let Some(finding) = self.found.repaired.last_mut()
+        {
+            // Somebody who pays is locked out, or somebody who does not is in.
+            finding.severity = Severity::Critical;
+        }
+        if access.grants(&before) && !access.grants(stripe) {
+            self.found.lowers.push(Class::StatusMismatch);
+        }
     }
 
     pub(super) fn period(&mut self, subscription: &Subscription, row: &Row) {
@@ -202,7 +212,9 @@ impl Differ<'_> {
             self.found.repair.period_end = Some(end);
             let now = self.rules.now;
             let over = end <= now && row.period_end.is_some_and(|before| before > now);
-            self.found.lowers_access |= over && self.rules.terms.access.grants(&subscription.status);
+            if over && self.rules.terms.access.grants(&subscription.status) {
+                self.found.lowers.push(Class::PeriodMismatch);
+            }
         }
         self.differs(
             Class::PeriodMismatch,
@@ -254,7 +266,10 @@ impl Differ<'_> {
         self.field(Class::QuantityMismatch, Word::Quantity, row.quantity, quantity, |repair, value| {
             repair.quantity = Some(value);
         });
-        self.found.lowers_access |= matches!((row.quantity, self.found.repair.quantity), (Some(before), Some(after)) if after < before);
+        let seats = (row.quantity, self.found.repair.quantity);
+        if matches!(seats, (Some(before), Some(after)) if after < before) {
+            self.found.lowers.push(Class::QuantityMismatch);
+        }
     }
 
     /// Tiers matter, and are judged, while a subscription lives: what the application does to the tier of one that
@@ -273,7 +288,9 @@ impl Differ<'_> {
             .collect();
         match tiers.of(subscription) {
             Tier::Known(tier) => {
-                self.found.lowers_access |= row.tier.as_ref().is_some_and(|before| *before != tier);
+                if row.tier.as_ref().is_some_and(|before| *before != tier) {
+                    self.found.lowers.push(Class::TierMismatch);
+                }
                 self.field(Class::TierMismatch, Word::Tier, row.tier.clone(), Some(tier), |repair, value| {
                     repair.tier = Some(value);
                 });

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::repair::Action;
 
 /// A difference between Stripe and the database, from when it was first seen until it ended.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = DriftEntry)]
 pub struct Entry {
     /// The entry's id.

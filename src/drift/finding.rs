@@ -1,10 +1,11 @@
 //! A finding: one way in which one subscription differs, in words and in values.
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::class::Class;
-use super::row::Row;
+use super::row::{Fields, Row};
+use super::shape::{Shape, Word};
 use crate::alerts::severity::Severity;
 use crate::stripe::{MalformedObject, Subscription};
 
@@ -30,6 +31,12 @@ pub struct Finding {
     pub issue: String,
     /// `{column: {"database": …, "stripe": …}}`
     pub details: Value,
+    /// What a repair would set, by the app's names; `None` where none is possible.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<Map<String, Value>>,
+    /// The same by word: what would have to be put back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<String>,
     /// Whether its repair takes something away from the customer.
     pub lowers_access: bool,
     /// What its repair waits for, where the action alone does not say it.
@@ -38,6 +45,21 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Notes what of a repair is this difference's: of a row that is missing, all of it.
+    pub(super) fn propose(&mut self, repair: &Fields, shape: &Shape) {
+        let mut own = repair.clone();
+        if self.class != Class::MissingInDatabase {
+            own.retain(|word| word.class() == Some(self.class));
+        }
+        let said = own.said();
+        self.sets = said.keys().cloned().collect();
+        let named = said.into_iter().map(|(word, value)| {
+            let column = word.parse::<Word>().ok().and_then(|word| shape.column(word)).map(str::to_owned);
+            (column.unwrap_or(word), value)
+        });
+        self.proposal = Some(named.collect());
+    }
+
     /// The key of the same difference where it turns out to be of another class.
     pub fn key_as(&self, class: Class) -> String {
         match self.drift_key.split_once(':') {
@@ -94,6 +116,8 @@ impl Subject {
             livemode: self.livemode,
             issue,
             details,
+            proposal: None,
+            sets: Vec::new(),
             lowers_access: false,
             reason: None,
         }

@@ -68,15 +68,16 @@ pub fn missing(subscription: &Subscription, owner: Option<String>, rules: Rules<
     let issue =
         format!("The subscription is {} at Stripe and not in the database.", subscription.status.as_str());
     let details = json!({"status": {"database": null, "stripe": subscription.status.as_str()}});
-    let finding = subject.finding(Class::MissingInDatabase, issue, details);
+    let mut finding = subject.finding(Class::MissingInDatabase, issue, details);
+    finding.propose(&fields, rules.shape);
     Missing::Create { finding: Box::new(finding), fields: Box::new(fields), unrepaired: found.unrepaired }
 }
 
 /// What to do where an owner's one row follows another subscription than the one that has no row.
 #[derive(Debug)]
 pub enum Contested {
-    /// This, at once: the row is pointed at the one that counts, or a person has to judge.
-    Decided(Box<Item>),
+    /// This, at once: the row is pointed at the one that counts, with what only a person can know of it; or a person has to judge.
+    Decided(Vec<Item>),
     /// Nothing: the one without a row does not live any more, or one of the two ends with its period and the row stays till then.
     Nothing,
     /// It cannot be said yet: the row loses access first, or Stripe changed something a moment ago.
@@ -91,15 +92,15 @@ pub fn contested(
     followed: Option<&Subscription>,
     rules: Rules<'_>,
 ) -> Contested {
-    let (mut finding, fields) = match missing(subscription, row.owner.clone(), rules) {
-        Missing::Create { finding, fields, .. } => (*finding, *fields),
+    let (mut finding, fields, unrepaired) = match missing(subscription, row.owner.clone(), rules) {
+        Missing::Create { finding, fields, unrepaired } => (*finding, *fields, unrepaired),
         Missing::InGrace => return Contested::Later,
         Missing::Nothing | Missing::Leave { .. } => return Contested::Nothing,
     };
     let mut refused = |why: String| {
         finding.severity = Severity::Critical;
         let item = Item::record(vec![finding.clone()], None).not_written(Action::Refused, Some(&why));
-        Contested::Decided(Box::new(item))
+        Contested::Decided(vec![item])
     };
     let id = &row.stripe_subscription_id;
     let status = row.status.as_deref().map(Status::of);
@@ -121,7 +122,7 @@ pub fn contested(
         }
         let owner = row.owner.clone().unwrap_or_default();
         let both = [id.clone(), subscription.id.clone()];
-        return Contested::Decided(Box::new(Item::record(vec![duplicate_live(owner, &both)], None)));
+        return Contested::Decided(vec![Item::record(vec![duplicate_live(owner, &both)], None)]);
     }
     // A move gives access, or leaves it as it is; what takes it away has a way of its own.
     if status.as_ref().is_some_and(grants) && !grants(here) {
@@ -129,7 +130,11 @@ pub fn contested(
     }
     let follows =
         Follows { customer: subscription.customer.clone(), stripe_subscription_id: subscription.id.clone() };
-    Contested::Decided(Box::new(Item::move_to(row, follows, fields, finding)))
+    let mut items = vec![Item::move_to(row, follows, fields, finding)];
+    if !unrepaired.is_empty() {
+        items.push(Item::record(unrepaired, None));
+    }
+    Contested::Decided(items)
 }
 
 /// A row that would lose access, while its customer has others that grant it and have no row: the app would lock out somebody who pays.

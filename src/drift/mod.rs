@@ -6,7 +6,8 @@
 //!   is this application's.
 //! - [`finding`]: one difference; [`compare`]: all of one subscription; [`missing`]: one of the two sides is not there.
 //! - [`entry`]: a difference for as long as it stands, as admins see it.
-//! - [`plan`]: from a comparison to repairs; [`repair`]: what a batch asks of the database, and what became of it.
+//! - [`plan`]: from a comparison to repairs; [`policy`]: which of them are made; [`repair`]: what a batch asks of the database, and
+//!   what became of it.
 
 pub mod access;
 pub mod class;
@@ -15,6 +16,7 @@ pub mod entry;
 pub mod finding;
 pub mod missing;
 pub mod plan;
+pub mod policy;
 pub mod repair;
 pub mod row;
 pub mod scope;

@@ -2,7 +2,7 @@
 
 use super::compare::Comparison;
 use super::finding::Finding;
-use super::repair::{Action, Item};
+use super::repair::Item;
 use super::row::Row;
 use super::shape::Writes;
 
@@ -37,14 +37,16 @@ pub fn plan(comparison: Comparison, row: &Row, repairs: Repairs, writes: Writes)
         return planned;
     }
     match repairs {
-        Repairs::WithoutLowering if comparison.lowers_access => planned.put_off = Some(comparison.repaired),
+        Repairs::WithoutLowering if !comparison.lowers.is_empty() => {
+            planned.put_off = Some(comparison.repaired)
+        }
         Repairs::WithoutLowering | Repairs::All => {
             let item = Item::update(row, comparison.repair, comparison.repaired);
             // Whether it may be written is asked last, so that it is told as it would be done.
             if writes >= Writes::Update {
                 planned.items.push(item);
             } else if !item.findings.is_empty() {
-                planned.items.push(item.not_written(Action::Observed, Some(NOTHING_IS_WRITTEN)));
+                planned.items.push(item.impossible(NOTHING_IS_WRITTEN));
             }
         }
     }

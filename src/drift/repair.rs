@@ -1,10 +1,12 @@
 //! A repair: what a batch asks of the database, and what became of each entry.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::class::Class;
 use super::finding::Finding;
 use super::row::{Fields, Row};
+use super::shape::Word;
 
 /// One entry of a batch for `apply_reconciliation_batch`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -17,6 +19,9 @@ pub struct Item {
     /// The columns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub row: Option<RowChange>,
+    /// What the row said before in what is set, by word: what a person can have put back.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub was: Map<String, Value>,
     /// For a new row where each owner has one: the statuses of a row that it may take the place of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gives_way: Vec<&'static str>,
@@ -100,7 +105,16 @@ pub struct Follows {
 
 impl Item {
     fn blank(kind: ItemKind, row: Option<RowChange>, findings: Vec<Finding>) -> Self {
-        Self { kind, named: None, row, gives_way: Vec::new(), postponed: false, action: None, findings }
+        Self {
+            kind,
+            named: None,
+            row,
+            was: Map::new(),
+            gives_way: Vec::new(),
+            postponed: false,
+            action: None,
+            findings,
+        }
     }
 
     /// Records findings, and does nothing else. Without an action a person has to decide.
@@ -119,13 +133,19 @@ impl Item {
     }
 
     fn change(row: &Row, follows: Option<Follows>, fields: Fields, findings: Vec<Finding>) -> Self {
+        let (sets, moves) = (fields.said(), follows.is_some());
+        let mut was = row.said();
+        was.retain(|word, _| sets.contains_key(word) || (moves && word == <&str>::from(Word::Customer)));
+        if moves {
+            was.insert("stripe_subscription_id".to_owned(), row.stripe_subscription_id.clone().into());
+        }
         let change = RowChange::Update {
             key: row.key.clone(),
             version: row.version.clone(),
             follows,
             fields: Box::new(fields),
         };
-        Self::blank(ItemKind::Update, Some(change), findings)
+        Self { was, ..Self::blank(ItemKind::Update, Some(change), findings) }
     }
 
     /// Inserts a row, or points the owner's one row at the subscription if its status is one of `gives_way`.
@@ -138,6 +158,36 @@ impl Item {
     ) -> Self {
         let change = RowChange::Create { follows, fields: Box::new(fields) };
         Self { named: Some(named), gives_way, ..Self::blank(ItemKind::Create, Some(change), vec![finding]) }
+    }
+
+    /// Whether the row is pointed at another subscription.
+    pub fn moves(&self) -> bool {
+        matches!(&self.row, Some(RowChange::Update { follows: Some(_), .. }))
+    }
+
+    /// Whether a row that is there would be changed.
+    pub fn sets_something(&self) -> bool {
+        match &self.row {
+            Some(RowChange::Update { follows, fields, .. }) => follows.is_some() || !fields.is_empty(),
+            Some(RowChange::Create { .. }) | None => false,
+        }
+    }
+
+    /// Leaves out the columns of a row whose class `keeps` does not hold.
+    pub fn keep_fields(&mut self, keeps: impl Fn(Class) -> bool) {
+        if let Some(RowChange::Update { fields, .. }) = &mut self.row {
+            fields.retain(|word| word.class().is_some_and(&keeps));
+            let sets = fields.said();
+            self.was.retain(|word, _| sets.contains_key(word));
+        }
+    }
+
+    /// The same where the mapping does not let it be written: no person can have it done either.
+    pub fn impossible(mut self, why: &str) -> Self {
+        for finding in &mut self.findings {
+            (finding.proposal, finding.sets) = (None, Vec::new());
+        }
+        self.not_written(Action::Observed, Some(why))
     }
 
     /// The same, with nothing written.

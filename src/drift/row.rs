@@ -1,6 +1,9 @@
 //! A row of the app's table as the reconciler reads and writes it, whatever the app calls its columns.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::shape::Word;
 
 /// The facts of a row, read from an array in the order of the adapter (supabase/schemas/23_adapter.sql). Keys, owners and versions
 /// are text, times Unix seconds. The default says nothing: what a missing row is compared as.
@@ -73,10 +76,57 @@ pub struct Fields {
     pub trial_end: Option<i64>,
 }
 
+impl Row {
+    /// What the row says, by word; null where it says nothing.
+    pub fn said(&self) -> Map<String, Value> {
+        let Self { customer, status, tier, price, quantity, period_start, period_end, .. } = self;
+        let Self { cancel_at_period_end, trial_end, .. } = self;
+        let said: [(&str, Value); 9] = [
+            (Word::Customer.into(), customer.clone().into()),
+            (Word::Status.into(), status.clone().into()),
+            (Word::Tier.into(), tier.clone().into()),
+            (Word::Price.into(), price.clone().into()),
+            (Word::Quantity.into(), (*quantity).into()),
+            (Word::PeriodStart.into(), (*period_start).into()),
+            (Word::PeriodEnd.into(), (*period_end).into()),
+            (Word::CancelAtPeriodEnd.into(), (*cancel_at_period_end).into()),
+            (Word::TrialEnd.into(), (*trial_end).into()),
+        ];
+        said.into_iter().map(|(word, value)| (word.to_owned(), value)).collect()
+    }
+}
+
 impl Fields {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// What is written, by word.
+    pub fn said(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(said)) => said,
+            _ => Map::new(),
+        }
+    }
+
+    /// Leaves out the words that `keeps` does not hold.
+    pub fn retain(&mut self, keeps: impl Fn(Word) -> bool) {
+        let Self { status, tier, price, quantity, period_start, period_end, .. } = self;
+        keep(status, keeps(Word::Status));
+        keep(tier, keeps(Word::Tier));
+        keep(price, keeps(Word::Price));
+        keep(quantity, keeps(Word::Quantity));
+        keep(period_start, keeps(Word::PeriodStart));
+        keep(period_end, keeps(Word::PeriodEnd));
+        keep(&mut self.cancel_at_period_end, keeps(Word::CancelAtPeriodEnd));
+        keep(&mut self.trial_end, keeps(Word::TrialEnd));
+    }
+}
+
+fn keep<T>(field: &mut Option<T>, kept: bool) {
+    if !kept {
+        *field = None;
     }
 }
 

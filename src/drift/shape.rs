@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use strum::EnumCount as _;
 
+use super::class::Class;
+
 /// What a row can say of a subscription. Only `status` is always mapped.
 #[derive(
     Clone,
@@ -38,6 +40,22 @@ pub enum Word {
     CancelAtPeriodEnd,
     /// When the trial ends or ended.
     TrialEnd,
+}
+
+impl Word {
+    /// The class of a difference in it; `None` for the customer, which nothing repairs.
+    pub fn class(self) -> Option<Class> {
+        match self {
+            Self::Customer => None,
+            Self::Status => Some(Class::StatusMismatch),
+            Self::Tier => Some(Class::TierMismatch),
+            Self::Price => Some(Class::PriceMismatch),
+            Self::Quantity => Some(Class::QuantityMismatch),
+            Self::PeriodStart | Self::PeriodEnd => Some(Class::PeriodMismatch),
+            Self::CancelAtPeriodEnd => Some(Class::CancelAtPeriodEndMismatch),
+            Self::TrialEnd => Some(Class::TrialEndMismatch),
+        }
+    }
 }
 
 /// What the mapping lets be written.

@@ -1,8 +1,10 @@
-//! How this deployment reads Stripe's data: what prices stand for, what grants access, and who may say whose a subscription is.
+//! How this deployment reads Stripe's data: what prices stand for, what grants access, who may say whose a subscription
+//! is, and what may follow.
 
 use uuid::Uuid;
 
 use super::access::Access;
+use super::policy::Mode;
 use super::scope::Scope;
 use super::tiers::Tiers;
 use crate::stripe::Metadata;
@@ -21,6 +23,8 @@ pub struct Terms {
     /// Whether a checkout's `client_reference_id` counts without a person's word (`TRUST_CLIENT_REFERENCE_ID`): whoever opens a payment
     /// link can set it (<https://docs.stripe.com/payment-links/url-parameters>).
     pub trust_client_reference_id: bool,
+    /// The most that may follow from a difference (`REPAIR_MODE`).
+    pub repair_mode: Mode,
 }
 
 impl Terms {
@@ -49,6 +53,7 @@ impl Default for Terms {
             scope: Scope::default(),
             owner_keys: vec!["organization_id".to_owned()],
             trust_client_reference_id: false,
+            repair_mode: Mode::default(),
         }
     }
 }

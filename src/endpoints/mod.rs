@@ -6,9 +6,13 @@
 pub mod alerts;
 pub mod config;
 pub mod drift;
+pub mod drift_approve;
+pub mod drift_except;
+pub mod drift_revert;
 pub mod health;
 pub mod monitor;
 pub mod not_found;
+pub mod policies;
 pub mod reconcile;
 pub mod reconcile_now;
 pub mod resolve;

@@ -10,15 +10,12 @@ use crate::alerts::db;
 use crate::auth;
 use crate::context::Context;
 use crate::http::operation::{Caller, Operation, Schema};
-use crate::http::parameters::describe_id;
+use crate::http::parameters::{describe_id, note};
 use crate::http::{ApiError, Call, Endpoint, Reply};
 
 /// Its route and methods.
 pub const ENDPOINT: Endpoint =
     Endpoint { route: "/api/admin/billing-alerts/{id}/resolve", methods: &[Method::POST] };
-
-/// The longest note, in characters.
-const LONGEST_NOTE: usize = 2000;
 
 /// The body.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -52,12 +49,7 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
     let body: ResolveBody = call.json_body().await?;
     call.parameters(&["id"])?;
     let id = call.path_id(1)?;
-    let note = body.note.as_deref().map(str::trim).filter(|note| !note.is_empty());
-    if note.is_some_and(|note| note.chars().count() > LONGEST_NOTE || note.contains('\0')) {
-        return Err(ApiError::invalid(format!(
-            "note must be at most {LONGEST_NOTE} characters, without NUL."
-        )));
-    }
+    let note = note("note", body.note.as_deref())?;
     let user = admin.authorize("resolve").await?;
     Reply::ok(&db::resolve(admin.database(), id, note, user).await?)
 }

@@ -1,5 +1,6 @@
 //! One request, and the careful ways to read it. Nothing of it is trusted until it was asked for by one of these.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -16,6 +17,9 @@ use crate::http::parameters::Parameters;
 
 /// The largest body that is read, in bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
+
+/// What file names under `api/` leave open, ids aside.
+const OPEN_PARTS: [&str; 2] = ["page", "action"];
 
 /// A request with its id.
 #[derive(Debug)]
@@ -111,8 +115,17 @@ impl Call {
     }
 
     /// The query's parameters, all of which must be among `known` and come once. Errors: 400 naming the odd one.
+    ///
+    /// The platform adds the parts of a path that a file's name leaves open (`[page].rs`): such a parameter counts as not there if it says
+    /// what the path says.
     pub fn parameters(&self, known: &[&str]) -> Result<Parameters, ApiError> {
-        Parameters::parse(self.uri.query().unwrap_or_default(), known)
+        let query = self.uri.query().unwrap_or_default();
+        let added = |(name, value): &(Cow<'_, str>, Cow<'_, str>)| {
+            OPEN_PARTS.contains(&name.as_ref())
+                && self.uri.path().split('/').filter_map(percent_decode).any(|part| part == *value)
+        };
+        let own = url::form_urlencoded::parse(query.as_bytes()).filter(|pair| !added(pair));
+        Parameters::of(own, known)
     }
 
     /// The path's segment in place `index` from the end (0 is the last), percent-decoded, as a UUID. Ids come from the path
@@ -196,6 +209,16 @@ mod tests {
         let encoded = call("/api/admin/billing-alerts/%36c58064d-12d5-42a3-86d5-d3affb929621/resolve", &[]);
         assert_eq!(encoded.path_id(1).expect("an id").to_string(), id);
         assert!(call("/api/admin/billing-alerts/1/resolve", &[]).path_id(1).is_err());
+    }
+
+    #[test]
+    fn what_the_platform_adds_is_none_of_the_callers_parameters() {
+        assert!(call("/api/admin/drift?page=drift&type=a", &[]).parameters(&["type"]).is_ok());
+        for odd in
+            ["/api/admin/drift?page=2", "/api/admin/drift?page=drift&typ=a", "/api/admin/drift?drift=page"]
+        {
+            assert!(call(odd, &[]).parameters(&["type"]).is_err(), "{odd}");
+        }
     }
 
     #[test]

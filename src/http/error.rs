@@ -7,7 +7,7 @@
 //! | 403 | `forbidden` | an owner, who can make the person an admin |
 //! | 404 | `not_found` | the caller |
 //! | 405 | `method_not_allowed` | the caller: `allow` lists the methods |
-//! | 409 | `conflict` | the caller: another Idempotency-Key |
+//! | 409 | `conflict` | the caller: another Idempotency-Key, or a look at what has changed since it was shown |
 //! | 413 | `payload_too_large` | the caller |
 //! | 429 | `rate_limited` | the caller, after `retry_after` seconds |
 //! | 500 | `internal` | us: the log has the details under the request id |
@@ -21,6 +21,8 @@ use http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value};
 
 use crate::config::SettingError;
+use crate::decisions::approve::NoApproval;
+use crate::decisions::db::NotDecided;
 use crate::reconcile::Failure;
 use crate::runs::perform::NoRun;
 use crate::supabase::judged::Refusal;
@@ -91,6 +93,11 @@ impl ApiError {
     /// 403 for a person who is not an admin.
     pub fn admins_only() -> Self {
         Self::forbidden("Only owners and admins of an organization may do this.")
+    }
+
+    /// 409: it is not as the caller saw it any more, or a setting stands against it.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", message)
     }
 
     /// 404.
@@ -194,11 +201,9 @@ impl From<NoRun> for ApiError {
         match no_run {
             NoRun::Setting(error) => error.into(),
             NoRun::Refused(refusal) => refusal.into(),
-            NoRun::Conflict => Self::new(
-                StatusCode::CONFLICT,
-                "conflict",
-                "This Idempotency-Key was used before with another type or other hours.",
-            ),
+            NoRun::Conflict => {
+                Self::conflict("This Idempotency-Key was used before with another type or other hours.")
+            }
             NoRun::LeaseLost => Self::database_unavailable(
                 "This run lost its lease to another attempt, which goes on with it.",
             ),
@@ -206,6 +211,33 @@ impl From<NoRun> for ApiError {
                 "The run could not be ended in the database; its lease will expire.",
             )
             .with_detail(error.to_string()),
+        }
+    }
+}
+
+impl From<NotDecided> for ApiError {
+    fn from(error: NotDecided) -> Self {
+        match error {
+            NotDecided::Refused(refusal) => refusal.into(),
+            NotDecided::NotFound => Self::not_found("drift"),
+            NotDecided::Impossible(why) => Self::invalid(why),
+            NotDecided::Conflict(why, drift) => {
+                let mut error = Self::conflict(why);
+                if let Some(drift) = drift.and_then(|drift| serde_json::to_value(drift).ok()) {
+                    error.fields.insert("drift".to_owned(), drift);
+                }
+                error
+            }
+        }
+    }
+}
+
+impl From<NoApproval> for ApiError {
+    fn from(error: NoApproval) -> Self {
+        match error {
+            NoApproval::Setting(error) => error.into(),
+            NoApproval::Refused(refusal) => refusal.into(),
+            NoApproval::Failed(failure) => (&failure).into(),
         }
     }
 }

@@ -15,4 +15,4 @@ pub mod serve;
 pub use call::Call;
 pub use error::ApiError;
 pub use reply::Reply;
-pub use serve::{Endpoint, serve};
+pub use serve::{Endpoint, Route, serve, serve_all};

@@ -1,5 +1,6 @@
 //! Parameters of a query: what there is, how each is read, and how the OpenAPI document describes it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -74,6 +75,20 @@ pub fn describe_id() -> Value {
     json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string", "format": "uuid" } })
 }
 
+/// The longest note, in characters.
+const LONGEST_NOTE: usize = 2_000;
+
+/// What a person wrote, without the space around it; `None` where that is nothing. Errors: 400.
+pub fn note<'n>(name: &str, text: Option<&'n str>) -> Result<Option<&'n str>, ApiError> {
+    let text = text.map(str::trim).filter(|text| !text.is_empty());
+    if text.is_some_and(|text| text.chars().count() > LONGEST_NOTE || text.contains('\0')) {
+        return Err(ApiError::invalid(format!(
+            "{name} must be at most {LONGEST_NOTE} characters, without NUL."
+        )));
+    }
+    Ok(text)
+}
+
 fn query(name: &str, description: &str, schema: Value) -> Value {
     json!({ "name": name, "in": "query", "required": false, "description": description, "schema": schema })
 }
@@ -85,8 +100,16 @@ pub struct Parameters(BTreeMap<String, String>);
 impl Parameters {
     /// Parses a query. Errors: 400 naming a parameter that is unknown, given twice or not UTF-8.
     pub fn parse(query: &str, known: &[&str]) -> Result<Self, ApiError> {
+        Self::of(url::form_urlencoded::parse(query.as_bytes()), known)
+    }
+
+    /// The same of pairs that have been taken apart.
+    pub fn of<'q>(
+        pairs: impl Iterator<Item = (Cow<'q, str>, Cow<'q, str>)>,
+        known: &[&str],
+    ) -> Result<Self, ApiError> {
         let mut found = BTreeMap::new();
-        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        for (name, value) in pairs {
             if !known.contains(&name.as_ref()) {
                 return Err(ApiError::invalid(format!("Unknown parameter {}.", shown(&name))));
             }

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures::future::{BoxFuture, FutureExt as _};
 use http::header::HeaderValue;
 use http::{Method, Response, StatusCode};
 use tokio::sync::oneshot;
@@ -31,10 +32,41 @@ pub struct Endpoint {
     pub methods: &'static [Method],
 }
 
+/// What a path is that no endpoint of a function has.
+const NOT_THERE: Endpoint = Endpoint { route: "/api/*", methods: &[] };
+
 impl Endpoint {
     fn allow(&self) -> HeaderValue {
         let names: Vec<&str> = self.methods.iter().map(Method::as_str).chain(["OPTIONS"]).collect();
         HeaderValue::from_str(&names.join(", ")).unwrap_or(HeaderValue::from_static("OPTIONS"))
+    }
+}
+
+/// How an endpoint answers a call.
+type Handler = Box<dyn Fn(Arc<Context>, Call) -> BoxFuture<'static, Result<Reply, ApiError>> + Send + Sync>;
+
+/// An endpoint with its handler.
+pub struct Route {
+    endpoint: Endpoint,
+    handler: Handler,
+}
+
+impl Route {
+    /// Of an endpoint and the function that answers it.
+    pub fn new<H, F>(endpoint: Endpoint, handler: H) -> Self
+    where
+        H: Fn(Arc<Context>, Call) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Reply, ApiError>> + Send + 'static,
+    {
+        Self { endpoint, handler: Box::new(move |context, call| handler(context, call).boxed()) }
+    }
+
+    /// Whether a path is of this route: segment by segment, `{…}` standing for any. A slash at the end does not count.
+    fn matches(&self, path: &str) -> bool {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let (own, asked) = (self.endpoint.route.split('/'), path.split('/'));
+        own.clone().count() == asked.clone().count()
+            && own.zip(asked).all(|(own, asked)| own == asked || (own.starts_with('{') && !asked.is_empty()))
     }
 }
 
@@ -43,9 +75,17 @@ impl Endpoint {
 /// Errors: those of the runtime, where the port cannot be had.
 pub async fn serve<H, F>(endpoint: Endpoint, handler: H) -> Result<(), vercel_runtime::Error>
 where
-    H: Fn(Arc<Context>, Call) -> F + Copy + Send + Sync + 'static,
+    H: Fn(Arc<Context>, Call) -> F + Send + Sync + 'static,
     F: Future<Output = Result<Reply, ApiError>> + Send + 'static,
 {
+    serve_all(vec![Route::new(endpoint, handler)]).await
+}
+
+/// The same for a function that several paths lead to. Which of them was asked for is told by the path and never by the query, where
+/// a caller could say anything; a path that is none of them is not there.
+///
+/// Errors: those of the runtime, where the port cannot be had.
+pub async fn serve_all(routes: Vec<Route>) -> Result<(), vercel_runtime::Error> {
     let config = Config::from_env();
     log::start(&config);
     let context = Arc::new(Context::new(config));
@@ -54,29 +94,33 @@ where
     let warm = Arc::clone(&context);
     tokio::task::spawn_blocking(move || warm.warm_up());
 
+    let routes = Arc::new(routes);
     vercel_runtime::run(vercel_runtime::service_fn(move |request: Request, state: AppState| {
-        let context = Arc::clone(&context);
-        async move { Ok::<_, vercel_runtime::Error>(answer(endpoint, handler, context, request, &state).await) }
+        let (context, routes) = (Arc::clone(&context), Arc::clone(&routes));
+        async move { Ok::<_, vercel_runtime::Error>(answer(&routes, context, request, &state).await) }
     }))
     .await
 }
 
-async fn answer<H, F>(
-    endpoint: Endpoint,
-    handler: H,
+async fn answer(
+    routes: &Arc<Vec<Route>>,
     context: Arc<Context>,
     request: Request,
     state: &AppState,
-) -> Response<ResponseBody>
-where
-    H: Fn(Arc<Context>, Call) -> F + Copy + Send + Sync + 'static,
-    F: Future<Output = Result<Reply, ApiError>> + Send + 'static,
-{
+) -> Response<ResponseBody> {
     let call = Call::new(request);
+    // A function of one endpoint answers whatever leads to it: the platform knows why.
+    let place = match routes.as_slice() {
+        [_] => Some(0),
+        several => several.iter().position(|route| route.matches(call.uri.path())),
+    };
+    let endpoint = place.map_or(NOT_THERE, |place| routes[place].endpoint);
     let (started, request_id, method) = (Instant::now(), call.request_id, call.method.clone());
     let (sender, receiver) = oneshot::channel();
+    let routes = Arc::clone(routes);
     state.wait_until(async move {
         let span = tracing::info_span!("request", %request_id, route = endpoint.route);
+        let handler = place.map(|place| &routes[place].handler);
         let response = guarded(endpoint, handler, context, call).instrument(span).await;
         // Nobody listens where the caller hung up; the work is done all the same.
         let _ = sender.send(response);
@@ -90,17 +134,13 @@ where
     })
 }
 
-/// Method, origin, handler, log line.
-async fn guarded<H, F>(
+/// Method, origin, handler, log line. Without a handler the path is not there, for whatever method.
+async fn guarded(
     endpoint: Endpoint,
-    handler: H,
+    handler: Option<&Handler>,
     context: Arc<Context>,
     call: Call,
-) -> Response<ResponseBody>
-where
-    H: Fn(Arc<Context>, Call) -> F,
-    F: Future<Output = Result<Reply, ApiError>>,
-{
+) -> Response<ResponseBody> {
     let started = Instant::now();
     let (request_id, method) = (call.request_id, call.method.clone());
     let (other_origin, own_page) = match other_origin(&call.headers) {
@@ -117,14 +157,19 @@ where
         write_log_line(&method, Ok(StatusCode::NO_CONTENT), started, 0);
         reply::options(endpoint.allow(), request_id)
     } else {
-        let outcome = if !endpoint.methods.contains(&method) {
-            Err(ApiError::method_not_allowed(endpoint.allow()))
-        } else if !own_page && admitted.is_none() {
-            Err(ApiError::forbidden("Pages of other origins may not call this."))
-        } else {
-            let (outcome, trips) = supabase::counting_round_trips(handler(context, call)).await;
-            round_trips = trips;
-            outcome
+        let outcome = match handler {
+            None => Err(ApiError::not_found("path")),
+            Some(_) if !endpoint.methods.contains(&method) => {
+                Err(ApiError::method_not_allowed(endpoint.allow()))
+            }
+            Some(_) if !own_page && admitted.is_none() => {
+                Err(ApiError::forbidden("Pages of other origins may not call this."))
+            }
+            Some(handler) => {
+                let (outcome, trips) = supabase::counting_round_trips(handler(context, call)).await;
+                round_trips = trips;
+                outcome
+            }
         };
         write_log_line(&method, outcome.as_ref().map(Reply::status), started, round_trips);
         reply::response(outcome, request_id)
@@ -156,5 +201,27 @@ fn write_log_line(
                 tracing::info!(%method, status, code, detail, duration_ms, round_trips, "request");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_leads_to_one_endpoint_whatever_its_query_says() {
+        let route = |route: &'static str| {
+            Route::new(Endpoint { route, methods: &[] }, |_, _| async { Err(ApiError::not_found("path")) })
+        };
+        let approve = route("/api/admin/drift/{id}/approve");
+        assert!(
+            approve.matches("/api/admin/drift/17/approve") && approve.matches("/api/admin/drift/17/approve/")
+        );
+        for other in
+            ["/api/admin/drift/17/revert", "/api/admin/drift/approve", "/api/admin/drift//approve", "/"]
+        {
+            assert!(!approve.matches(other), "{other}");
+        }
+        assert!(!route("/api/admin/drift").matches("/api/admin/drift/approve"));
     }
 }

@@ -1,16 +1,21 @@
 //! What all steps of a run share: Stripe, the database, the rules, the time, and how a batch is written.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::job::{Failure, Fenced};
 use super::progress::{Counts, Cursor};
 use super::record::{Entries, Record};
 use super::source::Source;
 use super::store::{Batch, Checkout, Group, Horizon, Lookup, ReconcileStore, StoreError, Written};
-use crate::drift::compare::Rules;
+use crate::drift::compare::{Comparison, Rules};
+use crate::drift::finding::Finding;
+use crate::drift::policy::{Policy, Say};
 use crate::drift::repair::{Action, Item};
 use crate::drift::shape::Shape;
 use crate::drift::terms::Terms;
@@ -26,6 +31,24 @@ pub(super) enum Interrupted {
     Stripe(StripeError),
     /// The database's.
     Store(StoreError),
+}
+
+impl Interrupted {
+    /// What it means to whoever asked for the run. Errors: the run belongs to another attempt, and nothing can be said of it.
+    pub(super) fn explain(self) -> Result<Failure, Fenced> {
+        Ok(match self {
+            Self::Store(StoreError::Fenced) => return Err(Fenced),
+            Self::Store(StoreError::NotAdopted) => {
+                Failure::NotAdopted("The adopted table was let go of during the run.".to_owned())
+            }
+            Self::Store(StoreError::Unavailable(reason) | StoreError::TimedOut(reason)) => {
+                Failure::DatabaseUnavailable(reason)
+            }
+            Self::Store(StoreError::Refused(reason)) => Failure::Database(reason),
+            Self::Stripe(error) if error.is_outage() => Failure::StripeUnavailable(error),
+            Self::Stripe(error) => Failure::Stripe(error),
+        })
+    }
 }
 
 impl From<StripeError> for Interrupted {
@@ -83,6 +106,10 @@ pub(super) struct Engine<'a, S> {
     pub(super) lookup_time: Duration,
     /// As of the latest read.
     pub(super) horizon: AtomicU64,
+    /// What may be repaired.
+    pub(super) policy: Policy,
+    /// Keys of differences that a person lets stand, of all that has been read.
+    pub(super) excepted: Mutex<HashSet<String>>,
 }
 
 impl<'a, S: ReconcileStore> Engine<'a, S> {
@@ -106,13 +133,56 @@ impl<'a, S: ReconcileStore> Engine<'a, S> {
         let group = self.store.group(lookup).await?;
         // Reads cross: the latest answer need not be of the latest read.
         self.horizon.fetch_max(group.horizon, Ordering::Relaxed);
+        if !group.excepted.is_empty() {
+            self.excepted().extend(group.excepted.iter().cloned());
+        }
         Ok(group)
+    }
+
+    fn excepted(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.excepted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What becomes of a difference's repair; `None`: it is made.
+    pub(super) fn instead(&self, finding: &Finding) -> Option<Action> {
+        let excepted = self.excepted();
+        Say { policy: &self.policy, excepted: |key: &str| excepted.contains(key) }.instead(finding)
+    }
+
+    /// Whether nothing would be taken away, and all that could be is on record already: `open`, the keys of what stands. It needs no look.
+    pub(super) fn only_stands(&self, comparison: &Comparison, open: &[(String, String)]) -> bool {
+        let on_record = |key: &String| open.iter().any(|(_, open)| open == key);
+        comparison.lowers.iter().all(|class| {
+            comparison.repaired.iter().any(|finding| {
+                finding.class == *class && on_record(&finding.drift_key) && self.instead(finding).is_some()
+            })
+        })
+    }
+
+    /// Whether any of this would be taken from a customer. Where it is not known any more what was found, it may be.
+    pub(super) fn would_lower(&self, found: Option<&Vec<Finding>>) -> bool {
+        let Some(findings) = found.filter(|findings| findings.iter().any(|finding| finding.lowers_access))
+        else {
+            return self.policy.allows_something();
+        };
+        findings.iter().any(|finding| finding.lowers_access && self.instead(finding).is_none())
+    }
+
+    /// What of these items is written, and what is only put on record.
+    fn decided<'i>(&self, items: &'i [Item]) -> Cow<'i, [Item]> {
+        let excepted = self.excepted();
+        if self.policy.allows_everything() && excepted.is_empty() {
+            return Cow::Borrowed(items);
+        }
+        let say = Say { policy: &self.policy, excepted: |key: &str| excepted.contains(key) };
+        Cow::Owned(items.iter().cloned().flat_map(|item| say.split(item)).collect())
     }
 
     /// Sends what was found in batches, and records what became of it. A batch that runs into the statement timeout is halved, until
     /// the one row is found that holds it up: that one is an entry, the others are served.
     pub(super) async fn apply(&self, found: ToWrite<'_>, record: &mut Record) -> Result<(), StoreError> {
         let ToWrite { items, mut cleared, mut looked_up, counts, mut cursor } = found;
+        let items = self.decided(items);
         let mut waiting: Vec<&[Item]> = items.chunks(BATCH).rev().collect();
         while !waiting.is_empty() || !cleared.is_empty() || !looked_up.is_empty() {
             let items = waiting.pop().unwrap_or_default();

@@ -119,7 +119,9 @@ pub(super) async fn compare<S: ReconcileStore>(
     let MissingJudged { mut items, skipped, looked_up } = judged;
 
     for (row, comparison) in different {
-        let planned = plan(comparison, row, Repairs::WithoutLowering, engine.shape.writes);
+        let stands = engine.only_stands(&comparison, &answer.open);
+        let repairs = if stands { Repairs::All } else { Repairs::WithoutLowering };
+        let planned = plan(comparison, row, repairs, engine.shape.writes);
         items.extend(planned.items);
         done.put_off.extend(planned.put_off.map(|findings| (row.stripe_subscription_id.clone(), findings)));
     }

@@ -6,14 +6,14 @@ use super::engine::{Engine, Interrupted, ToWrite};
 use super::fresh::{CHUNK, Look, retrieve};
 use super::group::gone;
 use super::replaced::{self, Asked, Others};
-use super::stop::Done;
+use super::stop::{Done, stopped};
 use super::store::{Group, Lookup, ReconcileStore, UNPLACED_PAGE};
 use super::sweep::Sweep;
 use crate::drift::compare::compare;
 use crate::drift::finding::{self, Finding};
 use crate::drift::missing::{self, missing_in_stripe};
 use crate::drift::plan::{Repairs, plan};
-use crate::drift::repair::{Action, Item};
+use crate::drift::repair::Item;
 use crate::stripe::StripeError;
 
 /// Adds the rows that no scan has seen to those that need a fresh look, and records those that none can see.
@@ -38,25 +38,6 @@ pub(super) async fn unplaced<S: ReconcileStore>(
             return Ok(());
         }
     }
-}
-
-/// Records what was found of the subscriptions whose repair does not happen now. `why`: in the place of "held back".
-pub(super) async fn record_put_off<S: ReconcileStore>(
-    engine: &Engine<'_, S>,
-    sweep: &mut Sweep,
-    why: Option<&str>,
-) -> Result<(), Interrupted> {
-    let items: Vec<Item> = std::mem::take(&mut sweep.put_off)
-        .into_values()
-        // Nothing to tell: only what the app does not keep was to be refreshed.
-        .filter(|findings| !findings.is_empty())
-        .map(|findings| match why {
-            None => Item::record(findings, Some(Action::Held)),
-            Some(why) => Item::record(findings, None).not_written(Action::None, Some(why)),
-        })
-        .collect();
-    let found = ToWrite { items: &items, counts: sweep.record.counts, ..ToWrite::default() };
-    Ok(engine.apply(found, &mut sweep.record).await?)
 }
 
 /// Which subscriptions are looked at afresh.
@@ -133,10 +114,8 @@ pub(super) async fn look<S: ReconcileStore>(
                 sweep.put_off.remove(id);
             }
         }
-        match end {
-            None => {}
-            Some(StripeError::Deadline) => return Ok(Done::Stopped),
-            Some(error) => return Err(error.into()),
+        if stopped(end)? {
+            return Ok(Done::Stopped);
         }
     }
     Ok(Done::All)

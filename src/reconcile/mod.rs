@@ -2,7 +2,8 @@
 //!
 //! - [`job`]: what a run is asked to do, and how it ended.
 //! - `scan`: readers and writers over all of Stripe's list; `sweep`: how far that is.
-//! - `checkouts`, `place`, `look`, `replaced`, `fresh`, `duplicates`, `breaker`: what goes before and after the scan.
+//! - `checkouts`, `place`, `look`, `replaced`, `fresh`, `duplicates`, `hold_back`, `breaker`: what goes before and after the scan.
+//! - [`targeted`]: a pass over named subscriptions.
 //! - `group`: one comparison of many; `owners`: subscriptions without a row, and whose they are.
 //! - `engine`: what all steps share; `source`: Stripe for one run; `stop`: when it ends.
 //! - [`store`]: the narrow seam to the database, so that all of this is tested without one.
@@ -21,6 +22,7 @@ mod duplicates;
 mod engine;
 mod fresh;
 mod group;
+mod hold_back;
 pub mod job;
 mod look;
 mod owners;
@@ -34,9 +36,11 @@ mod stop;
 pub mod store;
 mod sweep;
 pub mod tally;
+pub mod targeted;
 pub mod windows;
 
 use std::collections::HashMap;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -56,6 +60,7 @@ use sweep::Sweep;
 
 use crate::drift::class::Class;
 use crate::drift::missing;
+use crate::drift::policy::Policy;
 use crate::drift::repair::Item;
 use crate::drift::terms::Terms;
 use crate::stripe::Stripe;
@@ -75,29 +80,33 @@ pub async fn reconcile<S: ReconcileStore>(
     // Nothing is asked of Stripe, and nothing written, before it is known what the table looks like.
     let access = terms.access.words();
     let ground = store.ground(&access).await.map_err(Interrupted::Store);
-    let (shape, granting, livemode, horizon) = match ground {
-        Ok(Ground { shape: Ok(shape), granting, livemode, horizon }) => (shape, granting, livemode, horizon),
-        Ok(Ground { shape: Err(why), .. }) => {
-            return Ok(ending(sweep, false, &[], Some(Failure::NotAdopted(why))));
-        }
-        Err(interrupted) => return Ok(ending(sweep, false, &[], Some(explain(interrupted)?))),
+    let ground = match ground {
+        Ok(ground) => ground,
+        Err(interrupted) => return Ok(ending(sweep, false, &[], Some(interrupted.explain()?))),
     };
+    let shape = match ground.shape_for(terms.repair_mode) {
+        Ok(shape) => shape,
+        Err(why) => return Ok(ending(sweep, false, &[], Some(Failure::NotAdopted(why)))),
+    };
+    let Ground { granting, livemode, ref policies, horizon, .. } = ground;
     let mut engine = Engine {
         source: Source::new(stripe, Stop { at, signal: job.stop }),
         store,
-        shape: &shape,
+        shape,
         terms,
         clock: Clock { started_at: job.started_at, started },
         bought: HashMap::new(),
         granting,
         lookup_time: whole / 3,
         horizon: AtomicU64::new(horizon),
+        policy: Policy::new(terms.repair_mode, policies.as_ref()),
+        excepted: Mutex::default(),
     };
     let mode = engine.source.livemode();
     if livemode.is_some_and(|rows| rows != mode) {
         let failure = match wrong_mode(&engine, &mut sweep).await {
             Ok(()) => None,
-            Err(error) => Some(explain(error.into())?),
+            Err(error) => Some(Interrupted::from(error).explain()?),
         };
         return Ok(ending(sweep, false, &[Tripped::WrongMode], failure));
     }
@@ -105,7 +114,7 @@ pub async fn reconcile<S: ReconcileStore>(
     let done = sweep_all(&mut engine, &mut sweep, job.lookback_hours, &mut tripped).await;
     let (complete, mut failure) = match done {
         Ok(done) => (done == Done::All, None),
-        Err(interrupted) => (false, Some(explain(interrupted)?)),
+        Err(interrupted) => (false, Some(interrupted.explain()?)),
     };
     let database_answers = !matches!(
         failure,
@@ -113,8 +122,9 @@ pub async fn reconcile<S: ReconcileStore>(
     );
     if !complete && database_answers {
         let why = "none yet: the next run reads it again from Stripe first";
-        if let Err(interrupted) = look::record_put_off(&engine, &mut sweep, Some(why)).await {
-            failure = failure.or(Some(explain(interrupted)?));
+        let left = std::mem::take(&mut sweep.put_off);
+        if let Err(interrupted) = hold_back::record(&engine, &mut sweep, left, Some(why)).await {
+            failure = failure.or(Some(interrupted.explain()?));
         }
     }
     Ok(ending(sweep, complete, &tripped, failure))
@@ -167,32 +177,14 @@ async fn sweep_all<S: ReconcileStore>(
     {
         return Ok(Done::Stopped);
     }
-    if let Some(too_many) = breaker::lowering(sweep.lowering.len(), engine.granting) {
-        tripped.push(too_many);
-        look::record_put_off(engine, sweep, None).await?;
-        sweep.lowering.clear();
-    } else if look::look(engine, sweep, Queue::Lowering).await? == Done::Stopped {
+    hold_back::lowering(engine, sweep, tripped).await?;
+    if look::look(engine, sweep, Queue::Lowering).await? == Done::Stopped {
         return Ok(Done::Stopped);
     }
-    if place::contest_again(engine, sweep).await? == Done::Stopped {
+    if place::contest_again(engine, sweep, tripped).await? == Done::Stopped {
         return Ok(Done::Stopped);
     }
     duplicates::duplicates(engine, sweep).await
-}
-
-fn explain(interrupted: Interrupted) -> Result<Failure, Fenced> {
-    Ok(match interrupted {
-        Interrupted::Store(StoreError::Fenced) => return Err(Fenced),
-        Interrupted::Store(StoreError::NotAdopted) => {
-            Failure::NotAdopted("The adopted table was let go of during the run.".to_owned())
-        }
-        Interrupted::Store(StoreError::Unavailable(reason) | StoreError::TimedOut(reason)) => {
-            Failure::DatabaseUnavailable(reason)
-        }
-        Interrupted::Store(StoreError::Refused(reason)) => Failure::Database(reason),
-        Interrupted::Stripe(error) if error.is_outage() => Failure::StripeUnavailable(error),
-        Interrupted::Stripe(error) => Failure::Stripe(error),
-    })
 }
 
 fn ending(sweep: Sweep, complete: bool, tripped: &[Tripped], failure: Option<Failure>) -> Ending {

@@ -153,10 +153,12 @@ impl<S: ReconcileStore> Engine<'_, S> {
                     };
                     let item = Item::create(named, follows, gives_way, *fields, *finding);
                     let may_follow = self.shape.one_row_each && self.shape.writes == Writes::Update;
+                    // What is not made needs no count of how much of it there is.
+                    let written = item.findings.iter().all(|finding| self.instead(finding).is_none());
+                    let making = if written { making } else { Making::Now };
                     judged.items.push(match making {
                         _ if self.shape.writes < Writes::UpdateAndInsert && !may_follow => {
-                            let why = "none: the mapping says that no row is inserted";
-                            item.not_written(Action::Observed, Some(why))
+                            item.impossible("none: the mapping says that no row is inserted")
                         }
                         Making::Postponed => Item { postponed: true, ..item },
                         Making::Held => item.not_written(Action::Held, None),

@@ -7,9 +7,10 @@ use super::breaker::{self, Tripped};
 use super::engine::{Engine, Interrupted, ToWrite};
 use super::fresh::{CHUNK, retrieve};
 use super::owners::{Making, MissingJudged};
-use super::stop::Done;
+use super::stop::{Done, stopped};
 use super::store::{Lookup, ReconcileStore};
 use super::sweep::Sweep;
+use crate::drift::class::Class;
 use crate::drift::missing::{Contested, contested};
 use crate::drift::repair::Item;
 use crate::drift::row::Row;
@@ -22,8 +23,13 @@ pub(super) async fn create<S: ReconcileStore>(
     tripped: &mut Vec<Tripped>,
 ) -> Result<Done, Interrupted> {
     let too_many = breaker::creations(sweep.creations(), engine.granting);
-    tripped.extend(too_many);
-    let making = if too_many.is_some() { Making::Held } else { Making::Now };
+    let mut allowed = match too_many {
+        None => u64::MAX,
+        Some(_) => {
+            engine.store.take_allowances().await?.get(&Class::MissingInDatabase).copied().unwrap_or_default()
+        }
+    };
+    tripped.extend(too_many.filter(|_| sweep.creations() > allowed));
     // What is held back below has been counted when it was put off.
     let counted = sweep.record.creations;
     while !sweep.missing.is_empty() {
@@ -45,15 +51,20 @@ pub(super) async fn create<S: ReconcileStore>(
             }
             done.push(id);
         }
-        make(engine, sweep, &subscriptions, making).await?;
+        let now = usize::try_from(allowed).unwrap_or(usize::MAX).min(subscriptions.len());
+        let (made, held) = subscriptions.split_at(now);
+        allowed -= made.len() as u64;
+        for (subscriptions, making) in [(made, Making::Now), (held, Making::Held)] {
+            if !subscriptions.is_empty() {
+                make(engine, sweep, subscriptions, making).await?;
+            }
+        }
         sweep.record.creations = counted;
         for id in &done {
             sweep.missing.remove(id);
         }
-        match end {
-            None => {}
-            Some(StripeError::Deadline) => return Ok(Done::Stopped),
-            Some(error) => return Err(error.into()),
+        if stopped(end)? {
+            return Ok(Done::Stopped);
         }
     }
     Ok(Done::All)
@@ -110,23 +121,24 @@ pub(super) async fn contest<S: ReconcileStore>(
             match contested(subscription, row, followed, engine.rules()) {
                 Contested::Later => continue,
                 Contested::Nothing => {}
-                Contested::Decided(item) => {
+                Contested::Decided(decided) => {
                     // The row is written before its old subscription would make it lose access.
-                    if item.row.is_some() {
+                    let moves = decided.iter().find(|item| item.moves());
+                    let written =
+                        |item: &Item| item.findings.iter().all(|found| engine.instead(found).is_none());
+                    if moves.is_some_and(written) {
                         sweep.lowering.remove(&row.stripe_subscription_id);
                         sweep.put_off.remove(&row.stripe_subscription_id);
                     }
-                    items.push(*item);
+                    items.extend(decided);
                 }
             }
             sweep.occupied.remove(id);
         }
         let found = ToWrite { items: &items, counts: sweep.record.counts, ..ToWrite::default() };
         engine.apply(found, &mut sweep.record).await?;
-        match end {
-            None => {}
-            Some(StripeError::Deadline) => return Ok(Done::Stopped),
-            Some(error) => return Err(error.into()),
+        if stopped(end)? {
+            return Ok(Done::Stopped);
         }
     }
     Ok(Done::All)
@@ -137,16 +149,20 @@ pub(super) async fn contest<S: ReconcileStore>(
 pub(super) async fn contest_again<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     sweep: &mut Sweep,
+    tripped: &[Tripped],
 ) -> Result<Done, Interrupted> {
-    let queue: Vec<String> = std::mem::take(&mut sweep.occupied).into_keys().collect();
+    let queue: Vec<String> = sweep.occupied.keys().cloned().collect();
+    let too_many = tripped.iter().any(|tripped| matches!(tripped, Tripped::Creations { .. }));
+    let making = if too_many { Making::Held } else { Making::Now };
     for chunk in queue.chunks(CHUNK) {
         let (answers, end) = retrieve(engine, chunk.to_vec()).await;
+        for id in answers.keys() {
+            sweep.occupied.remove(id);
+        }
         let subscriptions: Vec<Subscription> = answers.into_values().flatten().collect();
-        make(engine, sweep, &subscriptions, Making::Now).await?;
-        match end {
-            None => {}
-            Some(StripeError::Deadline) => return Ok(Done::Stopped),
-            Some(error) => return Err(error.into()),
+        make(engine, sweep, &subscriptions, making).await?;
+        if stopped(end)? {
+            return Ok(Done::Stopped);
         }
     }
     sweep.record.counts.skipped_count += sweep.occupied.len() as u64;

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::progress::Counts;
+use super::store::Recorded;
 use super::tally::Tally;
 use crate::alerts::severity::Severity;
 use crate::drift::class::Class;
@@ -47,14 +48,15 @@ pub struct Reported {
 
 /// The entries that a batch was recorded under.
 pub(super) struct Entries<'a> {
-    by_key: HashMap<&'a str, (Uuid, DateTime<Utc>)>,
+    by_key: HashMap<&'a str, (Uuid, DateTime<Utc>, Action)>,
     started_at: i64,
 }
 
 impl<'a> Entries<'a> {
     /// `started_at`: when the run began, in Unix seconds. What was first seen before that is not new.
-    pub(super) fn of(entries: &'a [(String, Uuid, DateTime<Utc>)], started_at: i64) -> Self {
-        let by_key = entries.iter().map(|(key, id, seen)| (key.as_str(), (*id, *seen))).collect();
+    pub(super) fn of(entries: &'a [Recorded], started_at: i64) -> Self {
+        let by_key =
+            entries.iter().map(|(key, id, seen, action)| (key.as_str(), (*id, *seen, *action))).collect();
         Self { by_key, started_at }
     }
 }
@@ -131,25 +133,28 @@ impl Record {
         let fixed = matches!(action, Action::Repaired | Action::Created | Action::Moved);
         self.counts.created_count += u64::from(action == Action::Created);
         self.counts.updated_count += u64::from(matches!(action, Action::Repaired | Action::Moved));
-        self.counts.waiting_count += u64::from(action == Action::Waiting);
-        self.counts.held_count += u64::from(action == Action::Held);
         self.counts.superseded_count += u64::from(action == Action::Superseded);
         for finding in &item.findings {
             let class = applied.class(finding.class);
+            let entry = entries.by_key.get(finding.key_as(class).as_str()).copied();
+            // Whether a person lets it stand, the database knows best.
+            let excepted = matches!(entry, Some((.., Action::Excepted)));
+            let action = if excepted { Action::Excepted } else { action };
             let missing = matches!(class, Class::MissingInDatabase | Class::OrganizationUnknown);
             self.counts.total_issues += 1;
+            self.counts.waiting_count += u64::from(action == Action::Waiting);
+            self.counts.held_count += u64::from(action == Action::Held);
             self.counts.mismatch_count += u64::from(!missing);
-            if action != Action::Superseded {
+            if !matches!(action, Action::Superseded | Action::Excepted) {
                 let sample = finding.stripe_subscription_id.as_deref().or(finding.owner.as_deref());
                 let standing = (!fixed).then(|| severity(class, action, finding));
                 self.tally.add(class, standing, sample.unwrap_or("unnamed"));
             }
-            let entry = entries.by_key.get(finding.key_as(class).as_str()).copied();
-            let new = entry.is_none_or(|(_, seen)| seen.timestamp() >= entries.started_at);
+            let new = entry.is_none_or(|(_, seen, _)| seen.timestamp() >= entries.started_at);
             let list = if new || fixed { &mut self.reported } else { &mut self.standing };
             if list.len() < REPORTED {
                 list.push(Reported {
-                    drift_id: entry.map(|(id, _)| id),
+                    drift_id: entry.map(|(id, ..)| id),
                     class,
                     organization_id: finding.owner.clone(),
                     stripe_subscription_id: finding.stripe_subscription_id.clone(),
@@ -157,7 +162,7 @@ impl Record {
                     fixed,
                     action,
                     action_taken: action.words(reason.or(finding.reason.as_deref())),
-                    first_seen_at: entry.map(|(_, seen)| seen),
+                    first_seen_at: entry.map(|(_, seen, _)| seen),
                 });
             }
         }

@@ -54,3 +54,12 @@ pub(super) enum Done {
     /// Time was up.
     Stopped,
 }
+
+/// Whether a step that ended early did so because time was up. Errors: whatever else ended it.
+pub(super) fn stopped(end: Option<StripeError>) -> Result<bool, StripeError> {
+    match end {
+        None => Ok(false),
+        Some(StripeError::Deadline) => Ok(true),
+        Some(error) => Err(error),
+    }
+}

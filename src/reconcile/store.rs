@@ -1,5 +1,6 @@
 //! What the engine needs of the database: a narrow seam, so that the engine can be tested with a database in memory.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
 use chrono::{DateTime, Utc};
@@ -7,7 +8,9 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::progress::{Counts, Cursor};
-use crate::drift::repair::{Applied, Item};
+use crate::drift::class::Class;
+use crate::drift::policy::Mode;
+use crate::drift::repair::{Action, Applied, Item};
 use crate::drift::row::Row;
 use crate::drift::shape::Shape;
 
@@ -27,12 +30,26 @@ pub type Horizon = u64;
 pub struct Ground {
     /// The adopted table; or why there is none that may be written, in sentences.
     pub shape: Result<Shape, String>,
+    /// Why the table may be read and not written, in a sentence: no harm as long as nobody wants to write.
+    pub unwritable: Option<String>,
     /// Rows that grant access now.
     pub granting: u64,
     /// Whether the rows are of live subscriptions, as far as that has been seen.
     pub livemode: Option<bool>,
+    /// The modes that people have set, by class of drift; `None` where they cannot be read.
+    pub policies: Option<BTreeMap<String, String>>,
     /// As of now.
     pub horizon: Horizon,
+}
+
+impl Ground {
+    /// The table as far as a mode needs it. Errors: why it cannot be used, in sentences.
+    pub fn shape_for(&self, ceiling: Mode) -> Result<&Shape, String> {
+        match (&self.shape, &self.unwritable) {
+            (Ok(_), Some(why)) if ceiling > Mode::Observe => Err(why.clone()),
+            (shape, _) => shape.as_ref().map_err(Clone::clone),
+        }
+    }
 }
 
 /// A part of Stripe's list, to be looked up.
@@ -66,6 +83,8 @@ pub struct Group {
     pub rows: Vec<Row>,
     /// What stands of the subscriptions that were asked for: Stripe id and drift key.
     pub open: Vec<(String, String)>,
+    /// Of the keys of `open`, those that a person lets stand for a while.
+    pub excepted: Vec<String>,
     /// Of the subscriptions that were asked for, those whose checkout has been looked up before.
     pub looked_up: Vec<Checkout>,
     /// Stripe ids of rows in the span that was asked for which are not among those ids.
@@ -112,9 +131,12 @@ pub struct Batch<'a> {
 pub struct Written {
     /// For each item, in their order, what was done and why.
     pub outcomes: Vec<(Applied, Option<String>)>,
-    /// The entries of what was recorded: drift key, id, and when it was first seen.
-    pub entries: Vec<(String, Uuid, DateTime<Utc>)>,
+    /// The entries of what was recorded.
+    pub entries: Vec<Recorded>,
 }
+
+/// An entry as it stands after a batch: drift key, id, when it was first seen, and what was done about it.
+pub type Recorded = (String, Uuid, DateTime<Utc>, Action);
 
 /// Why the database gave nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -159,6 +181,9 @@ pub trait ReconcileStore: Send + Sync {
         statuses: &[&str],
         after: Option<&str>,
     ) -> impl Future<Output = Result<Duplicates, StoreError>> + Send;
+
+    /// What people have allowed to be written in spite of the circuit breaker, by class: how many. It is allowed once.
+    fn take_allowances(&self) -> impl Future<Output = Result<BTreeMap<Class, u64>, StoreError>> + Send;
 
     /// Applies a batch; says what became of it. Sent again, the same batch changes nothing.
     fn apply(&self, batch: Batch<'_>) -> impl Future<Output = Result<Written, StoreError>> + Send;

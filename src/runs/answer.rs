@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::db::{StartOutcome, Started};
 use super::run::Run;
+use crate::drift::policy::Mode;
 use crate::reconcile::progress::Counts;
 use crate::reconcile::record::{ItemError, Reported};
 
@@ -33,6 +34,10 @@ pub struct RunAnswer {
     pub duplicate: bool,
     /// Counts from 1 within a run key.
     pub attempt: u32,
+    /// What was looked at: `all`.
+    pub scope: &'static str,
+    /// The most that may follow from a difference (`REPAIR_MODE`), as it is now.
+    pub repair_mode: Mode,
     /// The run's id.
     pub reconciliation_log_id: Uuid,
     /// The idempotency key.
@@ -60,14 +65,14 @@ pub struct RunAnswer {
 
 impl RunAnswer {
     /// The answer where a run that was there already stands in the call's way.
-    pub fn of_duplicate(started: Started) -> Self {
+    pub fn of_duplicate(started: Started, repair_mode: Mode) -> Self {
         let stored =
             started.result.and_then(|stored| serde_json::from_value(stored).ok()).unwrap_or_default();
-        Self::new(started.outcome, started.run, stored)
+        Self::new(started.outcome, started.run, stored, repair_mode)
     }
 
     /// The answer about a run with what is stored of its result.
-    pub fn new(outcome: StartOutcome, run: Run, stored: StoredResult) -> Self {
+    pub fn new(outcome: StartOutcome, run: Run, stored: StoredResult, repair_mode: Mode) -> Self {
         let message = match (outcome, run.message) {
             (_, Some(message)) => message,
             (StartOutcome::Busy, None) => "another run is under way".to_owned(),
@@ -78,6 +83,8 @@ impl RunAnswer {
             outcome,
             duplicate: !matches!(outcome, StartOutcome::Created | StartOutcome::Reclaimed),
             attempt: run.attempt,
+            scope: "all",
+            repair_mode,
             reconciliation_log_id: run.id,
             run_key: run.run_key,
             run_type: run.run_type,

@@ -4,12 +4,14 @@
 //! `start_reconciliation_run` tells every outcome apart in one round trip.
 //!
 //! - [`key`]: what a run is for, and its key; [`run`]: a run as callers see it; [`answer`]: what the caller of one is told.
-//! - [`db`]: how one starts, and the pages that admins read; [`store`]: the engine's store, fenced by one attempt.
+//! - [`db`]: how one starts, and the pages that admins read; [`store`]: the engine's store, fenced by one attempt;
+//!   [`read`]: what its reads are answered.
 //! - [`perform`]: one run for one call.
 
 pub mod answer;
 pub mod db;
 pub mod key;
 pub mod perform;
+pub mod read;
 pub mod run;
 pub mod store;

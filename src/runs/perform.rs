@@ -10,6 +10,7 @@ use super::store::{Patience, RunStore};
 use crate::config::{Config, SettingError, StripeScope};
 use crate::context::Context;
 use crate::drift::access::Access;
+use crate::drift::policy::Mode;
 use crate::drift::scope::Scope;
 use crate::drift::terms::Terms;
 use crate::drift::tiers::Tiers;
@@ -52,7 +53,7 @@ pub async fn perform(context: &Context, request: &RunRequest) -> Result<(RunAnsw
     match started.outcome {
         StartOutcome::Created | StartOutcome::Reclaimed => {}
         StartOutcome::Conflict => return Err(NoRun::Conflict),
-        _ => return Ok((RunAnswer::of_duplicate(started), None)),
+        _ => return Ok((RunAnswer::of_duplicate(started, terms.repair_mode), None)),
     }
     let Started { outcome, run, resume, .. } = started;
     tracing::info!(run_id = %run.id, run_key = run.run_key, attempt = run.attempt, resumes = resume.is_some(), "run started");
@@ -73,18 +74,25 @@ pub async fn perform(context: &Context, request: &RunRequest) -> Result<(RunAnsw
     })?;
     log_ending(&finished.id.to_string(), &ending);
     let stored = StoredResult { reconciliations: ending.reconciliations, errors: ending.errors };
-    Ok((RunAnswer::new(outcome, finished, stored), ending.failure))
+    Ok((RunAnswer::new(outcome, finished, stored, terms.repair_mode), ending.failure))
 }
 
 /// The settings by which drift is judged.
-fn terms(config: &Config) -> Result<Terms, SettingError> {
+pub fn terms(config: &Config) -> Result<Terms, SettingError> {
     Ok(Terms {
         tiers: Tiers::new(config.price_tiers()?),
         access: Access::of(&config.access_statuses()?),
         scope: scope(config.stripe_scope()?),
         owner_keys: config.owner_metadata_keys()?,
         trust_client_reference_id: config.trust_client_reference_id()?,
+        repair_mode: repair_mode(config)?,
     })
+}
+
+/// The most that may follow from a difference. Errors: `REPAIR_MODE` is none of its words.
+pub fn repair_mode(config: &Config) -> Result<Mode, SettingError> {
+    // The setting knows the words of a mode, and a test holds that they are these.
+    Ok(config.repair_mode()?.parse().unwrap_or_default())
 }
 
 fn scope(setting: StripeScope) -> Scope {

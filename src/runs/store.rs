@@ -1,5 +1,6 @@
 //! The reconciler's store in Postgres: each call is one SQL function, fenced by the run's id and attempt.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,15 +12,16 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::answer::StoredResult;
+use super::read::{Adapter, Found};
 use super::run::Run;
 use crate::alerts::condition::{Condition, State};
+use crate::drift::class::Class;
 use crate::drift::repair::{Applied, Item};
 use crate::drift::row::Row;
-use crate::drift::shape::Shape;
 use crate::reconcile::Ending;
 use crate::reconcile::progress::{Counts, Cursor};
 use crate::reconcile::store::{
-    self, Batch, Checkout, DUPLICATES_PAGE, Duplicates, Ground, Group, Horizon, Lookup, ReconcileStore,
+    self, Batch, Checkout, DUPLICATES_PAGE, Duplicates, Ground, Group, Lookup, ReconcileStore, Recorded,
     StoreError, UNLISTED_LIMIT, UNPLACED_PAGE, Unplaced,
 };
 use crate::supabase::{Asker, DatabaseError, Fault, Retry, Supabase};
@@ -70,7 +72,9 @@ struct Written {
     #[serde(default)]
     items: Vec<(Applied, Option<String>)>,
     #[serde(default)]
-    entries: Vec<(String, Uuid, DateTime<Utc>)>,
+    entries: Vec<Recorded>,
+    #[serde(default)]
+    allowed: BTreeMap<Class, u64>,
     #[serde(default)]
     run: Option<Run>,
 }
@@ -111,38 +115,6 @@ struct Read<'a> {
     p_created_from: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     p_created_to: Option<String>,
-}
-
-/// Its answer.
-#[derive(Deserialize)]
-struct Found {
-    #[serde(deserialize_with = "number")]
-    horizon: Horizon,
-    rows: Vec<Row>,
-    other_mode: Vec<String>,
-    looked_up: Vec<(String, Option<String>, Option<String>)>,
-    open: Vec<(String, String)>,
-    unlisted: Vec<String>,
-    unlisted_count: u64,
-}
-
-/// Of `read_adapter_for_reconcile`.
-#[derive(Deserialize)]
-struct Adapter {
-    #[serde(deserialize_with = "number")]
-    horizon: Horizon,
-    granting: u64,
-    livemode: Option<bool>,
-    adopted: bool,
-    changed: Option<String>,
-    #[serde(flatten)]
-    shape: Shape,
-}
-
-/// A transaction id: text, as it may be larger than what JSON's readers keep of a number.
-fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Horizon, D::Error> {
-    let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-    text.parse().map_err(serde::de::Error::custom)
 }
 
 impl RunStore {
@@ -240,13 +212,7 @@ impl ReconcileStore for RunStore {
     async fn ground(&self, access: &[&str]) -> Result<Ground, StoreError> {
         let parameters = json!({ "p_access": access });
         let adapter: Adapter = self.read("read_adapter_for_reconcile", &parameters).await?;
-        let Adapter { granting, livemode, horizon, .. } = adapter;
-        let shape = match adapter {
-            Adapter { adopted: false, .. } => Err("No table is adopted.".to_owned()),
-            Adapter { changed: Some(changed), .. } => Err(changed),
-            Adapter { shape, .. } => Ok(shape),
-        };
-        Ok(Ground { shape, granting, livemode, horizon })
+        Ok(adapter.into())
     }
 
     async fn group(&self, lookup: Lookup<'_>) -> Result<Group, StoreError> {
@@ -260,25 +226,8 @@ impl ReconcileStore for RunStore {
             p_created_from: span.map(|(from, _)| timestamp(from)),
             p_created_to: span.map(|(_, to)| timestamp(to)),
         };
-        let mut found: Found = self.read("read_subscriptions_for_reconcile", &parameters).await?;
-        if !found.other_mode.is_empty() {
-            for row in &mut found.rows {
-                row.other_mode = found.other_mode.contains(&row.stripe_subscription_id);
-            }
-        }
-        let looked_up = found.looked_up.into_iter().map(|(stripe_subscription_id, owner, source)| Checkout {
-            stripe_subscription_id,
-            owner,
-            source,
-        });
-        Ok(Group {
-            rows: found.rows,
-            open: found.open,
-            looked_up: looked_up.collect(),
-            unlisted: found.unlisted,
-            unlisted_count: found.unlisted_count,
-            horizon: found.horizon,
-        })
+        let found: Found = self.read("read_subscriptions_for_reconcile", &parameters).await?;
+        Ok(found.into())
     }
 
     async fn owners(&self, named: &[&str]) -> Result<Vec<String>, StoreError> {
@@ -297,6 +246,11 @@ impl ReconcileStore for RunStore {
     async fn duplicates(&self, statuses: &[&str], after: Option<&str>) -> Result<Duplicates, StoreError> {
         let parameters = json!({ "p_statuses": statuses, "p_after": after, "p_limit": DUPLICATES_PAGE });
         self.read("read_duplicate_live_subscriptions", &without_nulls(parameters)).await
+    }
+
+    async fn take_allowances(&self) -> Result<BTreeMap<Class, u64>, StoreError> {
+        let written = self.write("take_drift_allowances", json!({})).await?;
+        Ok(written.allowed)
     }
 
     async fn apply(&self, batch: Batch<'_>) -> Result<store::Written, StoreError> {
@@ -343,7 +297,8 @@ fn timestamp(seconds: i64) -> String {
     DateTime::from_timestamp(seconds, 0).unwrap_or(bound).to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-fn store_error(error: DatabaseError) -> StoreError {
+/// What a call's error means to the engine.
+pub(crate) fn store_error(error: DatabaseError) -> StoreError {
     match error.fault {
         Fault::Unavailable => StoreError::Unavailable(error.to_string()),
         Fault::TimedOut => StoreError::TimedOut(error.to_string()),

@@ -35,6 +35,11 @@ as $$
     when 'reconcile' then 5
     when 'reconcile_now' then 10
     when 'resolve' then 10
+    when 'approve' then 10
+    when 'revert' then 10
+    when 'except' then 10
+    when 'unexcept' then 10
+    when 'set_policy' then 10
     when 'monitor' then 30
     else 60
   end

@@ -33,7 +33,10 @@ create table public.drift (
   decided_by uuid,
   decided_at timestamptz,
   note text,
-  excepted_until timestamptz
+  excepted_until timestamptz,
+  before jsonb,
+  row_key text,
+  row_version text
 ) with (fillfactor = 45);
 comment on table public.drift is
   'Differences between Stripe and the database: one row for as long as a difference stands. A repaired one opens and closes in
@@ -65,6 +68,11 @@ comment on column public.drift.decided_by is 'The person who decided about it.';
 comment on column public.drift.decided_at is 'When they did.';
 comment on column public.drift.note is 'What they wrote.';
 comment on column public.drift.excepted_until is 'Until when a person lets it stand.';
+comment on column public.drift.before is
+  'Of a repaired one: what the row said in what was set, by the mapping''s words. What revert_drift puts back.';
+comment on column public.drift.row_key is 'The row that was repaired.';
+comment on column public.drift.row_version is
+  'The version that the repair left it in: while it is still that, nobody has written the row since.';
 create unique index drift_one_open_per_key on public.drift (drift_key) where closed_at is null;
 comment on index public.drift_one_open_per_key is 'Dedup: a difference has one entry while it stands.';
 create index drift_open on public.drift (first_seen_at desc, id desc) include (type, severity) where closed_at is null;
@@ -81,6 +89,8 @@ create index drift_closed_run on public.drift (closed_run_id, drift_key) include
 comment on index public.drift_closed_run is 'What a run ended, and whether a batch that is sent again has been applied.';
 create index drift_age on public.drift (closed_at) where closed_at is not null;
 comment on index public.drift_age is 'What retention deletes.';
+create index drift_row on public.drift (row_key) where row_key is not null;
+comment on index public.drift_row is 'The other repairs that the same write made.';
 alter table public.drift enable row level security;
 create policy drift_admin_read on public.drift
   for select to authenticated using ((select billing_ops.caller_standing() = 'ok'));
@@ -121,7 +131,7 @@ as $$
 $$;
 comment on function billing_ops.ends_drift(text) is 'Whether a difference is gone after this action.';
 
-create function billing_ops.record_drift(p_run_id uuid, p_found jsonb)
+create function billing_ops.record_drift(p_run_id uuid, p_found jsonb, p_actor uuid default null)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -137,7 +147,8 @@ begin
       case when billing_ops.ends_drift(f.action) then p_run_id end as closed_run_id
     from rows from (jsonb_to_recordset(p_found) as (
       drift_key text, type text, severity text, owner text, stripe_subscription_id text, stripe_customer_id text,
-      livemode boolean, issue text, details jsonb, lowers_access boolean, action text, reason text)) with ordinality f
+      livemode boolean, issue text, details jsonb, proposal jsonb, lowers_access boolean, action text, reason text,
+      before jsonb, row_key text, row_version text)) with ordinality f
     -- What this run has ended so already came with the same batch, sent before its answer was lost.
     where not exists (
       select 1 from public.drift d
@@ -145,58 +156,68 @@ begin
     order by f.drift_key, f.ordinality desc
   ),
   before as materialized (
-    select d.id, d.drift_key, d.action, d.reason from public.drift d join found f on f.drift_key = d.drift_key
+    select d.id, d.drift_key, d.action, d.reason,
+      -- What a person lets stand stays so, whatever a run would make of it, until it is gone.
+      coalesce(d.excepted_until > v_now, false) and f.closed_at is null as excepted
+    from public.drift d join found f on f.drift_key = d.drift_key
     where d.closed_at is null
   ),
   again as (
     update public.drift d
     set severity = f.severity, owner = f.owner, stripe_customer_id = f.stripe_customer_id, livemode = f.livemode,
-        issue = f.issue, details = coalesce(f.details, '{}'), lowers_access = coalesce(f.lowers_access, false),
-        action = f.action, reason = f.reason, last_seen_at = v_now, last_run_id = p_run_id,
-        seen_count = d.seen_count + (d.last_run_id <> p_run_id)::integer,
-        closed_at = f.closed_at, closed_run_id = f.closed_run_id
+        issue = f.issue, details = coalesce(f.details, '{}'), proposal = f.proposal,
+        lowers_access = coalesce(f.lowers_access, false),
+        action = case when b.excepted then 'excepted' else f.action end, reason = case when not b.excepted then f.reason end,
+        last_seen_at = v_now, last_run_id = coalesce(p_run_id, d.last_run_id),
+        seen_count = d.seen_count + coalesce((d.last_run_id <> p_run_id)::integer, 0),
+        closed_at = f.closed_at, closed_run_id = f.closed_run_id,
+        before = f.before, row_key = f.row_key, row_version = f.row_version
     from found f join before b on b.drift_key = f.drift_key
     where d.id = b.id and d.closed_at is null
     returning d.id, d.drift_key, d.action, d.reason, d.first_seen_at, b.action as action_before, b.reason as reason_before
   ),
   new as (
     insert into public.drift as d
-      (drift_key, type, severity, owner, stripe_subscription_id, stripe_customer_id, livemode, issue, details,
-       lowers_access, action, reason, first_seen_at, last_seen_at, first_run_id, last_run_id, closed_at, closed_run_id)
+      (drift_key, type, severity, owner, stripe_subscription_id, stripe_customer_id, livemode, issue, details, proposal,
+       lowers_access, action, reason, first_seen_at, last_seen_at, first_run_id, last_run_id, closed_at, closed_run_id,
+       before, row_key, row_version)
     select f.drift_key, f.type, f.severity, f.owner, f.stripe_subscription_id, f.stripe_customer_id, f.livemode, f.issue,
-      coalesce(f.details, '{}'), coalesce(f.lowers_access, false), f.action, f.reason, v_now, v_now, p_run_id, p_run_id,
-      f.closed_at, f.closed_run_id
+      coalesce(f.details, '{}'), f.proposal, coalesce(f.lowers_access, false), f.action, f.reason, v_now, v_now, p_run_id,
+      p_run_id, f.closed_at, f.closed_run_id, f.before, f.row_key, f.row_version
     from found f
     where not exists (select 1 from before b where b.drift_key = f.drift_key)
     -- Another writer opened it between the two statements: theirs stands, and this run has seen it.
     on conflict (drift_key) where closed_at is null do update
-      set last_seen_at = excluded.last_seen_at, last_run_id = excluded.last_run_id, action = excluded.action,
-          reason = excluded.reason
+      set last_seen_at = excluded.last_seen_at, last_run_id = excluded.last_run_id,
+          action = case when d.excepted_until > v_now then d.action else excluded.action end,
+          reason = case when d.excepted_until > v_now then d.reason else excluded.reason end
     returning d.id, d.drift_key, d.action, d.reason, d.first_seen_at
   ),
   history as (
-    insert into public.drift_events (drift_id, event, run_id, note)
-    select n.id, n.action, p_run_id, n.reason from new n
+    insert into public.drift_events (drift_id, event, run_id, actor, note)
+    select n.id, n.action, p_run_id, p_actor, n.reason from new n
     union all
-    select a.id, a.action, p_run_id, a.reason from again a
-    where (a.action, a.reason) is distinct from (a.action_before, a.reason_before)
+    select a.id, a.action, p_run_id, p_actor, a.reason from again a
+    where p_actor is not null or (a.action, a.reason) is distinct from (a.action_before, a.reason_before)
   )
-  select jsonb_agg(jsonb_build_array(e.drift_key, e.id, billing_ops.utc(e.first_seen_at))) into v_entries
+  select jsonb_agg(jsonb_build_array(e.drift_key, e.id, billing_ops.utc(e.first_seen_at), e.action)) into v_entries
   from (
-    select id, drift_key, first_seen_at from new
+    select id, drift_key, first_seen_at, action from new
     union all
-    select id, drift_key, first_seen_at from again
+    select id, drift_key, first_seen_at, action from again
     union all
-    select d.id, d.drift_key, d.first_seen_at from public.drift d
+    select d.id, d.drift_key, d.first_seen_at, d.action from public.drift d
     where d.closed_run_id = p_run_id
       and d.drift_key in (select f.drift_key from jsonb_to_recordset(p_found) as f (drift_key text))
   ) e;
   return coalesce(v_entries, '[]');
 end
 $$;
-comment on function billing_ops.record_drift(uuid, jsonb) is
+comment on function billing_ops.record_drift(uuid, jsonb, uuid) is
   'Opens entries for differences that are new, notes that a run has seen the others again, and closes those whose action ends
-  them. Answers [[drift_key, id, first_seen_at], …]. History gets an event where an entry is new or its action changes.';
+  them. What a person lets stand stays excepted. p_actor: the person who decided, where no run did (p_run_id null); then every
+  entry is there already. Answers [[drift_key, id, first_seen_at, action], …]. History gets an event where an entry is new or its
+  action changes, and for whatever a person does.';
 
 create function billing_ops.clear_drift(p_run_id uuid, p_keys text[])
 returns void
@@ -213,6 +234,130 @@ as $$
 $$;
 comment on function billing_ops.clear_drift(uuid, text[]) is
   'Closes entries whose subject a run has looked at without seeing the difference any more.';
+
+-- Policies: what may follow from a difference, by class, as people have set it. The setting REPAIR_MODE is above them, and is not here:
+-- no session can raise it.
+
+create table public.drift_policies (
+  type text primary key,
+  mode text not null default 'auto' check (mode in ('observe', 'approve', 'auto')),
+  version integer not null default 0,
+  updated_by uuid,
+  updated_at timestamptz,
+  allowed_count integer,
+  allowed_until timestamptz,
+  allowed_by uuid,
+  allowed_run uuid
+);
+comment on table public.drift_policies is 'What may follow from a difference, by class. A class without a row is auto: the setting decides.';
+comment on column public.drift_policies.type is 'The drift class.';
+comment on column public.drift_policies.mode is 'observe (put on record), approve (a person decides about each) or auto (a run repairs it).';
+comment on column public.drift_policies.version is 'Rises with each change of the mode, so that nobody overwrites what they have not seen.';
+comment on column public.drift_policies.updated_by is 'The person who set the mode.';
+comment on column public.drift_policies.updated_at is 'When they did.';
+comment on column public.drift_policies.allowed_count is 'How many a person lets one run write in spite of the circuit breaker.';
+comment on column public.drift_policies.allowed_until is 'Until when that run may begin.';
+comment on column public.drift_policies.allowed_by is 'The person.';
+comment on column public.drift_policies.allowed_run is 'The run that has made use of it. Not a foreign key: the policy outlives the run.';
+alter table public.drift_policies enable row level security;
+create policy drift_policies_admin_read on public.drift_policies
+  for select to authenticated using ((select billing_ops.caller_standing() = 'ok'));
+comment on policy drift_policies_admin_read on public.drift_policies is
+  'Admins of any organization read: global operational data, by intention.';
+
+create function billing_ops.lower_mode(p_one text, p_other text)
+returns text
+language sql immutable
+set search_path = ''
+as $$
+  select m.word from pg_catalog.unnest(array['observe', 'approve', 'auto']) with ordinality m (word, rank)
+  where m.word in (p_one, p_other) order by m.rank limit 1
+$$;
+comment on function billing_ops.lower_mode(text, text) is 'The mode of these two by which less happens.';
+
+create function billing_ops.policy_mode(p_type text)
+returns text
+language sql stable
+set search_path = ''
+as $$
+  select coalesce((select p.mode from public.drift_policies p where p.type = p_type), 'auto')
+$$;
+comment on function billing_ops.policy_mode(text) is 'The mode that people have set for a class of drift.';
+
+create function public.set_drift_policy(p_type text, p_mode text, p_if_version integer, p_actor uuid)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+begin
+  insert into public.drift_policies (type) values (p_type) on conflict do nothing;
+  update public.drift_policies
+  set mode = p_mode, version = version + 1, updated_by = p_actor, updated_at = clock_timestamp()
+  where type = p_type and version = p_if_version;
+  return jsonb_build_object('outcome', case when found then 'done' else 'conflict' end);
+end
+$$;
+comment on function public.set_drift_policy(text, text, integer, uuid) is
+  'Sets the mode of a class in a person''s name. Answers {outcome: done|conflict}; conflict: somebody was quicker, p_if_version is not
+  the version any more.';
+
+create function public.allow_held_drift(p_type text, p_count integer, p_repair_mode text, p_actor uuid)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_held bigint;
+  v_until timestamptz := clock_timestamp() + interval '24 hours';
+begin
+  if billing_ops.lower_mode(billing_ops.policy_mode(p_type), p_repair_mode) <> 'auto' then
+    return jsonb_build_object('outcome', 'not_written');
+  end if;
+  with held as (
+    select d.id from public.drift d where d.closed_at is null and d.type = p_type and d.action = 'held'
+  ),
+  history as (
+    insert into public.drift_events (drift_id, event, actor)
+    select h.id, 'allowed', p_actor from held h where (select count(*) from held) = p_count
+  )
+  select count(*) into v_held from held;
+  if v_held = 0 or v_held <> p_count then
+    return jsonb_build_object('outcome', 'conflict', 'held', v_held);
+  end if;
+  insert into public.drift_policies as p (type, allowed_count, allowed_until, allowed_by)
+  values (p_type, p_count, v_until, p_actor)
+  on conflict (type) do update
+    set allowed_count = excluded.allowed_count, allowed_until = excluded.allowed_until, allowed_by = excluded.allowed_by,
+        allowed_run = null;
+  return jsonb_build_object('outcome', 'allowed', 'until', billing_ops.utc(v_until));
+end
+$$;
+comment on function public.allow_held_drift(text, integer, text, uuid) is
+  'Lets the next run that begins within 24 hours write so many of a class in spite of the circuit breaker: as many as are held now, and
+  no others. Answers {outcome: allowed, until}, {outcome: conflict, held} where another number is held, or {outcome: not_written} where no
+  run writes this class.';
+
+create function billing_ops.exceptions_ending()
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select case when count(*) = 0
+    then '{"alert_key": "exceptions_ending", "alert_type": "exceptions_ending", "state": "clear", "message": "No exception ends soon."}'::jsonb
+    else pg_catalog.jsonb_build_object('alert_key', 'exceptions_ending', 'alert_type', 'exceptions_ending', 'state', 'holds', 'severity', 'info',
+      'message', pg_catalog.format('%s %s let stand until %s or soon after, the first of them; then it is repaired or alerted again.', count(*),
+        case when count(*) = 1 then 'difference is' else 'differences are' end,
+        pg_catalog.to_char(min(d.excepted_until) at time zone 'utc', 'YYYY-MM-DD HH24:MI "UTC"')),
+      'metadata', pg_catalog.jsonb_build_object('count', count(*), 'first_ends_at', billing_ops.utc(min(d.excepted_until)),
+        'samples', (pg_catalog.array_agg(coalesce(d.stripe_subscription_id, d.owner) order by d.excepted_until))[1:5])) end
+  from public.drift d
+  -- One that was short from the start says nothing new about its end.
+  where d.closed_at is null and d.excepted_until between now() and now() + interval '3 days'
+    and d.excepted_until - d.decided_at > interval '3 days'
+$$;
+comment on function billing_ops.exceptions_ending() is
+  'The outcome of a condition, as apply_condition_outcomes takes it: differences that a person let stand for more than three days, and that do
+  not stand so for three days more.';
 
 -- Reconcile runs, from start to finish. start_reconciliation_run decides who holds the lease; hold_run extends it, and
 -- says "fenced" to whoever has lost it. Each writer is fenced by run id, attempt and status, so that a process that was
@@ -491,7 +636,11 @@ begin
     select d.drift_key from public.drift d
     where d.closed_at is null and d.last_seen_at < v_run.sweep_started_at
       and d.type in (select jsonb_array_elements_text(p_judged))));
-  v_alerts := billing_ops.apply_condition_outcomes(p_outcomes);
+  -- What people allow in spite of the circuit breaker is for the next run that gets to its end, whether it had to make use of it or not.
+  update public.drift_policies
+  set allowed_count = null, allowed_until = null, allowed_by = null, allowed_run = null
+  where p_cursor is null and p_status <> 'error' and allowed_until - interval '24 hours' < v_run.started_at;
+  v_alerts := billing_ops.apply_condition_outcomes(p_outcomes || billing_ops.exceptions_ending());
   return jsonb_build_object('outcome', 'finished', 'run', billing_ops.run_json(v_run), 'alerts', v_alerts);
 end
 $$;
@@ -532,8 +681,15 @@ declare
   v_state jsonb := billing_ops.adapter_state();
   v_granting bigint := 0;
   v_livemode boolean;
+  v_policies jsonb;
 begin
-  if (v_state ->> 'fingerprint_ok')::boolean then
+  begin
+    select coalesce(jsonb_object_agg(p.type, p.mode), '{}') into v_policies from public.drift_policies p where p.mode <> 'auto';
+  exception when insufficient_privilege or undefined_table or undefined_column then
+    -- What cannot be read counts as observe.
+    v_policies := null;
+  end;
+  if p_access is not null and (v_state ->> 'readable')::boolean then
     v_granting := billing_ops.adapter_granting(array(select jsonb_array_elements_text(p_access)));
     -- Of what was seen last and has a row: strangers say nothing about whose rows these are.
     with seen as materialized (
@@ -548,6 +704,7 @@ begin
   return v_state || jsonb_build_object(
     'granting', v_granting,
     'livemode', v_livemode,
+    'policies', v_policies,
     'horizon', pg_snapshot_xmin(pg_current_snapshot())::text,
     'columns', (
       select coalesce(jsonb_object_agg(m.word, m.attribute), '{}')
@@ -557,7 +714,8 @@ end
 $$;
 comment on function public.read_adapter_for_reconcile(jsonb) is
   'Before a run asks Stripe: billing_ops.adapter_state(); granting: rows in one of the statuses p_access; livemode: of which mode most of the
-  rows are, as far as scans have seen them; null if that is not known; columns: what the mapped words are called in the app''s table; and the horizon by which rows are told
+  rows are, as far as scans have seen them; null if that is not known (both only where p_access is given); policies: the classes that people
+  have set to less than auto, null where that cannot be read; columns: what the mapped words are called in the app''s table; and the horizon by which rows are told
   that were written behind the run''s back.';
 
 create function public.read_subscriptions_for_reconcile(
@@ -582,6 +740,8 @@ declare
   v_other_mode json;
   v_looked_up json;
   v_unlisted text[] := '{}'::text[];
+  v_open json;
+  v_excepted json;
   v_rows json;
 begin
   select array_agg(m.stripe_subscription_id),
@@ -609,24 +769,28 @@ begin
     v_unlisted := array(select billing_ops.adapter_unlisted(p_created_from, p_created_to, v_all));
   end if;
 
+  select json_agg(json_build_array(d.stripe_subscription_id, d.drift_key)),
+    json_agg(d.drift_key) filter (where d.excepted_until > clock_timestamp())
+  into v_open, v_excepted
+  from public.drift d
+  where d.closed_at is null and d.stripe_subscription_id = any (v_all);
+
   return json_build_object(
     'horizon', v_horizon,
     'rows', coalesce(v_rows, '[]'::json),
     'other_mode', coalesce(v_other_mode, '[]'),
     'looked_up', coalesce(v_looked_up, '[]'),
-    'open', coalesce((
-      select json_agg(json_build_array(d.stripe_subscription_id, d.drift_key))
-      from public.drift d
-      where d.closed_at is null and d.stripe_subscription_id = any (v_all)), '[]'),
+    'open', coalesce(v_open, '[]'),
+    'excepted', coalesce(v_excepted, '[]'),
     'unlisted', to_json(v_unlisted[1:p_unlisted_limit]),
     'unlisted_count', cardinality(v_unlisted));
 end
 $$;
 comment on function public.read_subscriptions_for_reconcile(jsonb, jsonb, boolean, text, timestamptz, timestamptz, integer) is
   'For a part of Stripe''s list. p_listed: [[stripe_subscription_id, created in Unix seconds], …] as Stripe lists them, in p_livemode; each
-  gets a mark if it has none. p_named: further ids. Answers {horizon, rows, other_mode, looked_up, open, unlisted, unlisted_count}: the
+  gets a mark if it has none. p_named: further ids. Answers {horizon, rows, other_mode, looked_up, open, excepted, unlisted, unlisted_count}: the
   rows of all these ids as the adapter reads them, compared with p_horizon; those of the ids whose mark is of the other mode; those whose
-  checkout has been looked up before, [id, owner, source]; the differences that stand of them, [id, drift_key]; and the ids of rows
+  checkout has been looked up before, [id, owner, source]; the differences that stand of them, [id, drift_key], and the keys of those that a person lets stand; and the ids of rows
   marked as created in [from, to) that are not among them (at most p_unlisted_limit; the count is of all).';
 
 create function public.read_owners_for_reconcile(p_owners jsonb)
@@ -679,68 +843,42 @@ comment on function public.read_duplicate_live_subscriptions(jsonb, text, intege
   'Answers {rows: [[owner, [stripe_subscription_id, …]]]}: owners with more than one row in these statuses that does not
   end with its period, by pages. A plan that Stripe does not know is none of them.';
 
--- How a run writes: in batches, fenced. What happens to the rows is the adapter's business (23_adapter_writes): compare-and-set, so that
--- a row that was written since the run read it is left alone, and one by one where the table refuses a batch.
+-- How a run writes: in batches, fenced; and a person who decides, without a lease (33_decisions). What happens to the rows is the adapter's
+-- business (23_adapter_writes): compare-and-set, so that a row that was written since it was read is left alone, and one by one where the
+-- table refuses a batch.
 
-create function public.apply_reconciliation_batch(
-  p_run_id uuid,
-  p_attempt integer,
-  p_lease_seconds integer,
-  p_items jsonb,
-  p_cleared jsonb default null,
-  p_cursor jsonb default null,
-  p_counts jsonb default null,
-  p_looked_up jsonb default null
-)
+create function billing_ops.row_said(p_row json)
 returns jsonb
-language plpgsql
+language sql immutable
+set search_path = ''
+as $$
+  select pg_catalog.jsonb_build_object('stripe_subscription_id', p_row -> 3, 'customer', p_row -> 4, 'status', p_row -> 5, 'tier', p_row -> 6,
+    'price', p_row -> 7, 'quantity', p_row -> 8, 'period_start', p_row -> 9, 'period_end', p_row -> 10,
+    'cancel_at_period_end', p_row -> 11, 'trial_end', p_row -> 12)
+$$;
+comment on function billing_ops.row_said(json) is 'A row, as the adapter reads it, by the mapping''s words.';
+
+create function billing_ops.write_items(p_items jsonb, p_outcomes text[], p_reasons text[], p_owners text[])
+returns table (outcomes text[], reasons text[], owners text[], written jsonb)
+language plpgsql rows 1
 set search_path = ''
 as $$
 declare
   -- By the item's place, from 1: what became of it, why, and whose a new row is.
-  v_outcomes text[];
-  v_reasons text[];
-  v_owners text[];
+  v_outcomes text[] := p_outcomes;
+  v_reasons text[] := p_reasons;
+  v_owners text[] := p_owners;
   v_owners_known boolean;
   v_named text[];
   v_customers text[];
   v_mapping jsonb;
-  -- The places of creations that are pointed at a row which the owner has, and what is given to adapter_update for them.
+  -- The places of creations that are pointed at a row which the owner has: what is given to adapter_update for them, and what it was.
   v_moves jsonb := '{}'::jsonb;
+  v_was jsonb := '{}'::jsonb;
   v_blank jsonb := '{}'::jsonb;
-  v_entries jsonb;
+  v_changed jsonb;
+  v_written jsonb := '{}'::jsonb;
 begin
-  -- The same batch twice at once: its answer was lost and it was sent again. The second waits, and finds the first one's
-  -- entries.
-  perform pg_advisory_xact_lock(hashtextextended(p_run_id::text, jsonb_hash_extended(p_items, 0)));
-  -- Spares a late writer the work. What keeps it out is hold_run, below.
-  if not exists (
-    select 1 from public.reconciliation_logs
-    where id = p_run_id and attempt = p_attempt and status = 'running')
-  then
-    return jsonb_build_object('outcome', 'fenced');
-  end if;
-
-  -- A difference that this run has recorded already was applied by the same batch, sent before its answer was lost. Only the reason of a
-  -- refusal, or of what waits, is the item's; any other belongs to the one difference that it came with.
-  select array_agg(coalesce(unknown.type, done.action) order by e.place),
-    array_agg(case when done.action in ('refused', 'waiting') then done.reason end order by e.place),
-    array_agg(case when e.kind = 'create' then done.owner end order by e.place)
-  into v_outcomes, v_reasons, v_owners
-  from rows from (jsonb_to_recordset(p_items) as (kind text, "row" jsonb, findings jsonb)) with ordinality e (kind, "row", findings, place)
-  left join lateral (
-    select d.action, d.reason, d.owner from public.drift d
-    where d.drift_key = e.findings -> 0 ->> 'drift_key' and d.closed_run_id = p_run_id
-    union all
-    select d.action, d.reason, d.owner from public.drift d
-    where d.drift_key = e.findings -> 0 ->> 'drift_key' and d.closed_at is null and d.last_run_id = p_run_id
-    limit 1
-  ) done on true
-  left join public.drift unknown
-    on e.kind = 'create' and unknown.closed_at is null and unknown.last_run_id = p_run_id
-    and unknown.drift_key in ('organization_unknown:' || (e."row" ->> 'stripe_subscription_id'),
-                              'organization_mismatch:' || (e."row" ->> 'stripe_subscription_id'));
-
   -- Whose a new row is: whom the subscription's own metadata name; else who has the customer; else whom its checkout's metadata name. What
   -- of these contradicts is for a person. A client_reference_id, which whoever pays can set, is never more than a proposal.
   select array_agg(distinct n.value) filter (where n.value is not null), array_agg(distinct e."row" ->> 'customer')
@@ -769,7 +907,8 @@ begin
         then 'none yet: only the checkout''s client_reference_id names the owner, and whoever pays can set it'
         else v_reasons[e.place] end order by e.place)
     into v_owners, v_outcomes, v_reasons
-    from rows from (jsonb_to_recordset(p_items) as (kind text, named jsonb, "row" jsonb)) with ordinality e (kind, named, "row", place)
+    from rows from (jsonb_to_recordset(p_items) as (kind text, named jsonb, "row" jsonb, owner text))
+      with ordinality e (kind, named, "row", owner, place)
     left join existing metadata on e.kind = 'create' and metadata.owner = e.named ->> 'metadata'
     left join existing checkout on e.kind = 'create' and checkout.owner = e.named ->> 'checkout'
     left join existing payer on e.kind = 'create' and payer.owner = e.named ->> 'client_reference_id'
@@ -780,6 +919,8 @@ begin
       -- Its owner is gone: nobody else comes in on it.
       when e.named ->> 'metadata' is not null and metadata.owner is null then 'organization_unknown'
       when (select count(distinct o) from unnest(array[metadata.owner, holder.owner, checkout.owner]) o) > 1 then 'organization_mismatch'
+      -- Not the one whom the person who decided about it was shown.
+      when e.owner <> trusted.owner then 'organization_mismatch'
       when trusted.owner is not null then null
       when payer.owner is not null then 'waiting'
       else 'organization_unknown' end as outcome) judged;
@@ -792,6 +933,13 @@ begin
     from billing_ops.mapped_columns(v_mapping) m
     cross join lateral billing_ops.column_facts(m.relation, m.attribute) f
     where m.word in ('price', 'quantity', 'trial_end') and not f.required;
+    -- Nor is it lost: whoever takes the move back gets it again.
+    select coalesce(jsonb_object_agg(e.place, billing_ops.row_said(r.said)), '{}') into v_was
+    from jsonb_array_elements(p_items) with ordinality e (item, place)
+    join billing_ops.adapter_read(array(
+      select i.item #>> '{was,stripe_subscription_id}' from jsonb_array_elements(p_items) i (item)
+      where i.item ->> 'kind' = 'update' and i.item -> 'row' ? 'stripe_subscription_id'), null) r (said) on r.said ->> 0 = e.item #>> '{row,key}'
+    where e.item -> 'row' ? 'stripe_subscription_id';
   end if;
   -- Rows that are there come first: one that has just been found to be dead gives way to the subscription that its owner has now.
   with changed as (
@@ -825,7 +973,8 @@ begin
       where e.item ->> 'kind' = 'create' and v_outcomes[e.place] is null
     ),
     there as materialized (
-      select r.said ->> 0 as key, r.said ->> 1 as version, r.said ->> 2 as owner, r.said ->> 3 as id, r.said ->> 5 as status
+      select r.said ->> 0 as key, r.said ->> 1 as version, r.said ->> 2 as owner, r.said ->> 3 as id, r.said ->> 5 as status,
+        billing_ops.row_said(r.said) as was
       from billing_ops.adapter_rows_of_owners(array(select g.owner from given g), null) r (said)
     ),
     judged as (
@@ -835,21 +984,23 @@ begin
           when t.key is null and g.rank > 1 then 'occupied'
           when t.key is null then null
           when g.rank > 1 or not (t.id is null or coalesce(g.item -> 'gives_way' ? t.status, false)) then 'occupied'
-        end as outcome, t.id
+        end as outcome, t.id, t.was
       from given g left join there t on t.owner = g.owner
     ),
     -- By place: an owner may have more rows than the mapping says.
     each as (
       select j.place, min(j.outcome) as outcome, (array_agg(j.id order by j.outcome nulls last))[1] as id,
         (array_agg(v_blank || jsonb_build_object('key', j.key, 'version', j.version) || (j.item -> 'row') order by j.key))[1] as move,
+        (array_agg(j.was order by j.key))[1] as was,
         bool_and(j.key is not null) as moves, bool_or(j.item ? 'postponed' or j.item ? 'action') as waits
       from judged j group by j.place
     )
     select
       array_agg(coalesce(v_outcomes[o.place], each.outcome) order by o.place),
       array_agg(case when each.outcome = 'occupied' then each.id else v_reasons[o.place] end order by o.place),
-      coalesce(jsonb_object_agg(o.place, each.move) filter (where each.outcome is null and each.moves and not each.waits), '{}')
-    into v_outcomes, v_reasons, v_moves
+      coalesce(jsonb_object_agg(o.place, each.move) filter (where each.outcome is null and each.moves and not each.waits), '{}'),
+      v_was || coalesce(jsonb_object_agg(o.place, each.was) filter (where each.outcome is null and each.moves and not each.waits), '{}')
+    into v_outcomes, v_reasons, v_moves, v_was
     from generate_series(1, jsonb_array_length(p_items)) o (place)
     left join each on each.place = o.place;
     if v_moves <> '{}' then
@@ -885,6 +1036,127 @@ begin
     with ordinality e (kind, "row", action, postponed, place)
   left join created on e.kind = 'create' and created.stripe_subscription_id = e."row" ->> 'stripe_subscription_id';
 
+  -- In which version each repair has left which row, and what that said before.
+  select jsonb_object_agg(e.place, jsonb_build_object('key', coalesce(v_moves -> e.place::text, e.item -> 'row') -> 'key',
+    'was', coalesce(v_was -> e.place::text, e.item -> 'was', '{}'), 'blank', v_blank))
+  into v_changed
+  from jsonb_array_elements(p_items) with ordinality e (item, place)
+  where v_outcomes[e.place] in ('repaired', 'moved') and p_outcomes[e.place] is null and e.item -> 'findings' <> '[]';
+  if v_changed is not null then
+    select jsonb_object_agg(c.place, c.said || jsonb_build_object('version', v.version)) into v_written
+    from jsonb_each(v_changed) c (place, said)
+    join billing_ops.adapter_versions(array(select k.said ->> 'key' from jsonb_each(v_changed) k (place, said))) v on v.key = c.said ->> 'key';
+  end if;
+  return query select v_outcomes, v_reasons, v_owners, v_written;
+end
+$$;
+comment on function billing_ops.write_items(jsonb, text[], text[], text[]) is
+  'Finds out whose new rows are, and writes what is to be written of a batch''s items (apply_reconciliation_batch); owner: whom a new row is
+  to belong to, or it is not made. What has an outcome already is left alone. Answers by place: what became of each, why, whose it is; and of rows
+  that were changed {place: {key, version, was, blank}}; blank: what a row that is moved does not keep, where Stripe says nothing of it.';
+
+create function billing_ops.recorded(p_finding jsonb, p_outcome text, p_reason text, p_owner text, p_creates boolean, p_written jsonb)
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select p_finding
+    || pg_catalog.jsonb_build_object('action', p_outcome, 'owner', coalesce(p_owner, p_finding ->> 'owner'))
+    || case when p_reason is null then '{}'::jsonb else pg_catalog.jsonb_build_object('reason', p_reason) end
+    || case when billing_ops.ends_drift(p_outcome) then '{"severity": "info", "proposal": null}' else '{}'::jsonb end
+    -- Somebody pays and has nothing, and it stays so until a person looks at the table.
+    || case when p_outcome = 'refused' and p_creates then '{"severity": "critical"}' else '{}'::jsonb end
+    || case when p_written is null then '{}'::jsonb else pg_catalog.jsonb_build_object(
+      'row_key', p_written ->> 'key', 'row_version', p_written ->> 'version', 'before', (
+        select pg_catalog.jsonb_object_agg(w.word, w.said) from pg_catalog.jsonb_each(p_written -> 'was') w (word, said)
+        where p_finding -> 'sets' ? w.word or (p_outcome = 'moved'
+          and (w.word in ('stripe_subscription_id', 'customer') or p_written -> 'blank' ? w.word)))) end
+    -- A row that was moved had said something of another subscription.
+    || case when p_written is null or p_outcome <> 'moved' then '{}'::jsonb else pg_catalog.jsonb_build_object('details', (
+      select pg_catalog.jsonb_object_agg(m.attribute, pg_catalog.jsonb_build_object('database', p_written -> 'was' -> m.word, 'stripe',
+        case m.word when 'stripe_subscription_id' then p_finding -> 'stripe_subscription_id' when 'customer' then p_finding -> 'stripe_customer_id'
+          else p_finding -> 'proposal' -> m.attribute end))
+      from billing_ops.adoption a cross join lateral billing_ops.mapped_columns(a.mapping) m
+      where p_written -> 'was' ? m.word
+        and (p_finding -> 'proposal' ? m.attribute or m.word in ('stripe_subscription_id', 'customer')
+          or (p_written -> 'blank' ? m.word and p_written -> 'was' -> m.word <> 'null')))) end
+$$;
+comment on function billing_ops.recorded(jsonb, text, text, text, boolean, jsonb) is
+  'A finding as record_drift takes it, after what became of its item; p_written: the row that was changed, as write_items answers it.';
+
+create function public.apply_reconciliation_batch(
+  p_run_id uuid,
+  p_attempt integer,
+  p_lease_seconds integer,
+  p_items jsonb,
+  p_cleared jsonb default null,
+  p_cursor jsonb default null,
+  p_counts jsonb default null,
+  p_looked_up jsonb default null
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  -- By the item's place, from 1: what became of it, why, and whose a new row is.
+  v_outcomes text[];
+  v_reasons text[];
+  v_owners text[];
+  v_written jsonb;
+  v_entries jsonb;
+begin
+  -- The same batch twice at once: its answer was lost and it was sent again. The second waits, and finds the first one's
+  -- entries.
+  perform pg_advisory_xact_lock(hashtextextended(p_run_id::text, jsonb_hash_extended(p_items, 0)));
+  -- Spares a late writer the work. What keeps it out is hold_run, below.
+  if not exists (
+    select 1 from public.reconciliation_logs
+    where id = p_run_id and attempt = p_attempt and status = 'running')
+  then
+    return jsonb_build_object('outcome', 'fenced');
+  end if;
+
+  -- A difference that this run has recorded already was applied by the same batch, sent before its answer was lost. Only the reason of a
+  -- refusal, or of what waits, is the item's; any other belongs to the one difference that it came with.
+  select array_agg(coalesce(unknown.type, done.action) order by e.place),
+    array_agg(case when done.action in ('refused', 'waiting') then done.reason end order by e.place),
+    array_agg(case when e.kind = 'create' then done.owner end order by e.place)
+  into v_outcomes, v_reasons, v_owners
+  from rows from (jsonb_to_recordset(p_items) as (kind text, "row" jsonb, findings jsonb)) with ordinality e (kind, "row", findings, place)
+  left join lateral (
+    select d.action, d.reason, d.owner from public.drift d
+    where d.drift_key = e.findings -> 0 ->> 'drift_key' and d.closed_run_id = p_run_id
+    union all
+    select d.action, d.reason, d.owner from public.drift d
+    where d.drift_key = e.findings -> 0 ->> 'drift_key' and d.closed_at is null and d.last_run_id = p_run_id
+    limit 1
+  ) done on true
+  left join public.drift unknown
+    on e.kind = 'create' and unknown.closed_at is null and unknown.last_run_id = p_run_id
+    and unknown.drift_key in ('organization_unknown:' || (e."row" ->> 'stripe_subscription_id'),
+                              'organization_mismatch:' || (e."row" ->> 'stripe_subscription_id'));
+
+  -- A person may have decided since the run read what stands: then the run's word does not count any more.
+  select array_agg(coalesce(v_outcomes[e.place], case when decided.otherwise then 'superseded' end) order by e.place),
+    array_agg(coalesce(v_reasons[e.place],
+      case when v_outcomes[e.place] is null and decided.otherwise then 'left alone: a person decided about it while the run looked' end) order by e.place)
+  into v_outcomes, v_reasons
+  from jsonb_array_elements(p_items) with ordinality e (item, place)
+  cross join lateral (select e.item ->> 'kind' <> 'none' and not e.item ? 'action' and (exists (
+    select 1 from jsonb_array_elements(e.item -> 'findings') f
+    where billing_ops.policy_mode(f ->> 'type') <> 'auto' or exists (
+      select 1 from public.drift d
+      where d.drift_key = f ->> 'drift_key' and d.closed_at is null and d.excepted_until > clock_timestamp()))
+    -- What is refreshed without being drift has a class as well: the one that a difference in it would be of.
+    or (e.item ->> 'kind' = 'update' and not e.item -> 'row' ? 'stripe_subscription_id' and exists (
+      select 1 from jsonb_object_keys(e.item -> 'row') w
+      where billing_ops.policy_mode(case when w in ('period_start', 'period_end') then 'period' else w end || '_mismatch') <> 'auto'))
+    ) as otherwise) decided;
+
+  select w.outcomes, w.reasons, w.owners, w.written into v_outcomes, v_reasons, v_owners, v_written
+  from billing_ops.write_items(p_items, v_outcomes, v_reasons, v_owners) w;
+
   -- From here to the commit the run is ours. If it has been taken over meanwhile, nothing of the above was ever there.
   if not billing_ops.hold_run(p_run_id, p_attempt, p_lease_seconds, p_cursor, p_counts) then
     raise exception 'the attempt was given up for dead' using errcode = 'BOFEN';
@@ -899,15 +1171,11 @@ begin
   -- A subscription whose owner turns out to be unknown is a difference of another class than the one that was sent.
   select jsonb_agg(case
       when v_outcomes[e.place] in ('organization_unknown', 'organization_mismatch') then f.finding || jsonb_build_object(
-        'type', v_outcomes[e.place], 'action', 'none',
+        'type', v_outcomes[e.place], 'action', 'none', 'proposal', null,
         'severity', case v_outcomes[e.place] when 'organization_unknown' then 'warning' else 'critical' end,
         'drift_key', v_outcomes[e.place] || ':' || (f.finding ->> 'stripe_subscription_id'))
-      else f.finding
-        || jsonb_build_object('action', v_outcomes[e.place], 'owner', coalesce(v_owners[e.place], f.finding ->> 'owner'))
-        || case when v_reasons[e.place] is null then '{}'::jsonb else jsonb_build_object('reason', v_reasons[e.place]) end
-        || case when v_outcomes[e.place] in ('repaired', 'created', 'moved') then '{"severity": "info"}' else '{}'::jsonb end
-        -- Somebody pays and has nothing, and it stays so until a person looks at the table.
-        || case when v_outcomes[e.place] = 'refused' and e.item ->> 'kind' = 'create' then '{"severity": "critical"}' else '{}'::jsonb end
+      else billing_ops.recorded(f.finding, v_outcomes[e.place], v_reasons[e.place], v_owners[e.place], e.item ->> 'kind' = 'create',
+        v_written -> e.place::text)
       end order by e.place, f.place)
   into v_entries
   from jsonb_array_elements(p_items) with ordinality e (item, place),
@@ -940,5 +1208,236 @@ comment on function public.apply_reconciliation_batch(uuid, integer, integer, js
   gives_way; with an action it only finds out who the owner is, and postponed, it does not even put that on record; kind none only records, under
   action. p_cleared: keys of differences that were looked for and are gone. p_looked_up: [[stripe_subscription_id, owner, source], …],
   what Stripe said of checkouts. Answers {outcome: applied|fenced, items: [[repaired|created|moved|superseded|refused|organization_unknown|
-  organization_mismatch|waiting|held|none|postponed|occupied…, reason], …], entries: [[drift_key, id, first_seen_at], …]}, the
+  organization_mismatch|waiting|held|none|postponed|occupied…, reason], …], entries: [[drift_key, id, first_seen_at, action], …]}, the
   items in the order in which they came. The same batch sent again finds its own entries and changes nothing.';
+
+create function public.take_drift_allowances(p_run_id uuid, p_attempt integer)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_run public.reconciliation_logs;
+  v_allowed jsonb;
+begin
+  select * into v_run from public.reconciliation_logs where id = p_run_id and attempt = p_attempt and status = 'running' for share;
+  if not found then
+    return jsonb_build_object('outcome', 'fenced');
+  end if;
+  with taken as (
+    update public.drift_policies p set allowed_run = p_run_id
+    where p.allowed_until > v_run.started_at and (p.allowed_run is null or p.allowed_run = p_run_id)
+    returning p.type, p.allowed_count
+  )
+  select coalesce(jsonb_object_agg(t.type, t.allowed_count), '{}') into v_allowed from taken t;
+  return jsonb_build_object('outcome', 'taken', 'allowed', v_allowed);
+end
+$$;
+comment on function public.take_drift_allowances(uuid, integer) is
+  'What people have allowed a run to write in spite of the circuit breaker: {outcome: taken|fenced, allowed: {class: number}}. The first run
+  that asks has it, however often it asks; no other does.';
+
+-- What a person decides about single differences: approve, revert, except. Called with the service key once the person was found to be an
+-- admin, as the ceiling (REPAIR_MODE) is a setting of the functions and no session may get past it. Rows are written before entries are
+-- locked, in the order in which a run does, so that the two cannot wait for one another.
+
+create function public.apply_drift_decisions(p_actor uuid, p_items jsonb, p_gone jsonb default '[]', p_changed jsonb default '[]')
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_outcomes text[];
+  v_reasons text[];
+  v_owners text[];
+  v_written jsonb;
+  v_open uuid[];
+  v_found jsonb;
+begin
+  -- The same row is not to be made twice, where no unique index of the table stands against it.
+  perform pg_advisory_xact_lock(hashtextextended('billing_ops.decide:' || s.id, 0))
+  from (
+    select e.item #>> '{row,stripe_subscription_id}' as id from jsonb_array_elements(p_items) e (item)
+    where e.item ->> 'kind' = 'create' order by 1
+  ) s;
+  -- What has been closed meanwhile is not written any more.
+  select array_agg(case when d.id is null then 'closed' end order by e.place), array_agg(null::text), array_agg(null::text)
+  into v_outcomes, v_reasons, v_owners
+  from jsonb_array_elements(p_items) with ordinality e (item, place)
+  left join public.drift d on d.id = (e.item ->> 'id')::uuid and d.closed_at is null;
+  select w.outcomes, w.reasons, w.owners, w.written into v_outcomes, v_reasons, v_owners, v_written
+  from billing_ops.write_items(p_items, v_outcomes, v_reasons, v_owners) w;
+
+  -- A run locks entries in another order. One that it is just writing counts as closed: nobody waits, or the two could for one another.
+  v_open := array(
+    select d.id from public.drift d
+    where d.closed_at is null and d.id in (
+      select (e.item ->> 'id')::uuid from jsonb_array_elements(p_items) e (item)
+      union all select g::uuid from jsonb_array_elements_text(p_gone) g
+      union all select (c ->> 'id')::uuid from jsonb_array_elements(p_changed) c)
+    for update skip locked);
+  -- A write that no entry tells of is not to be.
+  if exists (
+    select 1 from jsonb_array_elements(p_items) with ordinality e (item, place)
+    where billing_ops.ends_drift(v_outcomes[e.place]) and (e.item ->> 'id')::uuid <> all (v_open))
+  then
+    raise exception 'an entry was closed by somebody else' using errcode = 'BOFEN';
+  end if;
+
+  select jsonb_agg(billing_ops.recorded(e.item #> '{findings,0}', v_outcomes[e.place], v_reasons[e.place], v_owners[e.place],
+    e.item ->> 'kind' = 'create', v_written -> e.place::text) order by e.place)
+  into v_found
+  from jsonb_array_elements(p_items) with ordinality e (item, place)
+  where v_outcomes[e.place] in ('repaired', 'created', 'moved', 'superseded', 'refused') and (e.item ->> 'id')::uuid = any (v_open);
+  perform billing_ops.record_drift(null, coalesce(v_found, '[]'), p_actor);
+
+  with gone as (
+    update public.drift d set action = 'cleared', reason = null, proposal = null, closed_at = clock_timestamp()
+    where d.id = any (v_open) and d.id in (select g::uuid from jsonb_array_elements_text(p_gone) g)
+    returning d.id
+  )
+  insert into public.drift_events (drift_id, event, actor) select g.id, 'cleared', p_actor from gone g;
+  -- What was shown is not what would be done any more: the next decision is about what is.
+  update public.drift d
+  set issue = c.finding ->> 'issue', details = c.finding -> 'details', proposal = c.finding -> 'proposal',
+    lowers_access = (c.finding ->> 'lowers_access')::boolean, severity = c.finding ->> 'severity', last_seen_at = clock_timestamp()
+  from jsonb_to_recordset(p_changed) as c (id uuid, finding jsonb)
+  where d.id = c.id and d.id = any (v_open);
+  update public.drift d set decided_by = p_actor, decided_at = clock_timestamp()
+  where d.id in (
+    select (e.item ->> 'id')::uuid from jsonb_array_elements(p_items) with ordinality e (item, place)
+    where v_outcomes[e.place] in ('repaired', 'created', 'moved', 'superseded', 'refused')
+    union all select g::uuid from jsonb_array_elements_text(p_gone) g)
+    and d.id = any (v_open);
+
+  return jsonb_build_object('outcome', 'applied',
+    'items', (select coalesce(jsonb_agg(jsonb_build_array(i.outcome, i.reason) order by i.place), '[]')
+      from unnest(v_outcomes, v_reasons) with ordinality i (outcome, reason, place)),
+    'drift', (select coalesce(jsonb_agg(billing_ops.drift_json(d)), '[]') from public.drift d
+      where d.id in (
+        select (e.item ->> 'id')::uuid from jsonb_array_elements(p_items) e (item)
+        union all select g::uuid from jsonb_array_elements_text(p_gone) g
+        union all select (c ->> 'id')::uuid from jsonb_array_elements(p_changed) c)));
+exception when sqlstate 'BOFEN' then
+  return jsonb_build_object('outcome', 'conflict');
+end
+$$;
+comment on function public.apply_drift_decisions(uuid, jsonb, jsonb, jsonb) is
+  'Applies what a person has approved. p_items: items as apply_reconciliation_batch takes them, with the id of the entry that each is about,
+  one finding each, and for a new row the owner who was shown. p_gone: ids of entries whose difference is not there any more. p_changed:
+  [{id, finding}], what would be done now where that is not what was shown. Answers {outcome: applied|conflict, items: [[repaired|created|moved|
+  superseded|refused|closed|organization_unknown|organization_mismatch|waiting|occupied, reason], …], drift: [entry, …]}. Conflict: another
+  decision or a run was quicker, and nothing was written.';
+
+create function public.revert_drift(p_id uuid, p_actor uuid, p_note text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_days constant integer := 7;
+  v_drift public.drift;
+  v_done record;
+  v_version text;
+  v_excepted uuid;
+begin
+  select * into v_drift from public.drift where id = p_id;
+  if not found then
+    return jsonb_build_object('outcome', 'not_found');
+  end if;
+  if v_drift.action = 'created' then
+    return jsonb_build_object('outcome', 'created');
+  end if;
+  if v_drift.action not in ('repaired', 'moved') or v_drift.before is null then
+    return jsonb_build_object('outcome', 'not_repaired', 'drift', billing_ops.drift_json(v_drift));
+  end if;
+  -- Compare-and-set: the version is the one that the repair left. Another repair of the row since, or any other write, has made it another.
+  select u.* into v_done from billing_ops.adapter_update(jsonb_build_array(
+    jsonb_build_object('key', v_drift.row_key, 'version', v_drift.row_version) || v_drift.before)) u;
+  if v_done.outcome <> 'repaired' then
+    return jsonb_build_object('outcome', v_done.outcome, 'reason', v_done.reason, 'drift', billing_ops.drift_json(v_drift));
+  end if;
+  select v.version into v_version from billing_ops.adapter_versions(array[v_drift.row_key]) v;
+  -- What the same write repaired beside it is as it was: it can still be taken back.
+  update public.drift d set row_version = v_version
+  where d.row_key = v_drift.row_key and d.row_version = v_drift.row_version and d.id <> p_id;
+
+  update public.drift d
+  set action = 'reverted', reason = null, decided_by = p_actor, decided_at = clock_timestamp(), note = p_note, row_version = null
+  where d.id = p_id returning d.* into v_drift;
+  insert into public.drift as d
+    (drift_key, type, severity, owner, stripe_subscription_id, stripe_customer_id, livemode, issue, details, lowers_access, action,
+     first_seen_at, last_seen_at, seen_count, first_run_id, last_run_id, decided_by, decided_at, note, excepted_until)
+  values (v_drift.drift_key, v_drift.type, 'warning', v_drift.owner, v_drift.stripe_subscription_id, v_drift.stripe_customer_id,
+    v_drift.livemode, v_drift.issue, v_drift.details, v_drift.lowers_access, 'excepted', clock_timestamp(), clock_timestamp(), 1,
+    v_drift.last_run_id, v_drift.last_run_id, p_actor, clock_timestamp(), p_note, clock_timestamp() + make_interval(days => v_days))
+  on conflict (drift_key) where closed_at is null do update
+    set action = 'excepted', reason = null, decided_by = excluded.decided_by, decided_at = excluded.decided_at, note = excluded.note,
+        excepted_until = greatest(d.excepted_until, excluded.excepted_until)
+  returning d.id into v_excepted;
+  insert into public.drift_events (drift_id, event, actor, note)
+  values (p_id, 'reverted', p_actor, p_note), (v_excepted, 'excepted', p_actor, p_note);
+  return jsonb_build_object('outcome', 'reverted', 'drift', billing_ops.drift_json(v_drift),
+    'excepted', (select billing_ops.drift_json(d) from public.drift d where d.id = v_excepted));
+end
+$$;
+comment on function public.revert_drift(uuid, uuid, text) is
+  'Takes the newest repair of a row back, if nobody has written the row since, and lets the difference stand for seven days. Answers
+  {outcome: reverted, drift, excepted}, or not_found, created (rows that were made are not deleted), not_repaired (there is nothing to take back),
+  superseded (somebody wrote or deleted the row since) or refused (by the table, with the reason).';
+
+create function public.except_drift(p_id uuid, p_actor uuid, p_days integer, p_reason text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_drift public.drift;
+begin
+  update public.drift d
+  set action = 'excepted', reason = null, excepted_until = clock_timestamp() + make_interval(days => p_days), decided_by = p_actor,
+    decided_at = clock_timestamp(), note = p_reason
+  where d.id = p_id and d.closed_at is null returning d.* into v_drift;
+  if not found then
+    select * into v_drift from public.drift where id = p_id;
+    return jsonb_build_object('outcome', case when found then 'closed' else 'not_found' end, 'drift',
+      case when found then billing_ops.drift_json(v_drift) end);
+  end if;
+  insert into public.drift_events (drift_id, event, actor, note) values (p_id, 'excepted', p_actor, p_reason);
+  return jsonb_build_object('outcome', 'excepted', 'drift', billing_ops.drift_json(v_drift));
+end
+$$;
+comment on function public.except_drift(uuid, uuid, integer, text) is
+  'Lets a difference stand for so many days, and says why. Answers {outcome: excepted|closed|not_found, drift}.';
+
+create function public.unexcept_drift(p_id uuid, p_actor uuid, p_repair_mode text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_drift public.drift;
+  v_mode text;
+begin
+  select * into v_drift from public.drift where id = p_id for update;
+  if not found then
+    return jsonb_build_object('outcome', 'not_found');
+  end if;
+  if v_drift.closed_at is not null then
+    return jsonb_build_object('outcome', 'closed', 'drift', billing_ops.drift_json(v_drift));
+  end if;
+  if v_drift.action <> 'excepted' then
+    return jsonb_build_object('outcome', 'already', 'drift', billing_ops.drift_json(v_drift));
+  end if;
+  v_mode := billing_ops.lower_mode(billing_ops.policy_mode(v_drift.type), p_repair_mode);
+  update public.drift d
+  set excepted_until = null, decided_by = p_actor, decided_at = clock_timestamp(), note = null,
+    action = case when v_drift.proposal is null then 'none' when v_mode = 'approve' then 'waiting' else 'observed' end,
+    reason = case when v_drift.proposal is null or v_mode <> 'auto' then null else 'none yet: the next run repairs it' end
+  where d.id = p_id returning d.* into v_drift;
+  insert into public.drift_events (drift_id, event, actor, note) values (p_id, v_drift.action, p_actor, 'the exception was ended');
+  return jsonb_build_object('outcome', 'done', 'drift', billing_ops.drift_json(v_drift));
+end
+$$;
+comment on function public.unexcept_drift(uuid, uuid, text) is
+  'Ends an exception: the difference is at once what the mode says. Answers {outcome: done|already|closed|not_found, drift}.';

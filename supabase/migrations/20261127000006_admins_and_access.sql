@@ -267,6 +267,82 @@ comment on function public.admin_drift(text, text, text, text, text, text, integ
   'Drift, newest first, after (p_before_at, p_before_id); p_state is open, closed or all. Answers {outcome, items, count,
   by_type}: one item more than p_limit says that there is a next page; the counts are of all that fits the filters.';
 
+-- Definer: whoever decides about a difference is shown the row as it is, and no person may read the app's table by themselves.
+create function billing_ops.rows_for_approval(p_subscriptions jsonb)
+returns jsonb
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+  -- Asked here, too, as these rights are not the caller's.
+  if billing_ops.caller_standing() <> 'ok' then
+    return null;
+  end if;
+  return jsonb_build_object('ground', public.read_adapter_for_reconcile(null),
+    'group', case when (billing_ops.adapter_state() ->> 'fingerprint_ok')::boolean
+      then public.read_subscriptions_for_reconcile('[]', p_subscriptions) end);
+end
+$$;
+comment on function billing_ops.rows_for_approval(jsonb) is
+  'For an admin: {ground: read_adapter_for_reconcile, group: read_subscriptions_for_reconcile of these subscriptions}; for others null.';
+
+create function public.admin_drift_for_approval(p_ids jsonb, p_client text default null)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_refusal jsonb := billing_ops.admit('approve', p_client);
+  v_drift jsonb;
+  v_subscriptions jsonb;
+begin
+  if v_refusal is not null then
+    return v_refusal;
+  end if;
+  select jsonb_agg(billing_ops.drift_json(d)), coalesce(jsonb_agg(distinct d.stripe_subscription_id)
+    filter (where d.stripe_subscription_id is not null and d.closed_at is null), '[]')
+  into v_drift, v_subscriptions
+  from public.drift d where d.id in (select i::uuid from jsonb_array_elements_text(p_ids) i);
+  return jsonb_build_object('outcome', 'ok', 'user_id', auth.uid(), 'drift', coalesce(v_drift, '[]'))
+    || billing_ops.rows_for_approval(v_subscriptions);
+end
+$$;
+comment on function public.admin_drift_for_approval(jsonb, text) is
+  'What a person who approves has to know, in one round trip: {outcome: ok|unauthorized|forbidden|rate_limited, user_id, drift: [entry, …],
+  ground: read_adapter_for_reconcile, group: read_subscriptions_for_reconcile of those that stand}.';
+
+create function public.admin_drift_policies(p_client text default null)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_refusal jsonb := billing_ops.admit('policies', p_client);
+begin
+  if v_refusal is not null then
+    return v_refusal;
+  end if;
+  return jsonb_build_object('outcome', 'ok',
+    'policies', (
+      select coalesce(jsonb_object_agg(p.type, jsonb_build_object('mode', p.mode, 'version', p.version, 'updated_by', p.updated_by,
+        'updated_at', billing_ops.utc(p.updated_at))), '{}')
+      from public.drift_policies p),
+    'previews', (
+      select coalesce(jsonb_object_agg(c.type, jsonb_build_object('repairs', c.repairs, 'raises', c.raises, 'lowers', c.lowers,
+        'creates', c.creates)), '{}')
+      from (
+        select d.type, count(*) as repairs, count(*) filter (where d.lowers_access) as lowers,
+          count(*) filter (where d.severity = 'critical' and not d.lowers_access and d.type <> 'missing_in_database') as raises,
+          count(*) filter (where d.type = 'missing_in_database') as creates
+        from public.drift d
+        where d.closed_at is null and d.proposal is not null and d.action <> 'excepted' group by d.type
+      ) c));
+end
+$$;
+comment on function public.admin_drift_policies(text) is
+  'What people have set by class of drift, and what a run would repair of what stands: {outcome, policies: {type: {mode, version, updated_by,
+  updated_at}}, previews: {type: {repairs, raises, lowers, creates}}}.';
+
 -- No more of an entry than is counted and sorted by: a run can end tens of thousands.
 create function billing_ops.drift_of_run(p_run public.reconciliation_logs, p_show text)
 returns table (id uuid, type text, first_seen_at timestamptz)
@@ -357,13 +433,14 @@ comment on function public.admin_reconciliation_run(uuid, text, text, text, inte
 revoke all on schema billing_ops from public;
 grant usage on schema billing_ops to authenticated, service_role;
 
-revoke all on public.reconciliation_logs, public.drift, public.drift_events, public.billing_alerts,
-  public.billing_alert_events, public.rate_limit_windows from public, anon, authenticated, service_role;
+revoke all on public.reconciliation_logs, public.drift, public.drift_events, public.drift_policies,
+  public.billing_alerts, public.billing_alert_events, public.rate_limit_windows from public, anon, authenticated, service_role;
 revoke all on sequence public.drift_events_id_seq, public.billing_alert_events_id_seq
   from public, anon, authenticated, service_role;
-grant select on public.reconciliation_logs, public.drift, public.drift_events, public.billing_alerts,
+grant select on public.reconciliation_logs, public.drift, public.drift_events, public.drift_policies, public.billing_alerts,
   public.billing_alert_events to authenticated;
-grant select, insert, update on public.reconciliation_logs, public.drift, public.billing_alerts to service_role;
+grant select, insert, update on public.reconciliation_logs, public.drift, public.drift_policies, public.billing_alerts
+  to service_role;
 grant select, insert on public.drift_events, public.billing_alert_events to service_role;
 
 do $$
@@ -383,6 +460,13 @@ begin
       ('public.read_duplicate_live_subscriptions(jsonb, text, integer)', 'service_role'),
       ('public.read_rows_of_owners_for_reconcile(jsonb)', 'service_role'),
       ('public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb, jsonb)', 'service_role'),
+      ('public.apply_drift_decisions(uuid, jsonb, jsonb, jsonb)', 'service_role'),
+      ('public.revert_drift(uuid, uuid, text)', 'service_role'),
+      ('public.except_drift(uuid, uuid, integer, text)', 'service_role'),
+      ('public.unexcept_drift(uuid, uuid, text)', 'service_role'),
+      ('public.set_drift_policy(text, text, integer, uuid)', 'service_role'),
+      ('public.allow_held_drift(text, integer, text, uuid)', 'service_role'),
+      ('public.take_drift_allowances(uuid, integer)', 'service_role'),
       ('public.resolve_billing_alert(uuid, uuid, text)', 'service_role'),
       ('public.monitor_facts(text)', 'service_role'),
       ('public.apply_monitor_outcomes(jsonb)', 'service_role'),
@@ -395,12 +479,20 @@ begin
       ('public.admin_reconciliation_runs(text, text, text, integer, timestamptz, uuid)', 'authenticated'),
       ('public.admin_reconciliation_run(uuid, text, text, text, integer, timestamptz, uuid)', 'authenticated'),
       ('public.admin_drift(text, text, text, text, text, text, integer, timestamptz, uuid)', 'authenticated'),
+      ('public.admin_drift_for_approval(jsonb, text)', 'authenticated'),
+      ('public.admin_drift_policies(text)', 'authenticated'),
       -- What those call with their caller's rights. The API does not show this schema to anyone.
       ('billing_ops.start_answer(text, public.reconciliation_logs)', 'service_role'),
       ('billing_ops.hold_run(uuid, integer, integer, jsonb, jsonb)', 'service_role'),
       ('billing_ops.adoption_report()', 'service_role'),
       ('billing_ops.ends_drift(text)', 'service_role'),
-      ('billing_ops.record_drift(uuid, jsonb)', 'service_role'),
+      ('billing_ops.record_drift(uuid, jsonb, uuid)', 'service_role'),
+      ('billing_ops.row_said(json)', 'service_role'),
+      ('billing_ops.write_items(jsonb, text[], text[], text[])', 'service_role'),
+      ('billing_ops.recorded(jsonb, text, text, text, boolean, jsonb)', 'service_role'),
+      ('billing_ops.lower_mode(text, text)', 'service_role'),
+      ('billing_ops.policy_mode(text)', 'service_role'),
+      ('billing_ops.exceptions_ending()', 'service_role'),
       ('billing_ops.clear_drift(uuid, text[])', 'service_role'),
       ('billing_ops.severity_rank(text)', 'service_role'),
       ('billing_ops.raise_alert(text, text, text, text, jsonb)', 'service_role'),
@@ -411,11 +503,12 @@ begin
       ('billing_ops.caller_standing()', 'authenticated'),
       ('billing_ops.admit(text, text)', 'authenticated'),
       ('billing_ops.page_size(integer)', 'authenticated'),
+      ('billing_ops.rows_for_approval(jsonb)', 'authenticated'),
       ('billing_ops.utc(timestamptz)', 'authenticated, service_role'),
       ('billing_ops.consume_rate_limit(text, text)', 'authenticated, service_role'),
       ('billing_ops.run_json(public.reconciliation_logs)', 'authenticated, service_role'),
       ('billing_ops.alert_json(public.billing_alerts)', 'authenticated, service_role'),
-      ('billing_ops.drift_json(public.drift)', 'authenticated'),
+      ('billing_ops.drift_json(public.drift)', 'authenticated, service_role'),
       ('billing_ops.drift_of_run(public.reconciliation_logs, text)', 'authenticated'),
       ('billing_ops.gather_monitor_facts()', 'authenticated, service_role'),
       -- Only their owner: triggers, migrations, and what a definer calls.

@@ -244,6 +244,7 @@ as $$
       'adopted', true,
       'fingerprint_ok', d.changed is null,
       'changed', d.changed,
+      'readable', d.readable,
       'table', a.mapping ->> 'table',
       'has', (select coalesce(pg_catalog.jsonb_agg(w order by place), '[]')
               from pg_catalog.unnest(array['customer'] || billing_ops.mapping_fields()) with ordinality w (w, place)
@@ -257,22 +258,26 @@ as $$
       'adopted_at', pg_catalog.to_char(a.adopted_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
     from billing_ops.adoption a
     cross join lateral (
-      select coalesce(
-        billing_ops.fingerprint_difference(a.fingerprint, billing_ops.fingerprint(a.mapping)),
-        -- A table that was dropped and made again looks the same and has lost its grants.
-        (select 'service_role is no longer granted ' || pg_catalog.string_agg(
-            n.privilege || coalesce(pg_catalog.format(' (%I)', n.attribute), '') || ' on ' || n.object, ', ') || '.'
-         from billing_ops.needed_grants(a.mapping) n
-         where not coalesce(billing_ops.holds_grant(n.kind, n.object, n.attribute, n.privilege), false))) as changed
+      select coalesce(f.difference, g.missing) as changed, f.difference is null and not coalesce(g.reads, false) as readable
+      from (select billing_ops.fingerprint_difference(a.fingerprint, billing_ops.fingerprint(a.mapping)) as difference) f
+      -- A table that was dropped and made again looks the same and has lost its grants.
+      cross join (
+        select 'service_role is no longer granted ' || pg_catalog.string_agg(
+            n.privilege || coalesce(pg_catalog.format(' (%I)', n.attribute), '') || ' on ' || n.object, ', ') || '.' as missing,
+          pg_catalog.bool_or(n.privilege not in ('update', 'insert')) as reads
+        from billing_ops.needed_grants(a.mapping) n
+        where not coalesce(billing_ops.holds_grant(n.kind, n.object, n.attribute, n.privilege), false)
+      ) g
       -- Asked once, though it is told twice.
       offset 0
     ) d
-  ), '{"adopted": false, "fingerprint_ok": false, "changed": null, "table": null, "has": [], "keeps": [], "one_row_each": false,
+  ), '{"adopted": false, "fingerprint_ok": false, "changed": null, "readable": false, "table": null, "has": [], "keeps": [], "one_row_each": false,
        "owners_known": false, "admins": false, "writes": "none", "quantity_prices": null, "adopted_at": null}')
 $$;
 comment on function billing_ops.adapter_state() is
   'What is adopted, for the first call of a run. has: what is mapped; keeps: what the app keeps true itself; owners_known: there is a
   table of owners, so that one can be missed there; changed: what is no longer as it was when the functions were made, in sentences.
-  Then fingerprint_ok is false and nothing may be written until adopt has been called again.';
+  Then fingerprint_ok is false and nothing may be written until adopt has been called again. readable: all that differs, if anything,
+  is that service_role may not write any more.';
 revoke all on function billing_ops.adapter_state() from public, anon, authenticated;
 grant execute on function billing_ops.adapter_state() to service_role;

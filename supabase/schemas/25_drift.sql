@@ -29,7 +29,10 @@ create table public.drift (
   decided_by uuid,
   decided_at timestamptz,
   note text,
-  excepted_until timestamptz
+  excepted_until timestamptz,
+  before jsonb,
+  row_key text,
+  row_version text
 ) with (fillfactor = 45);
 comment on table public.drift is
   'Differences between Stripe and the database: one row for as long as a difference stands. A repaired one opens and closes in
@@ -61,6 +64,11 @@ comment on column public.drift.decided_by is 'The person who decided about it.';
 comment on column public.drift.decided_at is 'When they did.';
 comment on column public.drift.note is 'What they wrote.';
 comment on column public.drift.excepted_until is 'Until when a person lets it stand.';
+comment on column public.drift.before is
+  'Of a repaired one: what the row said in what was set, by the mapping''s words. What revert_drift puts back.';
+comment on column public.drift.row_key is 'The row that was repaired.';
+comment on column public.drift.row_version is
+  'The version that the repair left it in: while it is still that, nobody has written the row since.';
 create unique index drift_one_open_per_key on public.drift (drift_key) where closed_at is null;
 comment on index public.drift_one_open_per_key is 'Dedup: a difference has one entry while it stands.';
 create index drift_open on public.drift (first_seen_at desc, id desc) include (type, severity) where closed_at is null;
@@ -77,6 +85,8 @@ create index drift_closed_run on public.drift (closed_run_id, drift_key) include
 comment on index public.drift_closed_run is 'What a run ended, and whether a batch that is sent again has been applied.';
 create index drift_age on public.drift (closed_at) where closed_at is not null;
 comment on index public.drift_age is 'What retention deletes.';
+create index drift_row on public.drift (row_key) where row_key is not null;
+comment on index public.drift_row is 'The other repairs that the same write made.';
 alter table public.drift enable row level security;
 create policy drift_admin_read on public.drift
   for select to authenticated using ((select billing_ops.caller_standing() = 'ok'));
@@ -117,7 +127,7 @@ as $$
 $$;
 comment on function billing_ops.ends_drift(text) is 'Whether a difference is gone after this action.';
 
-create function billing_ops.record_drift(p_run_id uuid, p_found jsonb)
+create function billing_ops.record_drift(p_run_id uuid, p_found jsonb, p_actor uuid default null)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -133,7 +143,8 @@ begin
       case when billing_ops.ends_drift(f.action) then p_run_id end as closed_run_id
     from rows from (jsonb_to_recordset(p_found) as (
       drift_key text, type text, severity text, owner text, stripe_subscription_id text, stripe_customer_id text,
-      livemode boolean, issue text, details jsonb, lowers_access boolean, action text, reason text)) with ordinality f
+      livemode boolean, issue text, details jsonb, proposal jsonb, lowers_access boolean, action text, reason text,
+      before jsonb, row_key text, row_version text)) with ordinality f
     -- What this run has ended so already came with the same batch, sent before its answer was lost.
     where not exists (
       select 1 from public.drift d
@@ -141,58 +152,68 @@ begin
     order by f.drift_key, f.ordinality desc
   ),
   before as materialized (
-    select d.id, d.drift_key, d.action, d.reason from public.drift d join found f on f.drift_key = d.drift_key
+    select d.id, d.drift_key, d.action, d.reason,
+      -- What a person lets stand stays so, whatever a run would make of it, until it is gone.
+      coalesce(d.excepted_until > v_now, false) and f.closed_at is null as excepted
+    from public.drift d join found f on f.drift_key = d.drift_key
     where d.closed_at is null
   ),
   again as (
     update public.drift d
     set severity = f.severity, owner = f.owner, stripe_customer_id = f.stripe_customer_id, livemode = f.livemode,
-        issue = f.issue, details = coalesce(f.details, '{}'), lowers_access = coalesce(f.lowers_access, false),
-        action = f.action, reason = f.reason, last_seen_at = v_now, last_run_id = p_run_id,
-        seen_count = d.seen_count + (d.last_run_id <> p_run_id)::integer,
-        closed_at = f.closed_at, closed_run_id = f.closed_run_id
+        issue = f.issue, details = coalesce(f.details, '{}'), proposal = f.proposal,
+        lowers_access = coalesce(f.lowers_access, false),
+        action = case when b.excepted then 'excepted' else f.action end, reason = case when not b.excepted then f.reason end,
+        last_seen_at = v_now, last_run_id = coalesce(p_run_id, d.last_run_id),
+        seen_count = d.seen_count + coalesce((d.last_run_id <> p_run_id)::integer, 0),
+        closed_at = f.closed_at, closed_run_id = f.closed_run_id,
+        before = f.before, row_key = f.row_key, row_version = f.row_version
     from found f join before b on b.drift_key = f.drift_key
     where d.id = b.id and d.closed_at is null
     returning d.id, d.drift_key, d.action, d.reason, d.first_seen_at, b.action as action_before, b.reason as reason_before
   ),
   new as (
     insert into public.drift as d
-      (drift_key, type, severity, owner, stripe_subscription_id, stripe_customer_id, livemode, issue, details,
-       lowers_access, action, reason, first_seen_at, last_seen_at, first_run_id, last_run_id, closed_at, closed_run_id)
+      (drift_key, type, severity, owner, stripe_subscription_id, stripe_customer_id, livemode, issue, details, proposal,
+       lowers_access, action, reason, first_seen_at, last_seen_at, first_run_id, last_run_id, closed_at, closed_run_id,
+       before, row_key, row_version)
     select f.drift_key, f.type, f.severity, f.owner, f.stripe_subscription_id, f.stripe_customer_id, f.livemode, f.issue,
-      coalesce(f.details, '{}'), coalesce(f.lowers_access, false), f.action, f.reason, v_now, v_now, p_run_id, p_run_id,
-      f.closed_at, f.closed_run_id
+      coalesce(f.details, '{}'), f.proposal, coalesce(f.lowers_access, false), f.action, f.reason, v_now, v_now, p_run_id,
+      p_run_id, f.closed_at, f.closed_run_id, f.before, f.row_key, f.row_version
     from found f
     where not exists (select 1 from before b where b.drift_key = f.drift_key)
     -- Another writer opened it between the two statements: theirs stands, and this run has seen it.
     on conflict (drift_key) where closed_at is null do update
-      set last_seen_at = excluded.last_seen_at, last_run_id = excluded.last_run_id, action = excluded.action,
-          reason = excluded.reason
+      set last_seen_at = excluded.last_seen_at, last_run_id = excluded.last_run_id,
+          action = case when d.excepted_until > v_now then d.action else excluded.action end,
+          reason = case when d.excepted_until > v_now then d.reason else excluded.reason end
     returning d.id, d.drift_key, d.action, d.reason, d.first_seen_at
   ),
   history as (
-    insert into public.drift_events (drift_id, event, run_id, note)
-    select n.id, n.action, p_run_id, n.reason from new n
+    insert into public.drift_events (drift_id, event, run_id, actor, note)
+    select n.id, n.action, p_run_id, p_actor, n.reason from new n
     union all
-    select a.id, a.action, p_run_id, a.reason from again a
-    where (a.action, a.reason) is distinct from (a.action_before, a.reason_before)
+    select a.id, a.action, p_run_id, p_actor, a.reason from again a
+    where p_actor is not null or (a.action, a.reason) is distinct from (a.action_before, a.reason_before)
   )
-  select jsonb_agg(jsonb_build_array(e.drift_key, e.id, billing_ops.utc(e.first_seen_at))) into v_entries
+  select jsonb_agg(jsonb_build_array(e.drift_key, e.id, billing_ops.utc(e.first_seen_at), e.action)) into v_entries
   from (
-    select id, drift_key, first_seen_at from new
+    select id, drift_key, first_seen_at, action from new
     union all
-    select id, drift_key, first_seen_at from again
+    select id, drift_key, first_seen_at, action from again
     union all
-    select d.id, d.drift_key, d.first_seen_at from public.drift d
+    select d.id, d.drift_key, d.first_seen_at, d.action from public.drift d
     where d.closed_run_id = p_run_id
       and d.drift_key in (select f.drift_key from jsonb_to_recordset(p_found) as f (drift_key text))
   ) e;
   return coalesce(v_entries, '[]');
 end
 $$;
-comment on function billing_ops.record_drift(uuid, jsonb) is
+comment on function billing_ops.record_drift(uuid, jsonb, uuid) is
   'Opens entries for differences that are new, notes that a run has seen the others again, and closes those whose action ends
-  them. Answers [[drift_key, id, first_seen_at], …]. History gets an event where an entry is new or its action changes.';
+  them. What a person lets stand stays excepted. p_actor: the person who decided, where no run did (p_run_id null); then every
+  entry is there already. Answers [[drift_key, id, first_seen_at, action], …]. History gets an event where an entry is new or its
+  action changes, and for whatever a person does.';
 
 create function billing_ops.clear_drift(p_run_id uuid, p_keys text[])
 returns void

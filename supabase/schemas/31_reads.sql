@@ -30,8 +30,15 @@ declare
   v_state jsonb := billing_ops.adapter_state();
   v_granting bigint := 0;
   v_livemode boolean;
+  v_policies jsonb;
 begin
-  if (v_state ->> 'fingerprint_ok')::boolean then
+  begin
+    select coalesce(jsonb_object_agg(p.type, p.mode), '{}') into v_policies from public.drift_policies p where p.mode <> 'auto';
+  exception when insufficient_privilege or undefined_table or undefined_column then
+    -- What cannot be read counts as observe.
+    v_policies := null;
+  end;
+  if p_access is not null and (v_state ->> 'readable')::boolean then
     v_granting := billing_ops.adapter_granting(array(select jsonb_array_elements_text(p_access)));
     -- Of what was seen last and has a row: strangers say nothing about whose rows these are.
     with seen as materialized (
@@ -46,6 +53,7 @@ begin
   return v_state || jsonb_build_object(
     'granting', v_granting,
     'livemode', v_livemode,
+    'policies', v_policies,
     'horizon', pg_snapshot_xmin(pg_current_snapshot())::text,
     'columns', (
       select coalesce(jsonb_object_agg(m.word, m.attribute), '{}')
@@ -55,7 +63,8 @@ end
 $$;
 comment on function public.read_adapter_for_reconcile(jsonb) is
   'Before a run asks Stripe: billing_ops.adapter_state(); granting: rows in one of the statuses p_access; livemode: of which mode most of the
-  rows are, as far as scans have seen them; null if that is not known; columns: what the mapped words are called in the app''s table; and the horizon by which rows are told
+  rows are, as far as scans have seen them; null if that is not known (both only where p_access is given); policies: the classes that people
+  have set to less than auto, null where that cannot be read; columns: what the mapped words are called in the app''s table; and the horizon by which rows are told
   that were written behind the run''s back.';
 
 create function public.read_subscriptions_for_reconcile(
@@ -80,6 +89,8 @@ declare
   v_other_mode json;
   v_looked_up json;
   v_unlisted text[] := '{}'::text[];
+  v_open json;
+  v_excepted json;
   v_rows json;
 begin
   select array_agg(m.stripe_subscription_id),
@@ -107,24 +118,28 @@ begin
     v_unlisted := array(select billing_ops.adapter_unlisted(p_created_from, p_created_to, v_all));
   end if;
 
+  select json_agg(json_build_array(d.stripe_subscription_id, d.drift_key)),
+    json_agg(d.drift_key) filter (where d.excepted_until > clock_timestamp())
+  into v_open, v_excepted
+  from public.drift d
+  where d.closed_at is null and d.stripe_subscription_id = any (v_all);
+
   return json_build_object(
     'horizon', v_horizon,
     'rows', coalesce(v_rows, '[]'::json),
     'other_mode', coalesce(v_other_mode, '[]'),
     'looked_up', coalesce(v_looked_up, '[]'),
-    'open', coalesce((
-      select json_agg(json_build_array(d.stripe_subscription_id, d.drift_key))
-      from public.drift d
-      where d.closed_at is null and d.stripe_subscription_id = any (v_all)), '[]'),
+    'open', coalesce(v_open, '[]'),
+    'excepted', coalesce(v_excepted, '[]'),
     'unlisted', to_json(v_unlisted[1:p_unlisted_limit]),
     'unlisted_count', cardinality(v_unlisted));
 end
 $$;
 comment on function public.read_subscriptions_for_reconcile(jsonb, jsonb, boolean, text, timestamptz, timestamptz, integer) is
   'For a part of Stripe''s list. p_listed: [[stripe_subscription_id, created in Unix seconds], …] as Stripe lists them, in p_livemode; each
-  gets a mark if it has none. p_named: further ids. Answers {horizon, rows, other_mode, looked_up, open, unlisted, unlisted_count}: the
+  gets a mark if it has none. p_named: further ids. Answers {horizon, rows, other_mode, looked_up, open, excepted, unlisted, unlisted_count}: the
   rows of all these ids as the adapter reads them, compared with p_horizon; those of the ids whose mark is of the other mode; those whose
-  checkout has been looked up before, [id, owner, source]; the differences that stand of them, [id, drift_key]; and the ids of rows
+  checkout has been looked up before, [id, owner, source]; the differences that stand of them, [id, drift_key], and the keys of those that a person lets stand; and the ids of rows
   marked as created in [from, to) that are not among them (at most p_unlisted_limit; the count is of all).';
 
 create function public.read_owners_for_reconcile(p_owners jsonb)

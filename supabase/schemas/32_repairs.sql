@@ -1,65 +1,39 @@
--- How a run writes: in batches, fenced. What happens to the rows is the adapter's business (23_adapter_writes): compare-and-set, so that
--- a row that was written since the run read it is left alone, and one by one where the table refuses a batch.
+-- How a run writes: in batches, fenced; and a person who decides, without a lease (33_decisions). What happens to the rows is the adapter's
+-- business (23_adapter_writes): compare-and-set, so that a row that was written since it was read is left alone, and one by one where the
+-- table refuses a batch.
 
-create function public.apply_reconciliation_batch(
-  p_run_id uuid,
-  p_attempt integer,
-  p_lease_seconds integer,
-  p_items jsonb,
-  p_cleared jsonb default null,
-  p_cursor jsonb default null,
-  p_counts jsonb default null,
-  p_looked_up jsonb default null
-)
+create function billing_ops.row_said(p_row json)
 returns jsonb
-language plpgsql
+language sql immutable
+set search_path = ''
+as $$
+  select pg_catalog.jsonb_build_object('stripe_subscription_id', p_row -> 3, 'customer', p_row -> 4, 'status', p_row -> 5, 'tier', p_row -> 6,
+    'price', p_row -> 7, 'quantity', p_row -> 8, 'period_start', p_row -> 9, 'period_end', p_row -> 10,
+    'cancel_at_period_end', p_row -> 11, 'trial_end', p_row -> 12)
+$$;
+comment on function billing_ops.row_said(json) is 'A row, as the adapter reads it, by the mapping''s words.';
+
+create function billing_ops.write_items(p_items jsonb, p_outcomes text[], p_reasons text[], p_owners text[])
+returns table (outcomes text[], reasons text[], owners text[], written jsonb)
+language plpgsql rows 1
 set search_path = ''
 as $$
 declare
   -- By the item's place, from 1: what became of it, why, and whose a new row is.
-  v_outcomes text[];
-  v_reasons text[];
-  v_owners text[];
+  v_outcomes text[] := p_outcomes;
+  v_reasons text[] := p_reasons;
+  v_owners text[] := p_owners;
   v_owners_known boolean;
   v_named text[];
   v_customers text[];
   v_mapping jsonb;
-  -- The places of creations that are pointed at a row which the owner has, and what is given to adapter_update for them.
+  -- The places of creations that are pointed at a row which the owner has: what is given to adapter_update for them, and what it was.
   v_moves jsonb := '{}'::jsonb;
+  v_was jsonb := '{}'::jsonb;
   v_blank jsonb := '{}'::jsonb;
-  v_entries jsonb;
+  v_changed jsonb;
+  v_written jsonb := '{}'::jsonb;
 begin
-  -- The same batch twice at once: its answer was lost and it was sent again. The second waits, and finds the first one's
-  -- entries.
-  perform pg_advisory_xact_lock(hashtextextended(p_run_id::text, jsonb_hash_extended(p_items, 0)));
-  -- Spares a late writer the work. What keeps it out is hold_run, below.
-  if not exists (
-    select 1 from public.reconciliation_logs
-    where id = p_run_id and attempt = p_attempt and status = 'running')
-  then
-    return jsonb_build_object('outcome', 'fenced');
-  end if;
-
-  -- A difference that this run has recorded already was applied by the same batch, sent before its answer was lost. Only the reason of a
-  -- refusal, or of what waits, is the item's; any other belongs to the one difference that it came with.
-  select array_agg(coalesce(unknown.type, done.action) order by e.place),
-    array_agg(case when done.action in ('refused', 'waiting') then done.reason end order by e.place),
-    array_agg(case when e.kind = 'create' then done.owner end order by e.place)
-  into v_outcomes, v_reasons, v_owners
-  from rows from (jsonb_to_recordset(p_items) as (kind text, "row" jsonb, findings jsonb)) with ordinality e (kind, "row", findings, place)
-  left join lateral (
-    select d.action, d.reason, d.owner from public.drift d
-    where d.drift_key = e.findings -> 0 ->> 'drift_key' and d.closed_run_id = p_run_id
-    union all
-    select d.action, d.reason, d.owner from public.drift d
-    where d.drift_key = e.findings -> 0 ->> 'drift_key' and d.closed_at is null and d.last_run_id = p_run_id
-    limit 1
-  ) done on true
-  left join public.drift unknown
-    on e.kind = 'create' and unknown.closed_at is null and unknown.last_run_id = p_run_id
-    and unknown.drift_key in ('organization_unknown:' || (e."row" ->> 'stripe_subscription_id'),
-                              'organization_mismatch:' || (e."row" ->> 'stripe_subscription_id'));
-
   -- Whose a new row is: whom the subscription's own metadata name; else who has the customer; else whom its checkout's metadata name. What
   -- of these contradicts is for a person. A client_reference_id, which whoever pays can set, is never more than a proposal.
   select array_agg(distinct n.value) filter (where n.value is not null), array_agg(distinct e."row" ->> 'customer')
@@ -88,7 +62,8 @@ begin
         then 'none yet: only the checkout''s client_reference_id names the owner, and whoever pays can set it'
         else v_reasons[e.place] end order by e.place)
     into v_owners, v_outcomes, v_reasons
-    from rows from (jsonb_to_recordset(p_items) as (kind text, named jsonb, "row" jsonb)) with ordinality e (kind, named, "row", place)
+    from rows from (jsonb_to_recordset(p_items) as (kind text, named jsonb, "row" jsonb, owner text))
+      with ordinality e (kind, named, "row", owner, place)
     left join existing metadata on e.kind = 'create' and metadata.owner = e.named ->> 'metadata'
     left join existing checkout on e.kind = 'create' and checkout.owner = e.named ->> 'checkout'
     left join existing payer on e.kind = 'create' and payer.owner = e.named ->> 'client_reference_id'
@@ -99,6 +74,8 @@ begin
       -- Its owner is gone: nobody else comes in on it.
       when e.named ->> 'metadata' is not null and metadata.owner is null then 'organization_unknown'
       when (select count(distinct o) from unnest(array[metadata.owner, holder.owner, checkout.owner]) o) > 1 then 'organization_mismatch'
+      -- Not the one whom the person who decided about it was shown.
+      when e.owner <> trusted.owner then 'organization_mismatch'
       when trusted.owner is not null then null
       when payer.owner is not null then 'waiting'
       else 'organization_unknown' end as outcome) judged;
@@ -111,6 +88,13 @@ begin
     from billing_ops.mapped_columns(v_mapping) m
     cross join lateral billing_ops.column_facts(m.relation, m.attribute) f
     where m.word in ('price', 'quantity', 'trial_end') and not f.required;
+    -- Nor is it lost: whoever takes the move back gets it again.
+    select coalesce(jsonb_object_agg(e.place, billing_ops.row_said(r.said)), '{}') into v_was
+    from jsonb_array_elements(p_items) with ordinality e (item, place)
+    join billing_ops.adapter_read(array(
+      select i.item #>> '{was,stripe_subscription_id}' from jsonb_array_elements(p_items) i (item)
+      where i.item ->> 'kind' = 'update' and i.item -> 'row' ? 'stripe_subscription_id'), null) r (said) on r.said ->> 0 = e.item #>> '{row,key}'
+    where e.item -> 'row' ? 'stripe_subscription_id';
   end if;
   -- Rows that are there come first: one that has just been found to be dead gives way to the subscription that its owner has now.
   with changed as (
@@ -144,7 +128,8 @@ begin
       where e.item ->> 'kind' = 'create' and v_outcomes[e.place] is null
     ),
     there as materialized (
-      select r.said ->> 0 as key, r.said ->> 1 as version, r.said ->> 2 as owner, r.said ->> 3 as id, r.said ->> 5 as status
+      select r.said ->> 0 as key, r.said ->> 1 as version, r.said ->> 2 as owner, r.said ->> 3 as id, r.said ->> 5 as status,
+        billing_ops.row_said(r.said) as was
       from billing_ops.adapter_rows_of_owners(array(select g.owner from given g), null) r (said)
     ),
     judged as (
@@ -154,21 +139,23 @@ begin
           when t.key is null and g.rank > 1 then 'occupied'
           when t.key is null then null
           when g.rank > 1 or not (t.id is null or coalesce(g.item -> 'gives_way' ? t.status, false)) then 'occupied'
-        end as outcome, t.id
+        end as outcome, t.id, t.was
       from given g left join there t on t.owner = g.owner
     ),
     -- By place: an owner may have more rows than the mapping says.
     each as (
       select j.place, min(j.outcome) as outcome, (array_agg(j.id order by j.outcome nulls last))[1] as id,
         (array_agg(v_blank || jsonb_build_object('key', j.key, 'version', j.version) || (j.item -> 'row') order by j.key))[1] as move,
+        (array_agg(j.was order by j.key))[1] as was,
         bool_and(j.key is not null) as moves, bool_or(j.item ? 'postponed' or j.item ? 'action') as waits
       from judged j group by j.place
     )
     select
       array_agg(coalesce(v_outcomes[o.place], each.outcome) order by o.place),
       array_agg(case when each.outcome = 'occupied' then each.id else v_reasons[o.place] end order by o.place),
-      coalesce(jsonb_object_agg(o.place, each.move) filter (where each.outcome is null and each.moves and not each.waits), '{}')
-    into v_outcomes, v_reasons, v_moves
+      coalesce(jsonb_object_agg(o.place, each.move) filter (where each.outcome is null and each.moves and not each.waits), '{}'),
+      v_was || coalesce(jsonb_object_agg(o.place, each.was) filter (where each.outcome is null and each.moves and not each.waits), '{}')
+    into v_outcomes, v_reasons, v_moves, v_was
     from generate_series(1, jsonb_array_length(p_items)) o (place)
     left join each on each.place = o.place;
     if v_moves <> '{}' then
@@ -204,6 +191,127 @@ begin
     with ordinality e (kind, "row", action, postponed, place)
   left join created on e.kind = 'create' and created.stripe_subscription_id = e."row" ->> 'stripe_subscription_id';
 
+  -- In which version each repair has left which row, and what that said before.
+  select jsonb_object_agg(e.place, jsonb_build_object('key', coalesce(v_moves -> e.place::text, e.item -> 'row') -> 'key',
+    'was', coalesce(v_was -> e.place::text, e.item -> 'was', '{}'), 'blank', v_blank))
+  into v_changed
+  from jsonb_array_elements(p_items) with ordinality e (item, place)
+  where v_outcomes[e.place] in ('repaired', 'moved') and p_outcomes[e.place] is null and e.item -> 'findings' <> '[]';
+  if v_changed is not null then
+    select jsonb_object_agg(c.place, c.said || jsonb_build_object('version', v.version)) into v_written
+    from jsonb_each(v_changed) c (place, said)
+    join billing_ops.adapter_versions(array(select k.said ->> 'key' from jsonb_each(v_changed) k (place, said))) v on v.key = c.said ->> 'key';
+  end if;
+  return query select v_outcomes, v_reasons, v_owners, v_written;
+end
+$$;
+comment on function billing_ops.write_items(jsonb, text[], text[], text[]) is
+  'Finds out whose new rows are, and writes what is to be written of a batch''s items (apply_reconciliation_batch); owner: whom a new row is
+  to belong to, or it is not made. What has an outcome already is left alone. Answers by place: what became of each, why, whose it is; and of rows
+  that were changed {place: {key, version, was, blank}}; blank: what a row that is moved does not keep, where Stripe says nothing of it.';
+
+create function billing_ops.recorded(p_finding jsonb, p_outcome text, p_reason text, p_owner text, p_creates boolean, p_written jsonb)
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select p_finding
+    || pg_catalog.jsonb_build_object('action', p_outcome, 'owner', coalesce(p_owner, p_finding ->> 'owner'))
+    || case when p_reason is null then '{}'::jsonb else pg_catalog.jsonb_build_object('reason', p_reason) end
+    || case when billing_ops.ends_drift(p_outcome) then '{"severity": "info", "proposal": null}' else '{}'::jsonb end
+    -- Somebody pays and has nothing, and it stays so until a person looks at the table.
+    || case when p_outcome = 'refused' and p_creates then '{"severity": "critical"}' else '{}'::jsonb end
+    || case when p_written is null then '{}'::jsonb else pg_catalog.jsonb_build_object(
+      'row_key', p_written ->> 'key', 'row_version', p_written ->> 'version', 'before', (
+        select pg_catalog.jsonb_object_agg(w.word, w.said) from pg_catalog.jsonb_each(p_written -> 'was') w (word, said)
+        where p_finding -> 'sets' ? w.word or (p_outcome = 'moved'
+          and (w.word in ('stripe_subscription_id', 'customer') or p_written -> 'blank' ? w.word)))) end
+    -- A row that was moved had said something of another subscription.
+    || case when p_written is null or p_outcome <> 'moved' then '{}'::jsonb else pg_catalog.jsonb_build_object('details', (
+      select pg_catalog.jsonb_object_agg(m.attribute, pg_catalog.jsonb_build_object('database', p_written -> 'was' -> m.word, 'stripe',
+        case m.word when 'stripe_subscription_id' then p_finding -> 'stripe_subscription_id' when 'customer' then p_finding -> 'stripe_customer_id'
+          else p_finding -> 'proposal' -> m.attribute end))
+      from billing_ops.adoption a cross join lateral billing_ops.mapped_columns(a.mapping) m
+      where p_written -> 'was' ? m.word
+        and (p_finding -> 'proposal' ? m.attribute or m.word in ('stripe_subscription_id', 'customer')
+          or (p_written -> 'blank' ? m.word and p_written -> 'was' -> m.word <> 'null')))) end
+$$;
+comment on function billing_ops.recorded(jsonb, text, text, text, boolean, jsonb) is
+  'A finding as record_drift takes it, after what became of its item; p_written: the row that was changed, as write_items answers it.';
+
+create function public.apply_reconciliation_batch(
+  p_run_id uuid,
+  p_attempt integer,
+  p_lease_seconds integer,
+  p_items jsonb,
+  p_cleared jsonb default null,
+  p_cursor jsonb default null,
+  p_counts jsonb default null,
+  p_looked_up jsonb default null
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  -- By the item's place, from 1: what became of it, why, and whose a new row is.
+  v_outcomes text[];
+  v_reasons text[];
+  v_owners text[];
+  v_written jsonb;
+  v_entries jsonb;
+begin
+  -- The same batch twice at once: its answer was lost and it was sent again. The second waits, and finds the first one's
+  -- entries.
+  perform pg_advisory_xact_lock(hashtextextended(p_run_id::text, jsonb_hash_extended(p_items, 0)));
+  -- Spares a late writer the work. What keeps it out is hold_run, below.
+  if not exists (
+    select 1 from public.reconciliation_logs
+    where id = p_run_id and attempt = p_attempt and status = 'running')
+  then
+    return jsonb_build_object('outcome', 'fenced');
+  end if;
+
+  -- A difference that this run has recorded already was applied by the same batch, sent before its answer was lost. Only the reason of a
+  -- refusal, or of what waits, is the item's; any other belongs to the one difference that it came with.
+  select array_agg(coalesce(unknown.type, done.action) order by e.place),
+    array_agg(case when done.action in ('refused', 'waiting') then done.reason end order by e.place),
+    array_agg(case when e.kind = 'create' then done.owner end order by e.place)
+  into v_outcomes, v_reasons, v_owners
+  from rows from (jsonb_to_recordset(p_items) as (kind text, "row" jsonb, findings jsonb)) with ordinality e (kind, "row", findings, place)
+  left join lateral (
+    select d.action, d.reason, d.owner from public.drift d
+    where d.drift_key = e.findings -> 0 ->> 'drift_key' and d.closed_run_id = p_run_id
+    union all
+    select d.action, d.reason, d.owner from public.drift d
+    where d.drift_key = e.findings -> 0 ->> 'drift_key' and d.closed_at is null and d.last_run_id = p_run_id
+    limit 1
+  ) done on true
+  left join public.drift unknown
+    on e.kind = 'create' and unknown.closed_at is null and unknown.last_run_id = p_run_id
+    and unknown.drift_key in ('organization_unknown:' || (e."row" ->> 'stripe_subscription_id'),
+                              'organization_mismatch:' || (e."row" ->> 'stripe_subscription_id'));
+
+  -- A person may have decided since the run read what stands: then the run's word does not count any more.
+  select array_agg(coalesce(v_outcomes[e.place], case when decided.otherwise then 'superseded' end) order by e.place),
+    array_agg(coalesce(v_reasons[e.place],
+      case when v_outcomes[e.place] is null and decided.otherwise then 'left alone: a person decided about it while the run looked' end) order by e.place)
+  into v_outcomes, v_reasons
+  from jsonb_array_elements(p_items) with ordinality e (item, place)
+  cross join lateral (select e.item ->> 'kind' <> 'none' and not e.item ? 'action' and (exists (
+    select 1 from jsonb_array_elements(e.item -> 'findings') f
+    where billing_ops.policy_mode(f ->> 'type') <> 'auto' or exists (
+      select 1 from public.drift d
+      where d.drift_key = f ->> 'drift_key' and d.closed_at is null and d.excepted_until > clock_timestamp()))
+    -- What is refreshed without being drift has a class as well: the one that a difference in it would be of.
+    or (e.item ->> 'kind' = 'update' and not e.item -> 'row' ? 'stripe_subscription_id' and exists (
+      select 1 from jsonb_object_keys(e.item -> 'row') w
+      where billing_ops.policy_mode(case when w in ('period_start', 'period_end') then 'period' else w end || '_mismatch') <> 'auto'))
+    ) as otherwise) decided;
+
+  select w.outcomes, w.reasons, w.owners, w.written into v_outcomes, v_reasons, v_owners, v_written
+  from billing_ops.write_items(p_items, v_outcomes, v_reasons, v_owners) w;
+
   -- From here to the commit the run is ours. If it has been taken over meanwhile, nothing of the above was ever there.
   if not billing_ops.hold_run(p_run_id, p_attempt, p_lease_seconds, p_cursor, p_counts) then
     raise exception 'the attempt was given up for dead' using errcode = 'BOFEN';
@@ -218,15 +326,11 @@ begin
   -- A subscription whose owner turns out to be unknown is a difference of another class than the one that was sent.
   select jsonb_agg(case
       when v_outcomes[e.place] in ('organization_unknown', 'organization_mismatch') then f.finding || jsonb_build_object(
-        'type', v_outcomes[e.place], 'action', 'none',
+        'type', v_outcomes[e.place], 'action', 'none', 'proposal', null,
         'severity', case v_outcomes[e.place] when 'organization_unknown' then 'warning' else 'critical' end,
         'drift_key', v_outcomes[e.place] || ':' || (f.finding ->> 'stripe_subscription_id'))
-      else f.finding
-        || jsonb_build_object('action', v_outcomes[e.place], 'owner', coalesce(v_owners[e.place], f.finding ->> 'owner'))
-        || case when v_reasons[e.place] is null then '{}'::jsonb else jsonb_build_object('reason', v_reasons[e.place]) end
-        || case when v_outcomes[e.place] in ('repaired', 'created', 'moved') then '{"severity": "info"}' else '{}'::jsonb end
-        -- Somebody pays and has nothing, and it stays so until a person looks at the table.
-        || case when v_outcomes[e.place] = 'refused' and e.item ->> 'kind' = 'create' then '{"severity": "critical"}' else '{}'::jsonb end
+      else billing_ops.recorded(f.finding, v_outcomes[e.place], v_reasons[e.place], v_owners[e.place], e.item ->> 'kind' = 'create',
+        v_written -> e.place::text)
       end order by e.place, f.place)
   into v_entries
   from jsonb_array_elements(p_items) with ordinality e (item, place),
@@ -259,5 +363,31 @@ comment on function public.apply_reconciliation_batch(uuid, integer, integer, js
   gives_way; with an action it only finds out who the owner is, and postponed, it does not even put that on record; kind none only records, under
   action. p_cleared: keys of differences that were looked for and are gone. p_looked_up: [[stripe_subscription_id, owner, source], …],
   what Stripe said of checkouts. Answers {outcome: applied|fenced, items: [[repaired|created|moved|superseded|refused|organization_unknown|
-  organization_mismatch|waiting|held|none|postponed|occupied…, reason], …], entries: [[drift_key, id, first_seen_at], …]}, the
+  organization_mismatch|waiting|held|none|postponed|occupied…, reason], …], entries: [[drift_key, id, first_seen_at, action], …]}, the
   items in the order in which they came. The same batch sent again finds its own entries and changes nothing.';
+
+create function public.take_drift_allowances(p_run_id uuid, p_attempt integer)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_run public.reconciliation_logs;
+  v_allowed jsonb;
+begin
+  select * into v_run from public.reconciliation_logs where id = p_run_id and attempt = p_attempt and status = 'running' for share;
+  if not found then
+    return jsonb_build_object('outcome', 'fenced');
+  end if;
+  with taken as (
+    update public.drift_policies p set allowed_run = p_run_id
+    where p.allowed_until > v_run.started_at and (p.allowed_run is null or p.allowed_run = p_run_id)
+    returning p.type, p.allowed_count
+  )
+  select coalesce(jsonb_object_agg(t.type, t.allowed_count), '{}') into v_allowed from taken t;
+  return jsonb_build_object('outcome', 'taken', 'allowed', v_allowed);
+end
+$$;
+comment on function public.take_drift_allowances(uuid, integer) is
+  'What people have allowed a run to write in spite of the circuit breaker: {outcome: taken|fenced, allowed: {class: number}}. The first run
+  that asks has it, however often it asks; no other does.';

@@ -263,6 +263,82 @@ comment on function public.admin_drift(text, text, text, text, text, text, integ
   'Drift, newest first, after (p_before_at, p_before_id); p_state is open, closed or all. Answers {outcome, items, count,
   by_type}: one item more than p_limit says that there is a next page; the counts are of all that fits the filters.';
 
+-- Definer: whoever decides about a difference is shown the row as it is, and no person may read the app's table by themselves.
+create function billing_ops.rows_for_approval(p_subscriptions jsonb)
+returns jsonb
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+  -- Asked here, too, as these rights are not the caller's.
+  if billing_ops.caller_standing() <> 'ok' then
+    return null;
+  end if;
+  return jsonb_build_object('ground', public.read_adapter_for_reconcile(null),
+    'group', case when (billing_ops.adapter_state() ->> 'fingerprint_ok')::boolean
+      then public.read_subscriptions_for_reconcile('[]', p_subscriptions) end);
+end
+$$;
+comment on function billing_ops.rows_for_approval(jsonb) is
+  'For an admin: {ground: read_adapter_for_reconcile, group: read_subscriptions_for_reconcile of these subscriptions}; for others null.';
+
+create function public.admin_drift_for_approval(p_ids jsonb, p_client text default null)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_refusal jsonb := billing_ops.admit('approve', p_client);
+  v_drift jsonb;
+  v_subscriptions jsonb;
+begin
+  if v_refusal is not null then
+    return v_refusal;
+  end if;
+  select jsonb_agg(billing_ops.drift_json(d)), coalesce(jsonb_agg(distinct d.stripe_subscription_id)
+    filter (where d.stripe_subscription_id is not null and d.closed_at is null), '[]')
+  into v_drift, v_subscriptions
+  from public.drift d where d.id in (select i::uuid from jsonb_array_elements_text(p_ids) i);
+  return jsonb_build_object('outcome', 'ok', 'user_id', auth.uid(), 'drift', coalesce(v_drift, '[]'))
+    || billing_ops.rows_for_approval(v_subscriptions);
+end
+$$;
+comment on function public.admin_drift_for_approval(jsonb, text) is
+  'What a person who approves has to know, in one round trip: {outcome: ok|unauthorized|forbidden|rate_limited, user_id, drift: [entry, …],
+  ground: read_adapter_for_reconcile, group: read_subscriptions_for_reconcile of those that stand}.';
+
+create function public.admin_drift_policies(p_client text default null)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_refusal jsonb := billing_ops.admit('policies', p_client);
+begin
+  if v_refusal is not null then
+    return v_refusal;
+  end if;
+  return jsonb_build_object('outcome', 'ok',
+    'policies', (
+      select coalesce(jsonb_object_agg(p.type, jsonb_build_object('mode', p.mode, 'version', p.version, 'updated_by', p.updated_by,
+        'updated_at', billing_ops.utc(p.updated_at))), '{}')
+      from public.drift_policies p),
+    'previews', (
+      select coalesce(jsonb_object_agg(c.type, jsonb_build_object('repairs', c.repairs, 'raises', c.raises, 'lowers', c.lowers,
+        'creates', c.creates)), '{}')
+      from (
+        select d.type, count(*) as repairs, count(*) filter (where d.lowers_access) as lowers,
+          count(*) filter (where d.severity = 'critical' and not d.lowers_access and d.type <> 'missing_in_database') as raises,
+          count(*) filter (where d.type = 'missing_in_database') as creates
+        from public.drift d
+        where d.closed_at is null and d.proposal is not null and d.action <> 'excepted' group by d.type
+      ) c));
+end
+$$;
+comment on function public.admin_drift_policies(text) is
+  'What people have set by class of drift, and what a run would repair of what stands: {outcome, policies: {type: {mode, version, updated_by,
+  updated_at}}, previews: {type: {repairs, raises, lowers, creates}}}.';
+
 -- No more of an entry than is counted and sorted by: a run can end tens of thousands.
 create function billing_ops.drift_of_run(p_run public.reconciliation_logs, p_show text)
 returns table (id uuid, type text, first_seen_at timestamptz)

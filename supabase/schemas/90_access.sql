@@ -6,13 +6,14 @@
 revoke all on schema billing_ops from public;
 grant usage on schema billing_ops to authenticated, service_role;
 
-revoke all on public.reconciliation_logs, public.drift, public.drift_events, public.billing_alerts,
-  public.billing_alert_events, public.rate_limit_windows from public, anon, authenticated, service_role;
+revoke all on public.reconciliation_logs, public.drift, public.drift_events, public.drift_policies,
+  public.billing_alerts, public.billing_alert_events, public.rate_limit_windows from public, anon, authenticated, service_role;
 revoke all on sequence public.drift_events_id_seq, public.billing_alert_events_id_seq
   from public, anon, authenticated, service_role;
-grant select on public.reconciliation_logs, public.drift, public.drift_events, public.billing_alerts,
+grant select on public.reconciliation_logs, public.drift, public.drift_events, public.drift_policies, public.billing_alerts,
   public.billing_alert_events to authenticated;
-grant select, insert, update on public.reconciliation_logs, public.drift, public.billing_alerts to service_role;
+grant select, insert, update on public.reconciliation_logs, public.drift, public.drift_policies, public.billing_alerts
+  to service_role;
 grant select, insert on public.drift_events, public.billing_alert_events to service_role;
 
 do $$
@@ -32,6 +33,13 @@ begin
       ('public.read_duplicate_live_subscriptions(jsonb, text, integer)', 'service_role'),
       ('public.read_rows_of_owners_for_reconcile(jsonb)', 'service_role'),
       ('public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb, jsonb)', 'service_role'),
+      ('public.apply_drift_decisions(uuid, jsonb, jsonb, jsonb)', 'service_role'),
+      ('public.revert_drift(uuid, uuid, text)', 'service_role'),
+      ('public.except_drift(uuid, uuid, integer, text)', 'service_role'),
+      ('public.unexcept_drift(uuid, uuid, text)', 'service_role'),
+      ('public.set_drift_policy(text, text, integer, uuid)', 'service_role'),
+      ('public.allow_held_drift(text, integer, text, uuid)', 'service_role'),
+      ('public.take_drift_allowances(uuid, integer)', 'service_role'),
       ('public.resolve_billing_alert(uuid, uuid, text)', 'service_role'),
       ('public.monitor_facts(text)', 'service_role'),
       ('public.apply_monitor_outcomes(jsonb)', 'service_role'),
@@ -44,12 +52,20 @@ begin
       ('public.admin_reconciliation_runs(text, text, text, integer, timestamptz, uuid)', 'authenticated'),
       ('public.admin_reconciliation_run(uuid, text, text, text, integer, timestamptz, uuid)', 'authenticated'),
       ('public.admin_drift(text, text, text, text, text, text, integer, timestamptz, uuid)', 'authenticated'),
+      ('public.admin_drift_for_approval(jsonb, text)', 'authenticated'),
+      ('public.admin_drift_policies(text)', 'authenticated'),
       -- What those call with their caller's rights. The API does not show this schema to anyone.
       ('billing_ops.start_answer(text, public.reconciliation_logs)', 'service_role'),
       ('billing_ops.hold_run(uuid, integer, integer, jsonb, jsonb)', 'service_role'),
       ('billing_ops.adoption_report()', 'service_role'),
       ('billing_ops.ends_drift(text)', 'service_role'),
-      ('billing_ops.record_drift(uuid, jsonb)', 'service_role'),
+      ('billing_ops.record_drift(uuid, jsonb, uuid)', 'service_role'),
+      ('billing_ops.row_said(json)', 'service_role'),
+      ('billing_ops.write_items(jsonb, text[], text[], text[])', 'service_role'),
+      ('billing_ops.recorded(jsonb, text, text, text, boolean, jsonb)', 'service_role'),
+      ('billing_ops.lower_mode(text, text)', 'service_role'),
+      ('billing_ops.policy_mode(text)', 'service_role'),
+      ('billing_ops.exceptions_ending()', 'service_role'),
       ('billing_ops.clear_drift(uuid, text[])', 'service_role'),
       ('billing_ops.severity_rank(text)', 'service_role'),
       ('billing_ops.raise_alert(text, text, text, text, jsonb)', 'service_role'),
@@ -60,11 +76,12 @@ begin
       ('billing_ops.caller_standing()', 'authenticated'),
       ('billing_ops.admit(text, text)', 'authenticated'),
       ('billing_ops.page_size(integer)', 'authenticated'),
+      ('billing_ops.rows_for_approval(jsonb)', 'authenticated'),
       ('billing_ops.utc(timestamptz)', 'authenticated, service_role'),
       ('billing_ops.consume_rate_limit(text, text)', 'authenticated, service_role'),
       ('billing_ops.run_json(public.reconciliation_logs)', 'authenticated, service_role'),
       ('billing_ops.alert_json(public.billing_alerts)', 'authenticated, service_role'),
-      ('billing_ops.drift_json(public.drift)', 'authenticated'),
+      ('billing_ops.drift_json(public.drift)', 'authenticated, service_role'),
       ('billing_ops.drift_of_run(public.reconciliation_logs, text)', 'authenticated'),
       ('billing_ops.gather_monitor_facts()', 'authenticated, service_role'),
       -- Only their owner: triggers, migrations, and what a definer calls.

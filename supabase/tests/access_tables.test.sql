@@ -8,6 +8,7 @@ insert into public.reconciliation_logs (id, run_key, run_type, status, finished_
 insert into public.drift (id, drift_key, type, severity, issue, action, first_seen_at, last_seen_at, first_run_id, last_run_id)
 select '00000000-0000-4000-8000-0000000000f3', 'k', 't', 'info', 'i', 'none', now(), now(), id, id from public.reconciliation_logs;
 insert into public.drift_events (drift_id, event) values ('00000000-0000-4000-8000-0000000000f3', 'none');
+insert into public.drift_policies (type, mode) values ('status_mismatch', 'approve');
 insert into public.billing_alerts (id, alert_key, alert_type, severity, message) values
   ('00000000-0000-4000-8000-0000000000f2', 'k', 't', 'info', 'm');
 insert into public.billing_alert_events (alert_id, event, severity) values
@@ -36,6 +37,11 @@ insert into cells values
   ('drift_events', 'admin', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
   ('drift_events', 'owner', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
   ('drift_events', 'service_role', array['1 rows', '1 rows', 'denied', 'denied', 'denied']),
+  ('drift_policies', 'anon', array['denied', 'denied', 'denied', 'denied', 'denied']),
+  ('drift_policies', 'member', array['0 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('drift_policies', 'admin', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('drift_policies', 'owner', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('drift_policies', 'service_role', array['1 rows', '1 rows', '1 rows', 'denied', 'denied']),
   ('billing_alerts', 'anon', array['denied', 'denied', 'denied', 'denied', 'denied']),
   ('billing_alerts', 'member', array['0 rows', 'denied', 'denied', 'denied', 'denied']),
   ('billing_alerts', 'admin', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
@@ -78,6 +84,11 @@ insert into statements values
     $$insert into public.drift_events (drift_id, event) values ('00000000-0000-4000-8000-0000000000f3', 'cleared')$$,
     $$update public.drift_events set note = 'x'$$,
     'delete from public.drift_events', 'truncate public.drift_events']),
+  ('drift_policies', array[
+    'select from public.drift_policies',
+    $$insert into public.drift_policies (type, mode) values ('tier_mismatch', 'observe')$$,
+    $$update public.drift_policies set mode = 'auto'$$,
+    'delete from public.drift_policies', 'truncate public.drift_policies']),
   ('billing_alerts', array[
     'select from public.billing_alerts',
     $$insert into public.billing_alerts (alert_key, alert_type, severity, message) values ('k2', 't', 'info', 'm')$$,
@@ -133,7 +144,7 @@ from unnest(array['anon', 'member', 'admin']) actor;
 
 -- A token that is no person's reads no row, though its role has the grant.
 select is(attempt('admin', 'select from public.' || relation, claims), '0 rows', format('%s reads no %s', what, relation))
-from unnest(array['reconciliation_logs', 'drift', 'drift_events', 'billing_alerts', 'billing_alert_events']) relation,
+from unnest(array['reconciliation_logs', 'drift', 'drift_events', 'drift_policies', 'billing_alerts', 'billing_alert_events']) relation,
   (values ('an anonymous sign-in', tests.claims(1, '{"is_anonymous": true}')),
           ('a token of another audience', tests.claims(1, '{"aud": "other"}')),
           ('a token without a person', tests.claims(1) - 'sub')) token (what, claims)

@@ -187,69 +187,69 @@ select pg_temp.rewrite('billing_ops.adapter_generate', 'case when count(distinct
 -- mutant: a customer's rows are counted, not its owners | batch
 select pg_temp.rewrite('billing_ops.adapter_generate', 'count(distinct k.owner)', 'count(*)');
 -- mutant: nobody is looked for by the customer | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(metadata.owner, holder.owner, checkout.owner) as owner', 'coalesce(metadata.owner, checkout.owner) as owner');
+select pg_temp.rewrite('billing_ops.write_items', 'coalesce(metadata.owner, holder.owner, checkout.owner) as owner', 'coalesce(metadata.owner, checkout.owner) as owner');
 -- mutant: the metadata name nobody | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(metadata.owner, holder.owner, checkout.owner) as owner', 'coalesce(holder.owner, checkout.owner) as owner');
+select pg_temp.rewrite('billing_ops.write_items', 'coalesce(metadata.owner, holder.owner, checkout.owner) as owner', 'coalesce(holder.owner, checkout.owner) as owner');
 -- mutant: the checkout's metadata name nobody | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(metadata.owner, holder.owner, checkout.owner) as owner', 'coalesce(metadata.owner, holder.owner) as owner');
+select pg_temp.rewrite('billing_ops.write_items', 'coalesce(metadata.owner, holder.owner, checkout.owner) as owner', 'coalesce(metadata.owner, holder.owner) as owner');
 -- mutant: the payer's word goes before what is known | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'then coalesce(trusted.owner, payer.owner) else', 'then coalesce(payer.owner, trusted.owner) else');
+select pg_temp.rewrite('billing_ops.write_items', 'then coalesce(trusted.owner, payer.owner) else', 'then coalesce(payer.owner, trusted.owner) else');
 -- mutant: the payer's word is enough | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'when payer.owner is not null then ''waiting''', 'when payer.owner is not null then null');
+select pg_temp.rewrite('billing_ops.write_items', 'when payer.owner is not null then ''waiting''', 'when payer.owner is not null then null');
 -- mutant: the payer's word is nothing | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'when payer.owner is not null then ''waiting''', 'when false then ''waiting''');
+select pg_temp.rewrite('billing_ops.write_items', 'when payer.owner is not null then ''waiting''', 'when false then ''waiting''');
 -- mutant: the payer is waited for though the owner is known | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', '      when trusted.owner is not null then null
+select pg_temp.rewrite('billing_ops.write_items', '      when trusted.owner is not null then null
       when payer', '      when payer');
 -- mutant: whoever waits has no owner on record | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'then coalesce(trusted.owner, payer.owner) else', 'then trusted.owner else');
+select pg_temp.rewrite('billing_ops.write_items', 'then coalesce(trusted.owner, payer.owner) else', 'then trusted.owner else');
 -- mutant: nobody says what is waited for | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'judged.outcome = ''waiting''
+select pg_temp.rewrite('billing_ops.write_items', 'judged.outcome = ''waiting''
 ', 'false
 ');
 -- mutant: what is unknown waits in its own words | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'and judged.outcome = ''waiting''
+select pg_temp.rewrite('billing_ops.write_items', 'and judged.outcome = ''waiting''
 ', 'and trusted.owner is null and payer.owner is not null
 ');
 -- mutant: nothing contradicts | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', '> 1 then ''organization_mismatch''', '> 9 then ''organization_mismatch''');
+select pg_temp.rewrite('billing_ops.write_items', '> 1 then ''organization_mismatch''', '> 9 then ''organization_mismatch''');
 -- mutant: two against one is a vote | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', '> 1 then ''organization_mismatch''', '> 1 and metadata.owner is distinct from holder.owner then ''organization_mismatch''');
+select pg_temp.rewrite('billing_ops.write_items', '> 1 then ''organization_mismatch''', '> 1 and metadata.owner is distinct from holder.owner then ''organization_mismatch''');
 -- mutant: the metadata contradict nobody | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'unnest(array[metadata.owner, holder.owner, checkout.owner])', 'unnest(array[holder.owner, checkout.owner])');
+select pg_temp.rewrite('billing_ops.write_items', 'unnest(array[metadata.owner, holder.owner, checkout.owner])', 'unnest(array[holder.owner, checkout.owner])');
 -- mutant: who has the customer contradicts nobody | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'unnest(array[metadata.owner, holder.owner, checkout.owner])', 'unnest(array[metadata.owner, checkout.owner])');
+select pg_temp.rewrite('billing_ops.write_items', 'unnest(array[metadata.owner, holder.owner, checkout.owner])', 'unnest(array[metadata.owner, checkout.owner])');
 -- mutant: the checkout's metadata contradict nobody | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'unnest(array[metadata.owner, holder.owner, checkout.owner])', 'unnest(array[metadata.owner, holder.owner])');
+select pg_temp.rewrite('billing_ops.write_items', 'unnest(array[metadata.owner, holder.owner, checkout.owner])', 'unnest(array[metadata.owner, holder.owner])');
 -- mutant: the payer contradicts | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'unnest(array[metadata.owner, holder.owner, checkout.owner])', 'unnest(array[metadata.owner, holder.owner, checkout.owner, payer.owner])');
+select pg_temp.rewrite('billing_ops.write_items', 'unnest(array[metadata.owner, holder.owner, checkout.owner])', 'unnest(array[metadata.owner, holder.owner, checkout.owner, payer.owner])');
 -- mutant: one who is gone contradicts | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'unnest(array[metadata.owner, holder.owner, checkout.owner])', 'unnest(array[metadata.owner, holder.owner, e.named ->> ''checkout''])');
+select pg_temp.rewrite('billing_ops.write_items', 'unnest(array[metadata.owner, holder.owner, checkout.owner])', 'unnest(array[metadata.owner, holder.owner, e.named ->> ''checkout''])');
 -- mutant: two rows of one owner contradict each other | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'count(distinct o) from', 'count(o) from');
+select pg_temp.rewrite('billing_ops.write_items', 'count(distinct o) from', 'count(o) from');
 -- mutant: what contradicts goes before an owner who is gone | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'metadata.owner is null then ''organization_unknown''', 'metadata.owner is null and holder.owner is null and checkout.owner is null then ''organization_unknown''');
+select pg_temp.rewrite('billing_ops.write_items', 'metadata.owner is null then ''organization_unknown''', 'metadata.owner is null and holder.owner is null and checkout.owner is null then ''organization_unknown''');
 -- mutant: another comes in on an owner who is gone | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'when e.named ->> ''metadata'' is not null and', 'when false and');
+select pg_temp.rewrite('billing_ops.write_items', 'when e.named ->> ''metadata'' is not null and', 'when false and');
 -- mutant: only one who has the customer comes in on an owner who is gone | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'metadata.owner is null then ''organization_unknown''', 'metadata.owner is null and holder.owner is null then ''organization_unknown''');
+select pg_temp.rewrite('billing_ops.write_items', 'metadata.owner is null then ''organization_unknown''', 'metadata.owner is null and holder.owner is null then ''organization_unknown''');
 -- mutant: only one whose checkout it was comes in on an owner who is gone | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'metadata.owner is null then ''organization_unknown''', 'metadata.owner is null and checkout.owner is null then ''organization_unknown''');
+select pg_temp.rewrite('billing_ops.write_items', 'metadata.owner is null then ''organization_unknown''', 'metadata.owner is null and checkout.owner is null then ''organization_unknown''');
 -- mutant: the payer comes in on an owner who is gone | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'metadata.owner is null then ''organization_unknown''', 'metadata.owner is null and payer.owner is null then ''organization_unknown''');
+select pg_temp.rewrite('billing_ops.write_items', 'metadata.owner is null then ''organization_unknown''', 'metadata.owner is null and payer.owner is null then ''organization_unknown''');
 -- mutant: who has the customer need not exist | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', '(holders h join existing holder on holder.owner = h.owner)', '(holders h join holders holder on holder.owner = h.owner)');
+select pg_temp.rewrite('billing_ops.write_items', '(holders h join existing holder on holder.owner = h.owner)', '(holders h join holders holder on holder.owner = h.owner)');
 -- mutant: without a table of owners nobody has a customer | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'lateral unnest(a.owners) o where not', 'lateral unnest(v_named) o where not');
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'lateral billing_ops.adapter_owners(a.owners) o', 'lateral billing_ops.adapter_owners(v_named) o');
+select pg_temp.rewrite('billing_ops.write_items', 'lateral unnest(a.owners) o where not', 'lateral unnest(v_named) o where not');
+select pg_temp.rewrite('billing_ops.write_items', 'lateral billing_ops.adapter_owners(a.owners) o', 'lateral billing_ops.adapter_owners(v_named) o');
 -- mutant: whoever is named gets the row | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'where not v_owners_known', 'where true');
+select pg_temp.rewrite('billing_ops.write_items', 'where not v_owners_known', 'where true');
 -- mutant: without a table of owners only those count who have a row | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'where not v_owners_known', 'where false');
+select pg_temp.rewrite('billing_ops.write_items', 'where not v_owners_known', 'where false');
 -- mutant: a row without an owner is tried all the same | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'else ''organization_unknown'' end as outcome', 'end as outcome');
+select pg_temp.rewrite('billing_ops.write_items', 'else ''organization_unknown'' end as outcome', 'end as outcome');
 -- mutant: a new row's owner is not on record | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', '''owner'', coalesce(v_owners[e.place], f.finding ->> ''owner'')', '''owner'', f.finding ->> ''owner''');
+select pg_temp.rewrite('billing_ops.recorded', 'coalesce(p_owner, p_finding ->> ''owner'')', 'p_finding ->> ''owner''');
 -- mutant: a batch that is sent again writes again | batch
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(unknown.type, done.action)', 'null::text');
 -- mutant: an unknown owner that is sent again is another difference | batch
@@ -257,7 +257,7 @@ select pg_temp.rewrite('public.apply_reconciliation_batch', 'unknown.drift_key i
 -- mutant: a contradiction that is sent again is another difference | batch
 select pg_temp.rewrite('public.apply_reconciliation_batch', '''organization_mismatch:'' || (e."row"', '''nothing:'' || (e."row"');
 -- mutant: what waits and is sent again has another owner | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'else v_owners[e.place] end order by', 'else coalesce(trusted.owner, payer.owner) end order by');
+select pg_temp.rewrite('billing_ops.write_items', 'else v_owners[e.place] end order by', 'else coalesce(trusted.owner, payer.owner) end order by');
 -- mutant: what waits and is sent again is decided again | batch
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'd.closed_at is null and d.last_run_id = p_run_id
     limit 1', 'd.closed_at is null and d.last_run_id = p_run_id and d.action <> ''waiting''
@@ -278,23 +278,23 @@ select pg_temp.rewrite('public.apply_reconciliation_batch', 'raise exception ''t
 -- mutant: a batch that is fenced keeps what it wrote | batch
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'raise exception ''the attempt was given up for dead'' using errcode = ''BOFEN'';', 'return jsonb_build_object(''outcome'', ''fenced'');');
 -- mutant: a refusal of a repair does not say why | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(v_reasons[e.place], changed.reason)', 'v_reasons[e.place]');
+select pg_temp.rewrite('billing_ops.write_items', 'coalesce(v_reasons[e.place], changed.reason)', 'v_reasons[e.place]');
 -- mutant: a refusal of a new row does not say why | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(v_reasons[e.place], created.reason,', 'coalesce(v_reasons[e.place],');
+select pg_temp.rewrite('billing_ops.write_items', 'coalesce(v_reasons[e.place], created.reason,', 'coalesce(v_reasons[e.place],');
 -- mutant: a row that has ended is found out after the one that takes its place | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'where e.item ->> ''kind'' = ''update'' and v_outcomes[e.place] is null', 'where false');
+select pg_temp.rewrite('billing_ops.write_items', 'where e.item ->> ''kind'' = ''update'' and v_outcomes[e.place] is null', 'where false');
 -- mutant: a row in the way is overwritten | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'not (t.id is null or coalesce(g.item -> ''gives_way'' ? t.status, false))', 'false');
+select pg_temp.rewrite('billing_ops.write_items', 'not (t.id is null or coalesce(g.item -> ''gives_way'' ? t.status, false))', 'false');
 -- mutant: a word of the app's own gives way | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(g.item -> ''gives_way'' ? t.status, false)', '(g.item -> ''gives_way'' ? t.status or t.status = ''lifetime'')');
+select pg_temp.rewrite('billing_ops.write_items', 'coalesce(g.item -> ''gives_way'' ? t.status, false)', '(g.item -> ''gives_way'' ? t.status or t.status = ''lifetime'')');
 -- mutant: an empty row is in the way | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'not (t.id is null or coalesce(', 'not (coalesce(');
+select pg_temp.rewrite('billing_ops.write_items', 'not (t.id is null or coalesce(', 'not (coalesce(');
 -- mutant: of two for one owner both get the row | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'when g.rank > 1 or not (t.id', 'when not (t.id');
+select pg_temp.rewrite('billing_ops.write_items', 'when g.rank > 1 or not (t.id', 'when not (t.id');
 -- mutant: of two for one owner the first is followed | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'order by jsonb_array_length(e.item -> ''gives_way'') desc, e.place', 'order by e.place');
+select pg_temp.rewrite('billing_ops.write_items', 'order by jsonb_array_length(e.item -> ''gives_way'') desc, e.place', 'order by e.place');
 -- mutant: what is in the way is not named | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'case when each.outcome = ''occupied'' then each.id else v_reasons[o.place] end', 'v_reasons[o.place]');
+select pg_temp.rewrite('billing_ops.write_items', 'case when each.outcome = ''occupied'' then each.id else v_reasons[o.place] end', 'v_reasons[o.place]');
 -- mutant: what is in the way is told at once | batch
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'not in (''postponed'', ''occupied'');
   v_entries', 'not in (''postponed'');
@@ -304,31 +304,31 @@ select pg_temp.rewrite('public.apply_reconciliation_batch', 'not in (''postponed
   v_entries', 'not in (''occupied'');
   v_entries');
 -- mutant: what is put off is made | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'and not e.item ? ''postponed'' and v_outcomes', 'and v_outcomes');
+select pg_temp.rewrite('billing_ops.write_items', 'and not e.item ? ''postponed'' and v_outcomes', 'and v_outcomes');
 -- mutant: what is put off is moved | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'bool_or(j.item ? ''postponed'' or j.item ? ''action'') as waits', 'bool_or(j.item ? ''action'') as waits');
+select pg_temp.rewrite('billing_ops.write_items', 'bool_or(j.item ? ''postponed'' or j.item ? ''action'') as waits', 'bool_or(j.item ? ''action'') as waits');
 -- mutant: a moved row keeps what the old subscription was | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'v_blank || jsonb_build_object(''key''', 'jsonb_build_object(''key''');
+select pg_temp.rewrite('billing_ops.write_items', 'v_blank || jsonb_build_object(''key''', 'jsonb_build_object(''key''');
 -- mutant: a row that is moved afresh keeps what the old subscription was | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'then v_blank else ''{}'' end', 'then ''{}''::jsonb else ''{}'' end');
+select pg_temp.rewrite('billing_ops.write_items', 'then v_blank else ''{}'' end', 'then ''{}''::jsonb else ''{}'' end');
 -- mutant: a move by compare-and-set is told as a repair | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'case when e.moves and changed.outcome = ''repaired'' then ''moved'' else changed.outcome end', 'changed.outcome');
+select pg_temp.rewrite('billing_ops.write_items', 'case when e.moves and changed.outcome = ''repaired'' then ''moved'' else changed.outcome end', 'changed.outcome');
 -- mutant: a row that may not be inserted is refused | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'and v_mapping ->> ''writes'' = ''update_and_insert''', 'and true');
+select pg_temp.rewrite('billing_ops.write_items', 'and v_mapping ->> ''writes'' = ''update_and_insert''', 'and true');
 -- mutant: why a row was refused is not on record | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'jsonb_build_object(''reason'', v_reasons[e.place])', '''{}''::jsonb');
+select pg_temp.rewrite('billing_ops.recorded', 'pg_catalog.jsonb_build_object(''reason'', p_reason)', '''{}''::jsonb');
 -- mutant: a new row that is refused is no worse than a difference | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', '{"severity": "critical"}', '{}');
+select pg_temp.rewrite('billing_ops.recorded', '{"severity": "critical"}', '{}');
 -- mutant: a repair that is refused is as bad as a missing row | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', ' and e.item ->> ''kind'' = ''create'' then ''{"severity"', ' then ''{"severity"');
+select pg_temp.rewrite('billing_ops.recorded', ' and p_creates then ''{"severity"', ' then ''{"severity"');
 -- mutant: a new row that waits is as bad as one that is refused | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'v_outcomes[e.place] = ''refused'' and', 'true and');
+select pg_temp.rewrite('billing_ops.recorded', 'p_outcome = ''refused'' and p_creates', 'p_creates');
 -- mutant: what is repaired wakes somebody | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'in (''repaired'', ''created'', ''moved'') then', 'in (''created'', ''moved'') then');
+select pg_temp.rewrite('billing_ops.recorded', 'billing_ops.ends_drift(p_outcome) then', 'billing_ops.ends_drift(p_outcome) and p_outcome <> ''repaired'' then');
 -- mutant: what is created wakes somebody | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'in (''repaired'', ''created'', ''moved'') then', 'in (''repaired'', ''moved'') then');
+select pg_temp.rewrite('billing_ops.recorded', 'billing_ops.ends_drift(p_outcome) then', 'billing_ops.ends_drift(p_outcome) and p_outcome <> ''created'' then');
 -- mutant: what is moved wakes somebody | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'in (''repaired'', ''created'', ''moved'') then', 'in (''repaired'', ''created'') then');
+select pg_temp.rewrite('billing_ops.recorded', 'billing_ops.ends_drift(p_outcome) then', 'billing_ops.ends_drift(p_outcome) and p_outcome <> ''moved'' then');
 -- mutant: a contradiction keeps nobody awake | batch
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'when ''organization_unknown'' then ''warning'' else ''critical'' end', 'when ''organization_unknown'' then ''warning'' else ''warning'' end');
 -- mutant: an owner who is gone is as bad as a contradiction | batch
@@ -350,9 +350,9 @@ select pg_temp.rewrite('public.apply_reconciliation_batch', 'array[''missing_in_
 -- mutant: what is found is cleared at once | batch
 select pg_temp.rewrite('public.apply_reconciliation_batch', '      and c.class <> case', '      and '''' <> case');
 -- mutant: a batch that only records needs a table | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'adapter_insert(given.rows) i where given.rows is not null', 'adapter_insert(given.rows) i');
+select pg_temp.rewrite('billing_ops.write_items', 'adapter_insert(given.rows) i where given.rows is not null', 'adapter_insert(given.rows) i');
 -- mutant: a batch that only records needs a table to update | batch
-select pg_temp.rewrite('public.apply_reconciliation_batch', 'adapter_update(given.rows) u where given.rows is not null', 'adapter_update(given.rows) u');
+select pg_temp.rewrite('billing_ops.write_items', 'adapter_update(given.rows) u where given.rows is not null', 'adapter_update(given.rows) u');
 -- mutant: a run is not told the horizon | reads
 select pg_temp.rewrite('public.read_adapter_for_reconcile', '''horizon''', '''h''');
 -- mutant: any status grants access | reads
@@ -362,7 +362,7 @@ select pg_temp.rewrite('billing_ops.adapter_generate', 'select count(*) from %s 
 -- mutant: a plan that Stripe does not know grants access | reads
 select pg_temp.rewrite('billing_ops.adapter_generate', 'select count(*) from %s s where %s = any (%s) and %s <> ''''', 'select count(*) from %s s where %s = any (%s) and %s is distinct from ''-''');
 -- mutant: a table that has changed is looked into | reads
-select pg_temp.rewrite('public.read_adapter_for_reconcile', 'if (v_state ->> ''fingerprint_ok'')::boolean then', 'if (v_state ->> ''adopted'')::boolean then');
+select pg_temp.rewrite('public.read_adapter_for_reconcile', 'and (v_state ->> ''readable'')::boolean then', 'and (v_state ->> ''adopted'')::boolean then');
 -- mutant: strangers tell the mode | reads
 select pg_temp.rewrite('public.read_adapter_for_reconcile', 'from seen s join billing_ops.adapter_present(array(select id from seen)) p on p = s.id', 'from seen s');
 -- mutant: the least decide the mode | reads
@@ -481,8 +481,159 @@ select pg_temp.rewrite('billing_ops.drift_of_run', '(d.closed_at is null or d.cl
 -- mutant: closed drift in the list of what stands | admin_views
 select pg_temp.rewrite('public.admin_drift', 'where d.closed_at is null', 'where true');
 -- mutant: every run that sees an entry again counts as new | batch
-select pg_temp.rewrite('billing_ops.record_drift', 'seen_count = d.seen_count + (d.last_run_id <> p_run_id)::integer', 'seen_count = d.seen_count + 1');
+select pg_temp.rewrite('billing_ops.record_drift', 'seen_count = d.seen_count + coalesce((d.last_run_id <> p_run_id)::integer, 0)', 'seen_count = d.seen_count + 1');
 -- mutant: a partial sweep closes what it has not seen | batch
 select pg_temp.rewrite('public.finish_reconciliation_run', 'and d.type in (select jsonb_array_elements_text(p_judged))', '');
 -- mutant: what was cleared stays open | batch
 select pg_temp.rewrite('billing_ops.clear_drift', 'closed_at = pg_catalog.clock_timestamp(), ', '');
+
+-- mutant: people approve by themselves | access_functions
+grant execute on function public.apply_drift_decisions(uuid, jsonb, jsonb, jsonb) to authenticated;
+-- mutant: people take back by themselves | access_functions
+grant execute on function public.revert_drift(uuid, uuid, text) to authenticated;
+-- mutant: people set modes by themselves | access_tables
+grant update on public.drift_policies to authenticated;
+-- mutant: policies without row level security | access_tables
+alter table public.drift_policies disable row level security;
+-- mutant: who approves is shown what their own rights show | decisions
+alter function billing_ops.rows_for_approval(jsonb) security invoker;
+-- mutant: whoever asks is shown the rows | decisions
+select pg_temp.rewrite('public.admin_drift_for_approval', 'if v_refusal is not null then', 'if false then');
+-- mutant: whoever asks by another way is shown the rows | decisions
+select pg_temp.rewrite('billing_ops.rows_for_approval', 'if billing_ops.caller_standing() <> ''ok'' then', 'if false then');
+-- mutant: who approves is not counted | rate_limits
+select pg_temp.rewrite('public.admin_drift_for_approval', 'billing_ops.admit(''approve'', p_client)', 'billing_ops.admit(''policies'', p_client)');
+-- mutant: the rows of what is closed are shown | decisions
+select pg_temp.rewrite('public.admin_drift_for_approval', 'd.stripe_subscription_id is not null and d.closed_at is null', 'd.stripe_subscription_id is not null');
+-- mutant: the row goes to another than who was shown | decisions
+select pg_temp.rewrite('billing_ops.write_items', 'when e.owner <> trusted.owner then ''organization_mismatch''', 'when false then ''organization_mismatch''');
+-- mutant: what is closed is approved again | decisions
+select pg_temp.rewrite('public.apply_drift_decisions', 'case when d.id is null then ''closed'' end', 'null::text');
+-- mutant: a row is written that no entry tells of | decisions
+select pg_temp.rewrite('public.apply_drift_decisions', 'raise exception ''an entry was closed by somebody else'' using errcode = ''BOFEN'';', 'null;');
+-- mutant: nobody knows who approved | decisions
+select pg_temp.rewrite('public.apply_drift_decisions', 'update public.drift d set decided_by = p_actor, decided_at', 'update public.drift d set decided_at');
+-- mutant: history does not say who approved | decisions
+select pg_temp.rewrite('billing_ops.record_drift', 'select a.id, a.action, p_run_id, p_actor, a.reason from again a', 'select a.id, a.action, p_run_id, null::uuid, a.reason from again a');
+-- mutant: a decision that changes no action has no history | decisions
+select pg_temp.rewrite('billing_ops.record_drift', 'where p_actor is not null or (a.action', 'where (a.action');
+-- mutant: what gets no row counts as decided | decisions
+select pg_temp.rewrite('public.apply_drift_decisions', 'where v_outcomes[e.place] in (''repaired'', ''created'', ''moved'', ''superseded'', ''refused'')
+    union', 'where true
+    union');
+-- mutant: what is gone stands | decisions
+select pg_temp.rewrite('public.apply_drift_decisions', 'set action = ''cleared'', reason = null, proposal = null, closed_at = clock_timestamp()', 'set action = ''cleared'', reason = null, proposal = null');
+-- mutant: what is closed is closed again | decisions
+select pg_temp.rewrite('public.apply_drift_decisions', 'where d.id = any (v_open) and d.id in (select g', 'where d.id in (select g');
+-- mutant: what is closed is changed | decisions
+select pg_temp.rewrite('public.apply_drift_decisions', 'where d.id = c.id and d.id = any (v_open)', 'where d.id = c.id');
+-- mutant: what would be done now is not shown | decisions
+select pg_temp.rewrite('public.apply_drift_decisions', 'proposal = c.finding -> ''proposal'',', 'proposal = d.proposal,');
+-- mutant: what is repaired proposes something | decisions
+select pg_temp.rewrite('billing_ops.recorded', '"severity": "info", "proposal": null', '"severity": "info"');
+-- mutant: each difference has what its neighbours overwrote | decisions
+select pg_temp.rewrite('billing_ops.recorded', 'where p_finding -> ''sets'' ? w.word or', 'where true or');
+-- mutant: a moved row is not moved back | decisions
+select pg_temp.rewrite('billing_ops.recorded', 'and (w.word in (''stripe_subscription_id'', ''customer'') or p_written', 'and (p_written');
+-- mutant: what a moved row lost is lost | decisions
+select pg_temp.rewrite('billing_ops.recorded', ' or p_written -> ''blank'' ? w.word', '');
+-- mutant: what a row lost that was moved by compare-and-set is lost | decisions
+select pg_temp.rewrite('billing_ops.write_items', 'on r.said ->> 0 = e.item #>> ''{row,key}''
+', 'on false
+');
+-- mutant: what a moved row lost is not told | decisions
+select pg_temp.rewrite('billing_ops.recorded', ' and p_written -> ''was'' -> m.word <> ''null''', ' and false');
+-- mutant: of an empty row it is told that it lost something | decisions
+select pg_temp.rewrite('billing_ops.recorded', ' and p_written -> ''was'' -> m.word <> ''null''', '');
+-- mutant: a repair is taken back over a newer write | decisions
+select pg_temp.rewrite('public.revert_drift', '''version'', v_drift.row_version)', '''version'', (select v.version from billing_ops.adapter_versions(array[v_drift.row_key]) v))');
+-- mutant: what was taken back over nobody is on record all the same | decisions
+select pg_temp.rewrite('public.revert_drift', 'if v_done.outcome <> ''repaired'' then', 'if false then');
+-- mutant: of what one write repaired only one can be taken back | decisions
+select pg_temp.rewrite('public.revert_drift', 'where d.row_key = v_drift.row_key and d.row_version', 'where false and d.row_version');
+-- mutant: a newer repair that is taken back opens the way to an older one | decisions
+select pg_temp.rewrite('public.revert_drift', ' and d.row_version = v_drift.row_version and', ' and');
+-- mutant: a repair of one row opens the way to another's | decisions
+select pg_temp.rewrite('public.revert_drift', 'where d.row_key = v_drift.row_key and d.row_version', 'where d.row_version');
+-- mutant: what is taken back can be taken back again | decisions
+select pg_temp.rewrite('public.revert_drift', 'v_drift.action not in (''repaired'', ''moved'')', 'v_drift.action not in (''repaired'', ''moved'', ''reverted'')');
+select pg_temp.rewrite('public.revert_drift', 'note = p_note, row_version = null', 'note = p_note, row_version = v_version');
+-- mutant: what is taken back is repaired again | decisions
+select pg_temp.rewrite('public.revert_drift', 'p_note, clock_timestamp() + make_interval(days => v_days))', 'p_note, null)');
+-- mutant: what has come back by itself is not let stand | decisions
+select pg_temp.rewrite('public.revert_drift', 'set action = ''excepted'', reason = null, decided_by', 'set reason = null, decided_by');
+-- mutant: a row that was made can be taken back | decisions
+select pg_temp.rewrite('public.revert_drift', 'if v_drift.action = ''created'' then', 'if false then');
+-- mutant: a run repairs what a person lets stand | decisions
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'd.closed_at is null and d.excepted_until > clock_timestamp()', 'false');
+-- mutant: a run repairs what people have set to less | policies
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'where billing_ops.policy_mode(f ->> ''type'') <> ''auto'' or exists', 'where exists');
+-- mutant: a run may not put on record what it may not repair | policies
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'select e.item ->> ''kind'' <> ''none'' and not e.item ? ''action'' and (exists', 'select (exists');
+-- mutant: a refresh is written though a person only lets its class be looked at | policies
+select pg_temp.rewrite('public.apply_reconciliation_batch', 'or (e.item ->> ''kind'' = ''update'' and not', 'or (false and not');
+-- mutant: the end of an exception comes unannounced | decisions
+select pg_temp.rewrite('billing_ops.exceptions_ending', 'between now() and now() + interval ''3 days''', 'between now() and now()');
+-- mutant: an exception that was short from the start is announced at once | decisions
+select pg_temp.rewrite('billing_ops.exceptions_ending', 'and d.excepted_until - d.decided_at > interval ''3 days''', '');
+-- mutant: what is let stand is what the next run makes of it | decisions
+select pg_temp.rewrite('billing_ops.record_drift', 'coalesce(d.excepted_until > v_now, false) and f.closed_at is null as excepted', 'false as excepted');
+-- mutant: what is let stand is so for ever | decisions
+select pg_temp.rewrite('billing_ops.record_drift', 'coalesce(d.excepted_until > v_now, false)', 'd.excepted_until is not null');
+-- mutant: what is let stand is never repaired | decisions
+select pg_temp.rewrite('billing_ops.record_drift', ' and f.closed_at is null as excepted', ' as excepted');
+-- mutant: a run is not told what is let stand | decisions
+select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 'filter (where d.excepted_until > clock_timestamp())', 'filter (where false)');
+-- mutant: a run is told what was let stand | decisions
+select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 'filter (where d.excepted_until > clock_timestamp())', 'filter (where d.excepted_until is not null)');
+-- mutant: what is closed can be let stand | decisions
+select pg_temp.rewrite('public.except_drift', 'where d.id = p_id and d.closed_at is null returning', 'where d.id = p_id returning');
+-- mutant: an exception that is ended goes on | decisions
+select pg_temp.rewrite('public.unexcept_drift', 'set excepted_until = null, decided_by', 'set decided_by');
+-- mutant: who ends an exception gets past the setting | decisions
+select pg_temp.rewrite('public.unexcept_drift', 'billing_ops.lower_mode(billing_ops.policy_mode(v_drift.type), p_repair_mode)', 'billing_ops.policy_mode(v_drift.type)');
+-- mutant: where nothing can be done somebody is waited for | decisions
+select pg_temp.rewrite('public.unexcept_drift', 'when v_drift.proposal is null then ''none'' when v_mode', 'when v_mode');
+
+-- mutant: who has not seen a change undoes it | policies
+select pg_temp.rewrite('public.set_drift_policy', 'where type = p_type and version = p_if_version', 'where type = p_type');
+-- mutant: a change makes no new version | policies
+select pg_temp.rewrite('public.set_drift_policy', 'version = version + 1, ', '');
+-- mutant: the higher of two modes counts | policies
+select pg_temp.rewrite('billing_ops.lower_mode', 'order by m.rank limit 1', 'order by m.rank desc limit 1');
+-- mutant: what nobody has set is not written | policies
+select pg_temp.rewrite('billing_ops.policy_mode', '''auto''', '''observe''');
+-- mutant: what cannot be read may be written | policies
+select pg_temp.rewrite('public.read_adapter_for_reconcile', 'v_policies := null;', 'v_policies := ''{}'';');
+-- mutant: a run is not told what people have set | policies
+select pg_temp.rewrite('public.read_adapter_for_reconcile', 'where p.mode <> ''auto''', 'where false');
+-- mutant: any number can be allowed | policies
+select pg_temp.rewrite('public.allow_held_drift', 'v_held = 0 or v_held <> p_count', 'v_held = 0');
+-- mutant: nothing can be allowed | policies
+select pg_temp.rewrite('public.allow_held_drift', 'v_held = 0 or v_held <> p_count', 'v_held <> p_count');
+-- mutant: what was held counts | policies
+select pg_temp.rewrite('public.allow_held_drift', 'where d.closed_at is null and d.type', 'where d.type');
+-- mutant: what waits counts as held | policies
+select pg_temp.rewrite('public.allow_held_drift', ' and d.action = ''held''', '');
+-- mutant: what no run writes can be allowed | policies
+select pg_temp.rewrite('public.allow_held_drift', 'billing_ops.lower_mode(billing_ops.policy_mode(p_type), p_repair_mode) <> ''auto''', 'false');
+-- mutant: a number that is refused is on record | policies
+select pg_temp.rewrite('public.allow_held_drift', ' where (select count(*) from held) = p_count', '');
+-- mutant: what was allowed once cannot be again | policies
+select pg_temp.rewrite('public.allow_held_drift', 'allowed_run = null', 'allowed_run = p.allowed_run');
+-- mutant: each run may go past the breaker | policies
+select pg_temp.rewrite('public.take_drift_allowances', 'and (p.allowed_run is null or p.allowed_run = p_run_id)', '');
+-- mutant: a run that asks twice may write nothing | policies
+select pg_temp.rewrite('public.take_drift_allowances', 'p.allowed_run is null or p.allowed_run = p_run_id', 'p.allowed_run is null');
+-- mutant: nobody knows that it has been made use of | policies
+select pg_temp.rewrite('public.take_drift_allowances', 'set allowed_run = p_run_id', 'set allowed_run = p.allowed_run');
+-- mutant: what is allowed is so for ever | policies
+select pg_temp.rewrite('public.take_drift_allowances', 'p.allowed_until > v_run.started_at', 'p.allowed_until is not null');
+-- mutant: an attempt that was given up takes what is allowed | policies
+select pg_temp.rewrite('public.take_drift_allowances', 'and attempt = p_attempt and status = ''running'' for share', 'for share');
+-- mutant: who loses access counts as who gets it | policies
+select pg_temp.rewrite('public.admin_drift_policies', 'd.severity = ''critical'' and not d.lowers_access', 'd.severity = ''critical''');
+-- mutant: what is let stand counts as what would be repaired | policies
+select pg_temp.rewrite('public.admin_drift_policies', ' and d.action <> ''excepted''', '');
+-- mutant: what nobody can repair counts as what would be repaired | policies
+select pg_temp.rewrite('public.admin_drift_policies', ' and d.proposal is not null', '');

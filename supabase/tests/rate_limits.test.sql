@@ -14,7 +14,8 @@ create function tests.older(p_route text, p_by interval) returns void language s
 $$;
 
 select is(billing_ops.rate_limit(route), calls, format('%s: %s a minute', route, calls))
-from (values ('reconcile', 5), ('reconcile_now', 10), ('resolve', 10), ('monitor', 30), ('alerts', 60), ('runs', 60), ('run', 60),
+from (values ('reconcile', 5), ('reconcile_now', 10), ('resolve', 10), ('approve', 10), ('revert', 10),
+             ('except', 10), ('unexcept', 10), ('set_policy', 10), ('policies', 60), ('monitor', 30), ('alerts', 60), ('runs', 60), ('run', 60),
              ('health', 60)) limits (route, calls);
 
 select is(consume_many('reconcile', '192.0.2.1', 7), 'ok ok ok ok ok limited limited', 'five calls pass, the sixth does not');
@@ -66,6 +67,8 @@ select is((outcomes('admin', $$public.admin_authorize('resolve', '192.0.2.1')$$,
 select is((outcomes('admin', $$public.admin_authorize('reconcile_now', '192.0.2.1')$$, 11))[10:11], array['ok', 'rate_limited'], 'Reconcile Now');
 select is((outcomes('admin', $$public.admin_monitor_facts('192.0.2.9')$$, 31))[30:31], array['ok', 'rate_limited'], 'the monitor, by an admin');
 select is((outcomes('admin', $$public.admin_billing_alerts('192.0.2.1')$$, 61))[60:61], array['ok', 'rate_limited'], 'alerts');
+select is((outcomes('admin', $$public.admin_drift_for_approval('[]', '192.0.2.1')$$, 11))[10:11], array['ok', 'rate_limited'], 'what is shown before an approval');
+select is((outcomes('admin', $$public.admin_drift_policies('192.0.2.1')$$, 61))[60:61], array['ok', 'rate_limited'], 'policies');
 select is((outcomes('admin', $$public.admin_reconciliation_runs('192.0.2.1')$$, 61))[60:61], array['ok', 'rate_limited'], 'runs');
 select is((outcomes('admin', $$public.admin_reconciliation_run(gen_random_uuid(), '192.0.2.1')$$, 61))[60:61],
           array['not_found', 'rate_limited'], 'one run');

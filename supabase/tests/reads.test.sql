@@ -31,10 +31,10 @@ create function tests.ground(p_access jsonb default '["active"]') returns jsonb 
   select tests.call('service_role', format('public.read_adapter_for_reconcile(%L)', p_access))
 $$;
 select is(ground() - array['horizon', 'adopted_at'], '{"adopted": true,
-  "fingerprint_ok": true, "changed": null, "table": "public.subscriptions", "has": ["customer", "status", "tier", "price", "quantity",
+  "fingerprint_ok": true, "changed": null, "readable": true, "table": "public.subscriptions", "has": ["customer", "status", "tier", "price", "quantity",
   "period_start", "period_end", "cancel_at_period_end", "trial_end"], "keeps": ["status", "tier", "price", "quantity",
   "period_start", "period_end", "cancel_at_period_end", "trial_end"], "one_row_each": false, "owners_known": true, "admins": true,
-  "writes": "update_and_insert", "quantity_prices": null, "granting": 2, "livemode": null, "columns": {"customer": "stripe_customer_id",
+  "writes": "update_and_insert", "quantity_prices": null, "granting": 2, "livemode": null, "policies": {}, "columns": {"customer": "stripe_customer_id",
   "status": "status", "tier": "tier", "price": "stripe_price_id", "quantity": "quantity", "period_start": "current_period_start",
   "period_end": "current_period_end", "cancel_at_period_end": "cancel_at_period_end", "trial_end": "trial_end"}}', 'what a run is told of an empty project''s table');
 select is(ground() -> 'horizon', to_jsonb(pg_snapshot_xmin(pg_current_snapshot())::text),
@@ -74,9 +74,9 @@ insert into billing_ops.subscription_marks (stripe_subscription_id, created, liv
 select is(ground() -> 'livemode', 'null', 'and no more');
 select seen_in('{sub_1}', '{}');
 alter table public.subscriptions rename tier to level;
-select is(ground() - array['horizon', 'adopted_at', 'columns', 'has', 'keeps'], '{"adopted": true, "fingerprint_ok": false,
+select is(ground() - array['horizon', 'adopted_at', 'columns', 'has', 'keeps'], '{"adopted": true, "fingerprint_ok": false, "readable": false,
   "changed": "Column tier of public.subscriptions no longer exists.", "table": "public.subscriptions", "one_row_each": false, "owners_known": true,
-  "admins": true, "writes": "update_and_insert", "quantity_prices": null, "granting": 0, "livemode": null}',
+  "admins": true, "writes": "update_and_insert", "quantity_prices": null, "granting": 0, "livemode": null, "policies": {}}',
   'a table that is not what it was is not looked into');
 alter table public.subscriptions rename level to tier;
 truncate billing_ops.subscription_marks;
@@ -105,7 +105,7 @@ create function tests.marks() returns text language sql as $$
 $$;
 select is(read('[["sub_1", 1767225600], ["sub_9", 1767225601]]', ', p_livemode => true') - 'horizon' #- '{rows,0,1}', '{"rows":
   [["00000000-0000-4000-8000-000000000101", "00000000-0000-4000-8000-00000000000a", "sub_1", "cus_1", "active", "pro", "price_1", 3,
-    0, 86400, true, 172800, false, null]], "other_mode": [], "looked_up": [], "open": [], "unlisted": [], "unlisted_count": 0}',
+    0, 86400, true, 172800, false, null]], "other_mode": [], "looked_up": [], "open": [], "excepted": [], "unlisted": [], "unlisted_count": 0}',
   'a row as an array, times as Unix seconds');
 select is(read('[["sub_1", 1767225600]]') #>> '{rows,0,1}', (select xmin::text from public.subscriptions where stripe_subscription_id = 'sub_1'),
   'with its version: the transaction that wrote it');
@@ -212,9 +212,9 @@ select is((select array_agg(r ->> 3 order by r ->> 3) from jsonb_array_elements(
 -- Nothing adopted ------------------------------------------------------------------------------------------------------------------
 
 select billing_ops.unadopt();
-select is(ground() - 'horizon', '{"adopted": false, "fingerprint_ok": false,
+select is(ground() - 'horizon', '{"adopted": false, "fingerprint_ok": false, "readable": false,
   "changed": null, "table": null, "has": [], "keeps": [], "one_row_each": false, "owners_known": false, "admins": false,
-  "writes": "none", "quantity_prices": null, "adopted_at": null, "granting": 0, "livemode": null, "columns": {}}', 'a run is told that nothing is adopted');
+  "writes": "none", "quantity_prices": null, "adopted_at": null, "granting": 0, "livemode": null, "policies": {}, "columns": {}}', 'a run is told that nothing is adopted');
 select is(call('service_role', 'public.billing_ops_adoption()') #>> '{candidates,0,preset}', 'seed', 'and whoever sets it up, what could be');
 select is(attempt('service_role', 'select public.' || sql), 'BOADP', sql)
 from unnest(array[$$read_subscriptions_for_reconcile('[]')$$, $$read_owners_for_reconcile('["a"]')$$, $$read_rows_of_owners_for_reconcile('["a"]')$$, 'read_unplaced_subscriptions()', $$read_duplicate_live_subscriptions('["active"]')$$]) sql;

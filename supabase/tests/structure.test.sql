@@ -65,6 +65,9 @@ insert into expected_columns values
   ('drift', 'decided_at', 'timestamp with time zone', false),
   ('drift', 'note', 'text', false),
   ('drift', 'excepted_until', 'timestamp with time zone', false),
+  ('drift', 'before', 'jsonb', false),
+  ('drift', 'row_key', 'text', false),
+  ('drift', 'row_version', 'text', false),
   ('drift_events', 'id', 'bigint', true),
   ('drift_events', 'drift_id', 'uuid', true),
   ('drift_events', 'event', 'text', true),
@@ -72,6 +75,15 @@ insert into expected_columns values
   ('drift_events', 'actor', 'uuid', false),
   ('drift_events', 'note', 'text', false),
   ('drift_events', 'created_at', 'timestamp with time zone', true),
+  ('drift_policies', 'type', 'text', true),
+  ('drift_policies', 'mode', 'text', true),
+  ('drift_policies', 'version', 'integer', true),
+  ('drift_policies', 'updated_by', 'uuid', false),
+  ('drift_policies', 'updated_at', 'timestamp with time zone', false),
+  ('drift_policies', 'allowed_count', 'integer', false),
+  ('drift_policies', 'allowed_until', 'timestamp with time zone', false),
+  ('drift_policies', 'allowed_by', 'uuid', false),
+  ('drift_policies', 'allowed_run', 'uuid', false),
   ('billing_alerts', 'id', 'uuid', true),
   ('billing_alerts', 'alert_key', 'text', true),
   ('billing_alerts', 'alert_type', 'text', true),
@@ -180,6 +192,9 @@ select ok(refuses($$insert into public.reconciliation_logs (run_key, run_type) v
 select ok(not refuses(format($$insert into public.billing_alerts (alert_key, alert_type, severity, message)
                                values ('k', 't', %L, 'm')$$, s)), format('an alert may be %s', s))
 from unnest(array['critical', 'high', 'warning', 'info']) s;
+select ok(not refuses(format('insert into public.drift_policies (type, mode) values (%L, %L)', 't', m)), format('a class may be %s', m))
+from unnest(array['observe', 'approve', 'auto']) m;
+select ok(refuses($$insert into public.drift_policies (type, mode) values ('t', 'always')$$), 'a class has no other mode');
 select ok(refuses($$insert into public.billing_alerts (alert_key, alert_type, severity, message) values ('k', 't', 'bad', 'm')$$),
           'an alert has no other severity');
 select ok(refuses($$insert into public.billing_alerts (alert_key, alert_type, severity, message, resolution)
@@ -228,6 +243,7 @@ insert into expected_indexes values
   ('drift_closed_run', 'CREATE INDEX drift_closed_run ON public.drift USING btree (closed_run_id, drift_key)
     INCLUDE (type, first_seen_at, id) WHERE (closed_run_id IS NOT NULL)'),
   ('drift_age', 'CREATE INDEX drift_age ON public.drift USING btree (closed_at) WHERE (closed_at IS NOT NULL)'),
+  ('drift_row', 'CREATE INDEX drift_row ON public.drift USING btree (row_key) WHERE (row_key IS NOT NULL)'),
   ('drift_events_drift', 'CREATE INDEX drift_events_drift ON public.drift_events USING btree (drift_id, id)'),
   ('billing_alert_events_alert_id_idx', 'CREATE INDEX billing_alert_events_alert_id_idx ON
     public.billing_alert_events USING btree (alert_id, id)'),
@@ -271,11 +287,12 @@ where p.pronamespace = 'billing_ops'::regnamespace
     'start_reconciliation_run', 'heartbeat_reconciliation_run', 'finish_reconciliation_run', 'read_adapter_for_reconcile',
     'read_subscriptions_for_reconcile', 'read_owners_for_reconcile', 'read_rows_of_owners_for_reconcile', 'read_unplaced_subscriptions',
     'read_duplicate_live_subscriptions',
-    'apply_reconciliation_batch', 'resolve_billing_alert', 'monitor_facts', 'apply_monitor_outcomes', 'billing_ops_schema',
+    'apply_reconciliation_batch', 'apply_drift_decisions', 'revert_drift', 'except_drift', 'unexcept_drift', 'set_drift_policy',
+    'allow_held_drift', 'take_drift_allowances', 'resolve_billing_alert', 'monitor_facts', 'apply_monitor_outcomes', 'billing_ops_schema',
     'billing_ops_adoption', 'admin_authorize', 'admin_monitor_facts', 'admin_billing_alerts', 'admin_reconciliation_runs',
-    'admin_reconciliation_run', 'admin_drift'));
+    'admin_reconciliation_run', 'admin_drift', 'admin_drift_for_approval', 'admin_drift_policies'));
 
-select is(array[count(*), count(distinct proname)], array[21, 21]::bigint[], 'twenty-one functions are callable from outside, none of them twice')
+select is(array[count(*), count(distinct proname)], array[30, 30]::bigint[], 'thirty functions are callable from outside, none of them twice')
 from our_functions where pronamespace = 'public'::regnamespace;
 select ok(proconfig @> array['search_path=""'], signature || ' trusts no search path') from our_functions order by signature;
 select isnt(obj_description(oid, 'pg_proc'), null, signature || ' has a comment') from our_functions order by signature;
@@ -285,8 +302,8 @@ select ok(not exists (select 1 from aclexplode(coalesce(proacl, acldefault('f', 
 from our_functions order by signature;
 select set_eq(
   'select proname::text from our_functions where prosecdef',
-  array['is_admin', 'consume_rate_limit', 'prune', 'adoption_report'],
-  'four functions run with their owner''s rights, and none of them is callable from outside');
+  array['is_admin', 'consume_rate_limit', 'prune', 'adoption_report', 'rows_for_approval'],
+  'five functions run with their owner''s rights, and none of them is callable from outside');
 select ok(not exists (select 1 from our_functions where prosecdef and pronamespace = 'public'::regnamespace),
           'no function in public runs with its owner''s rights');
 select isnt(obj_description('billing_ops'::regnamespace, 'pg_namespace'), null, 'schema billing_ops has a comment');
@@ -295,7 +312,7 @@ select isnt(obj_description('billing_ops'::regnamespace, 'pg_namespace'), null, 
 
 select ok((select relrowsecurity from pg_class where oid = table_of(relation)),
           'row level security is on for ' || relation)
-from unnest(array['reconciliation_logs', 'drift', 'drift_events', 'billing_alerts', 'billing_alert_events', 'rate_limit_windows',
+from unnest(array['reconciliation_logs', 'drift', 'drift_events', 'drift_policies', 'billing_alerts', 'billing_alert_events', 'rate_limit_windows',
                   'billing_ops.subscription_marks', 'billing_ops.adoption', 'billing_ops.admins', 'organizations', 'users',
                   'organization_members', 'subscriptions']) relation;
 select is_empty($$select polname from pg_policy p join pg_class c on c.oid = p.polrelid where c.relnamespace = 'billing_ops'::regnamespace
@@ -303,13 +320,14 @@ select is_empty($$select polname from pg_policy p join pg_class c on c.oid = p.p
   'none is let in to what is out of sight, nor to an empty project''s tables');
 select set_eq(
   $$select concat_ws(' ', tablename, policyname, cmd, roles) from pg_policies
-    where schemaname = 'public' and tablename in ('reconciliation_logs', 'drift', 'drift_events', 'billing_alerts',
+    where schemaname = 'public' and tablename in ('reconciliation_logs', 'drift', 'drift_events', 'drift_policies', 'billing_alerts',
       'billing_alert_events', 'rate_limit_windows')$$,
   $$values ('billing_alert_events billing_alert_events_admin_read SELECT {authenticated}'),
            ('billing_alerts billing_alerts_admin_read SELECT {authenticated}'),
            ('rate_limit_windows rate_limit_windows_nobody ALL {public}'),
            ('drift drift_admin_read SELECT {authenticated}'),
            ('drift_events drift_events_admin_read SELECT {authenticated}'),
+           ('drift_policies drift_policies_admin_read SELECT {authenticated}'),
            ('reconciliation_logs reconciliation_logs_admin_read SELECT {authenticated}')$$,
   'one policy a table, for reading, and no leftovers beside it');
 select isnt(obj_description(oid, 'pg_policy'), null, format('policy %s has a comment', polname))

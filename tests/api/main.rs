@@ -2,6 +2,7 @@
 
 mod access_matrix;
 mod canaries;
+mod decisions;
 mod drift;
 mod function;
 mod guards;

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::request_log::request_line;
-use support::paths::{ALERTS, CONFIG, DRIFT, HEALTH, MONITOR, RECONCILE, RECONCILE_NOW, RUNS};
+use support::disturb::{change_rows, steady};
+use support::paths::{ALERTS, CONFIG, DRIFT, HEALTH, MONITOR, POLICIES, RECONCILE, RECONCILE_NOW, RUNS};
 use support::{Answer, Request, Stack};
 
 /// Makes a call, and answers it with the number of calls that arrived at the database's door meanwhile.
@@ -44,6 +45,7 @@ async fn no_endpoint_makes_more_round_trips_than_promised() {
         (Method::GET, RUNS.to_owned(), &at.admin_token, 1),
         (Method::GET, format!("{RUNS}/{run}"), &at.admin_token, 1),
         (Method::GET, format!("{DRIFT}?state=all&limit=200"), &at.admin_token, 1),
+        (Method::GET, POLICIES.to_owned(), &at.admin_token, 1),
         (Method::GET, HEALTH.to_owned(), &at.admin_token, 0),
         (Method::GET, "/api/health?deep=1".to_owned(), &at.admin_token, 1),
         (Method::GET, CONFIG.to_owned(), &at.admin_token, 0),
@@ -75,4 +77,29 @@ async fn no_endpoint_makes_more_round_trips_than_promised() {
         }
     }
     assert!(duplicates >= 2, "{duplicates} of 4 calls within a minute found a run");
+}
+
+/// Beside what Stripe is asked: one to know what was shown and how the row is, one to write.
+#[tokio::test]
+async fn an_approval_takes_two_round_trips_and_a_revert_as_many() {
+    let stack =
+        Stack::setup().argument("--subscriptions").argument("60").setting("REPAIR_MODE", "approve").start();
+    let database = stack.database().await;
+    let wrong = steady(&database, "active", 1).await.remove(0);
+    let sql =
+        format!("update public.subscriptions set status = 'unpaid' where stripe_subscription_id = '{wrong}'");
+    change_rows(&database, &sql).await;
+    stack.run().await;
+    let entry: Uuid = database
+        .query_one("select id from public.drift where type = 'status_mismatch'", &[])
+        .await
+        .expect("one")
+        .get(0);
+    for (action, outcome) in [("approve", "repaired"), ("revert", "reverted"), ("unexcept", "")] {
+        let path = format!("{DRIFT}/{entry}/{action}");
+        let call = stack.post(&path).bearer(&stack.at.admin_token);
+        let (answer, arrived) = counted(&stack, call).await;
+        assert_eq!(arrived, 2, "{action}: {answer:?}");
+        assert_eq!(answer.body["outcome"].as_str().unwrap_or_default(), outcome, "{answer:?}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Beside the apps that people start from, each with a table of its own: what agrees costs no write, every class of drift that the
 //! table can have is found and repaired, and one odd row is one entry while everybody else is served.
 
+mod adopting;
 mod agreement;
 mod classes;
 mod odd_rows;

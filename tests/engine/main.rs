@@ -10,6 +10,7 @@ mod client;
 mod drift;
 mod failure;
 mod independent;
+mod modes;
 mod owners;
 mod place;
 mod property;

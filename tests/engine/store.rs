@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use billing_ops::drift::class::Class;
 use billing_ops::drift::finding::Finding;
 use billing_ops::drift::repair::{Action, Applied, Follows, Item, ItemKind, RowChange};
 use billing_ops::drift::row::{Fields, Row};
@@ -37,6 +38,11 @@ pub struct State {
     pub findings: BTreeMap<String, (Finding, Applied)>,
     /// What stands, by drift key, and what was cleared.
     pub open: BTreeMap<String, (Uuid, DateTime<Utc>)>,
+    /// Of these, what a person lets stand.
+    pub excepted: BTreeSet<String>,
+    /// What people have set by class, and what they have allowed once.
+    pub policies: Option<BTreeMap<String, String>>,
+    pub allowed: BTreeMap<Class, u64>,
     pub cleared: BTreeSet<String>,
     pub reads: u64,
     pub batches: u64,
@@ -71,6 +77,9 @@ impl Default for State {
             odd: Vec::new(),
             findings: BTreeMap::new(),
             open: BTreeMap::new(),
+            excepted: BTreeSet::new(),
+            policies: Some(BTreeMap::new()),
+            allowed: BTreeMap::new(),
             cleared: BTreeSet::new(),
             reads: 0,
             batches: 0,
@@ -308,7 +317,14 @@ impl ReconcileStore for MemoryStore {
         let seen = state.rows.keys().filter_map(|id| state.marks.get(id));
         let live: Vec<bool> = seen.map(|(_, livemode)| *livemode).collect();
         let livemode = (!live.is_empty()).then(|| live.iter().filter(|live| **live).count() * 2 > live.len());
-        Ok(Ground { shape: state.shape.clone(), granting, livemode, horizon: state.transaction })
+        Ok(Ground {
+            shape: state.shape.clone(),
+            unwritable: None,
+            granting,
+            livemode,
+            policies: state.policies.clone(),
+            horizon: state.transaction,
+        })
     }
 
     async fn group(&self, lookup: Lookup<'_>) -> Result<Group, StoreError> {
@@ -334,14 +350,17 @@ impl ReconcileStore for MemoryStore {
         let unlisted = unlisted.into_iter().take(UNLISTED_LIMIT).collect();
         let subject = |key: &String| key.split_once(':').map(|(_, subject)| subject.to_owned());
         let open = state.open.keys().filter_map(|key| Some((subject(key)?, key.clone())));
-        let open = open.filter(|(subject, _)| wanted.contains(subject.as_str())).collect();
+        let open: Vec<(String, String)> =
+            open.filter(|(subject, _)| wanted.contains(subject.as_str())).collect();
+        let excepted =
+            open.iter().map(|(_, key)| key).filter(|key| state.excepted.contains(*key)).cloned().collect();
         let looked_up = wanted.iter().filter_map(|id| state.looked_up.get(*id)).cloned().collect();
         let horizon = state.transaction;
         if let Some(mut after) = state.after_read.take() {
             after(&mut state);
             state.after_read = Some(after);
         }
-        Ok(Group { rows, open, looked_up, unlisted, unlisted_count, horizon })
+        Ok(Group { rows, open, excepted, looked_up, unlisted, unlisted_count, horizon })
     }
 
     async fn owners(&self, named: &[&str]) -> Result<Vec<String>, StoreError> {
@@ -396,6 +415,12 @@ impl ReconcileStore for MemoryStore {
         Ok(Duplicates { rows })
     }
 
+    async fn take_allowances(&self) -> Result<BTreeMap<Class, u64>, StoreError> {
+        let mut state = self.lock();
+        state.call()?;
+        Ok(std::mem::take(&mut state.allowed))
+    }
+
     async fn apply(&self, batch: Batch<'_>) -> Result<Written, StoreError> {
         let mut state = self.lock();
         state.call()?;
@@ -427,7 +452,8 @@ impl ReconcileStore for MemoryStore {
                 if matches!(outcome.action(), Action::Repaired | Action::Created | Action::Moved) {
                     state.open.remove(&key);
                 }
-                entries.push((key, id, seen));
+                let excepted = state.excepted.contains(&key);
+                entries.push((key, id, seen, if excepted { Action::Excepted } else { outcome.action() }));
             }
         }
         for key in batch.cleared {

@@ -6,6 +6,7 @@ use billing_ops::alerts::condition::{Condition, State};
 use billing_ops::alerts::severity::Severity;
 use billing_ops::config::Config;
 use billing_ops::context::Context;
+use billing_ops::drift::policy::Mode;
 use billing_ops::drift::row::Row;
 use billing_ops::drift::terms::Terms;
 use billing_ops::drift::tiers::Tiers;
@@ -96,7 +97,7 @@ impl World {
         }
         let stripe = stripe(&simulator, stripe_simulator::SECRET_KEY, 1_000_000.0);
         let tiers = Tiers::new(PRICES.iter().map(|price| (price.id.to_owned(), price.tier.to_owned())));
-        let terms = Terms { tiers, ..Terms::default() };
+        let terms = Terms { tiers, repair_mode: Mode::Auto, ..Terms::default() };
         Self { simulator, store, stripe, terms, stop: watch::Sender::new(false) }
     }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use billing_ops::config::Config;
 use billing_ops::context::Context;
+use billing_ops::drift::policy::Mode;
 use billing_ops::drift::terms::Terms;
 use billing_ops::drift::tiers::Tiers;
-use billing_ops::reconcile::{Ending, Job, reconcile};
+use billing_ops::reconcile::{Ending, Job, Status, reconcile};
 use billing_ops::runs::db::{self, RunRequest};
 use billing_ops::runs::key::{RunKey, RunType};
 use billing_ops::runs::run::TriggeredBy;
@@ -98,9 +99,11 @@ pub struct Ran {
 }
 
 impl Ran {
-    /// Whether the sweep is at its end.
+    /// Whether the sweep is at its end. One that has read nothing leaves nothing to go on with either.
     pub fn complete(&self) -> bool {
-        !self.died && self.ending.cursor.is_none() && self.ending.failure.is_none()
+        let Ending { cursor, failure, status, counts, .. } = &self.ending;
+        let ended = *status == Status::Success || counts.scanned_count > 0;
+        !self.died && ended && cursor.is_none() && failure.is_none()
     }
 }
 
@@ -137,7 +140,7 @@ impl<'a> Runs<'a> {
         });
         let stripe = client(&http, simulator, LIVE_KEY, 1_000_000.0, 6);
         let tiers = Tiers::new(PRICES.iter().map(|price| (price.id.to_owned(), price.tier.to_owned())));
-        let terms = Terms { tiers, ..Terms::default() };
+        let terms = Terms { tiers, repair_mode: Mode::Auto, ..Terms::default() };
         Self { http, database, simulator, strange, stripe, terms, stop: watch::Sender::new(false) }
     }
 

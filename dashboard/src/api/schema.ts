@@ -32,8 +32,25 @@ export interface components {
             alerts: components["schemas"]["Alert"][];
             next_cursor: string | null;
         };
+        Allowed: {
+            outcome: string;
+            until: string;
+        };
         Answered: {
             request_id: string;
+        };
+        ApprovalResult: {
+            code: string | null;
+            drift: components["schemas"]["DriftEntry"] | null;
+            error: string | null;
+            id: string;
+            outcome: string | null;
+        };
+        ApproveBody: {
+            action: components["schemas"]["HeldOnly"] | null;
+            count: number | null;
+            ids: string[] | null;
+            type: components["schemas"]["DriftClass"] | null;
         };
         AutoResolve: {
             resolved_count: number;
@@ -56,6 +73,11 @@ export interface components {
             total_issues: number;
             updated_count: number;
             waiting_count?: number;
+        };
+        Decided: {
+            drift: components["schemas"]["DriftEntry"];
+            excepted: components["schemas"]["DriftEntry"] | null;
+            outcome: string;
         };
         /** @enum {string} */
         DriftAction: "repaired" | "created" | "moved" | "observed" | "waiting" | "held" | "excepted" | "superseded" | "refused" | "none" | "cleared" | "reverted";
@@ -114,6 +136,10 @@ export interface components {
             request_id: string;
             retry_after?: number;
         };
+        ExceptBody: {
+            days: number;
+            reason: string;
+        };
         Health: {
             commit: string | null;
             complaints: string[];
@@ -124,10 +150,15 @@ export interface components {
             status: string;
             version: string;
         };
+        /** @enum {string} */
+        HeldOnly: "held";
         ItemError: {
             error: string;
             id: string | null;
         };
+        ManyApproved: {
+            results: components["schemas"]["ApprovalResult"][];
+        } | components["schemas"]["Allowed"];
         MonitorAnswer: {
             alerts: components["schemas"]["AlertChanges"];
             auto_resolve: components["schemas"]["AutoResolve"];
@@ -141,10 +172,37 @@ export interface components {
             info_count: number;
             warning_count: number;
         };
+        Policies: {
+            policies: components["schemas"]["PolicyEntry"][];
+            repair_mode: components["schemas"]["RepairMode"];
+        };
+        PolicyBody: {
+            if_version: number;
+            mode: components["schemas"]["RepairMode"];
+            type: components["schemas"]["DriftClass"];
+        };
+        PolicyEntry: {
+            effective: components["schemas"]["RepairMode"];
+            mode: components["schemas"]["RepairMode"];
+            preview: components["schemas"]["Preview"];
+            repairable: boolean;
+            type: components["schemas"]["DriftClass"];
+            updated_at: string | null;
+            updated_by: string | null;
+            version: number;
+        };
+        Preview: {
+            creates: number;
+            lowers: number;
+            raises: number;
+            repairs: number;
+        };
         PublicConfig: {
             supabase_publishable_key: string;
             supabase_url: string;
         };
+        /** @enum {string} */
+        RepairMode: "observe" | "approve" | "auto";
         Reported: {
             action: components["schemas"]["DriftAction"];
             action_taken: string;
@@ -162,6 +220,9 @@ export interface components {
         Resolved: {
             alert: components["schemas"]["Alert"];
             already_resolved: boolean;
+        };
+        RevertBody: {
+            note: string | null;
         };
         Run: components["schemas"]["Counts"] & {
             attempt: number;
@@ -191,8 +252,10 @@ export interface components {
             outcome: components["schemas"]["StartOutcome"];
             reconciliation_log_id: string;
             reconciliations: components["schemas"]["Reported"][];
+            repair_mode: components["schemas"]["RepairMode"];
             run_key: string;
             run_type: string;
+            scope: string;
             status: string;
             success: boolean;
             sweep_started_at: string | null;

@@ -33,9 +33,39 @@ export type Alert = Worded<Schemas["Alert"], { severity: Severity; resolution: "
 /** The counts are of all open alerts, not of this page. */
 export type AlertPage = Worded<Schemas["AlertPage"], { alerts: Alert[] }>;
 export type RunPage = Worded<Schemas["RunPage"], { runs: Run[] }>;
+/** The counts are of all that fits the filters, not of this page. */
+export type DriftPage = Worded<Schemas["DriftPage"], { drift: Drift[] }>;
 export type RunDetail = Worded<Schemas["RunDetail"], { run: Run; drift: Drift[] }>;
 export type Resolved = Worded<Schemas["Resolved"], { alert: Alert }>;
 
 /** The answer to Reconcile Now. Every field but `outcome` describes the run that answered. */
 export type Reconciled = Worded<Schemas["RunAnswer"], { status: RunStatus }>;
 export type Config = Schemas["PublicConfig"];
+
+/** How much billing-ops may do by itself: look, propose, repair. */
+export type Mode = Schemas["RepairMode"];
+/** What a repair of everything that stands of a class would do. */
+export type Preview = Schemas["Preview"];
+/** The mode of one drift class. `effective` is the lower of it and the deployment's REPAIR_MODE. */
+export type Policy = Schemas["PolicyEntry"];
+export type Policies = Schemas["Policies"];
+
+/** What came of an approval that was neither refused nor in conflict. */
+export type ApproveOutcome = "repaired" | "created" | "moved" | "superseded" | "refused" | "gone";
+export type DecisionOutcome = ApproveOutcome | "reverted" | "excepted" | "done" | "already";
+/** What a decision came to, with the entry as it is now. */
+export type Decided = Worded<Schemas["Decided"], { outcome: DecisionOutcome; drift: Drift }>;
+/** One of many: an outcome, or a code and a sentence. */
+export interface ApprovedOne {
+  id: string;
+  outcome?: ApproveOutcome;
+  code?: string;
+  error?: string;
+  drift?: Drift | null;
+}
+/** What came of each, in the order of the ids. */
+export interface ApprovedMany {
+  results: ApprovedOne[];
+}
+/** The next run until then may write what the circuit breaker holds. */
+export type Allowed = Schemas["Allowed"];

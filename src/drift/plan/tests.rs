@@ -5,6 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::drift::class::Class;
 use crate::drift::finding::Subject;
+use crate::drift::repair::Action;
 use crate::drift::repair::ItemKind;
 use crate::drift::row::Fields;
 
@@ -21,7 +22,7 @@ fn lowering() -> Comparison {
     Comparison {
         repaired: vec![finding(Class::StatusMismatch)],
         repair: Fields { status: Some("canceled".into()), period_end: Some(5), ..Fields::default() },
-        lowers_access: true,
+        lowers: vec![Class::StatusMismatch],
         ..Comparison::default()
     }
 }
@@ -63,7 +64,7 @@ fn where_the_mapping_lets_nothing_be_written_it_is_told_and_nothing_is_sent_to_t
 #[test]
 fn what_is_not_repairable_is_recorded_beside_what_is() {
     let comparison =
-        Comparison { unrepaired: vec![finding(Class::CustomerMismatch)], lowers_access: false, ..lowering() };
+        Comparison { unrepaired: vec![finding(Class::CustomerMismatch)], lowers: Vec::new(), ..lowering() };
     let planned = planned(comparison, Repairs::WithoutLowering);
     let kinds: Vec<ItemKind> = planned.items.iter().map(|item| item.kind).collect();
     assert_eq!(kinds, [ItemKind::None, ItemKind::Update]);

@@ -14,7 +14,7 @@ create function tests.mapping() returns jsonb language sql as $$
 $$;
 select is(refusal(mapping() - 'on_insert'), 'Column note of app.contracts is not null and has no default, so a row needs a value for it; give one in "on_insert", or use "writes": "update".',
   'a column that an inserted row needs');
-select is(billing_ops.adopt(mapping()) - 'adopted_at', '{"adopted": true, "fingerprint_ok": true, "changed": null, "table": "app.contracts",
+select is(billing_ops.adopt(mapping()) - 'adopted_at', '{"adopted": true, "fingerprint_ok": true, "changed": null, "readable": true, "table": "app.contracts",
   "has": ["customer", "status", "tier", "price", "quantity", "period_start", "period_end", "cancel_at_period_end", "trial_end"],
   "keeps": ["status", "tier", "price", "quantity", "period_start", "period_end", "cancel_at_period_end", "trial_end"],
   "one_row_each": true, "owners_known": true, "admins": false, "writes": "update_and_insert", "quantity_prices": ["price_seat"]}',

@@ -6,7 +6,7 @@ with app as (
 -- What billing-ops puts beside them, in public.
 ours as (
   select c.oid, c.reltype from pg_class c
-  where c.relnamespace = 'public'::regnamespace and c.relname in ('reconciliation_logs', 'drift', 'drift_events', 'billing_alerts',
+  where c.relnamespace = 'public'::regnamespace and c.relname in ('reconciliation_logs', 'drift', 'drift_events', 'drift_policies', 'billing_alerts',
     'billing_alert_events', 'rate_limit_windows')
 ),
 relation as (
@@ -20,9 +20,11 @@ function as (
   where p.pronamespace in (select oid from app)
     and not (p.pronamespace = 'public'::regnamespace and p.proname in ('start_reconciliation_run', 'heartbeat_reconciliation_run',
       'finish_reconciliation_run', 'read_adapter_for_reconcile', 'read_subscriptions_for_reconcile', 'read_unplaced_subscriptions',
-      'read_owners_for_reconcile', 'read_rows_of_owners_for_reconcile', 'read_duplicate_live_subscriptions', 'apply_reconciliation_batch', 'resolve_billing_alert', 'monitor_facts',
+      'read_owners_for_reconcile', 'read_rows_of_owners_for_reconcile', 'read_duplicate_live_subscriptions', 'apply_reconciliation_batch', 'apply_drift_decisions',
+      'revert_drift', 'except_drift', 'unexcept_drift', 'set_drift_policy', 'allow_held_drift', 'take_drift_allowances', 'resolve_billing_alert', 'monitor_facts',
       'apply_monitor_outcomes', 'billing_ops_schema', 'billing_ops_adoption', 'admin_authorize', 'admin_monitor_facts',
-      'admin_billing_alerts', 'admin_reconciliation_runs', 'admin_reconciliation_run', 'admin_drift'))
+      'admin_billing_alerts', 'admin_reconciliation_runs', 'admin_reconciliation_run', 'admin_drift',
+      'admin_drift_for_approval', 'admin_drift_policies'))
 ),
 type as (
   select t.* from pg_type t

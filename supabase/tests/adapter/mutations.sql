@@ -67,3 +67,9 @@ select pg_temp.rewrite('public.apply_reconciliation_batch', 'perform pg_advisory
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'raise exception ''the attempt was given up for dead'' using errcode = ''BOFEN'';', 'null;');
 -- mutant: rows are locked as they are found | races | races
 select pg_temp.rewrite('billing_ops.adapter_generate', 'order by %2$s for no key update', 'order by %2$s desc for no key update');
+-- mutant: two who approve the same new row at once | races | races
+select pg_temp.rewrite('public.apply_drift_decisions', 'perform pg_advisory_xact_lock(hashtextextended(''billing_ops.decide:'' || s.id, 0))', 'perform 1');
+-- mutant: who approves several waits for a run | races | races
+select pg_temp.rewrite('public.apply_drift_decisions', 'for update skip locked', 'for update');
+-- mutant: a run's word goes before what a person has just let stand | races | races
+select pg_temp.rewrite('billing_ops.record_drift', 'case when d.excepted_until > v_now then d.action else excluded.action end', 'excluded.action');

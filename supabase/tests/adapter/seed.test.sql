@@ -29,7 +29,7 @@ select is(billing_ops.detect() #> '{0,mapping}', '{"table": "public.subscription
 alter table public.subscriptions add stripe_price_id text, add quantity integer, add cancel_at_period_end boolean, add trial_end timestamptz;
 select is(billing_ops.detect() #> '{0,mapping,keeps}', '["status", "tier", "price", "quantity", "period_start", "period_end", "cancel_at_period_end", "trial_end"]',
   'and more where there is more');
-select is(billing_ops.adopt() - 'adopted_at', '{"adopted": true, "fingerprint_ok": true, "changed": null, "table": "public.subscriptions",
+select is(billing_ops.adopt() - 'adopted_at', '{"adopted": true, "fingerprint_ok": true, "changed": null, "readable": true, "table": "public.subscriptions",
   "has": ["customer", "status", "tier", "price", "quantity", "period_start", "period_end", "cancel_at_period_end", "trial_end"],
   "keeps": ["status", "tier", "price", "quantity", "period_start", "period_end", "cancel_at_period_end", "trial_end"],
   "one_row_each": false, "owners_known": true, "admins": true, "writes": "update_and_insert", "quantity_prices": null}', 'adopted as it was found');

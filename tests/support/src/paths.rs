@@ -16,3 +16,7 @@ pub const ALERTS: &str = "/api/admin/billing-alerts";
 pub const RUNS: &str = "/api/admin/reconciliation-logs";
 /// What differs between Stripe and the database.
 pub const DRIFT: &str = "/api/admin/drift";
+/// Approves many differences.
+pub const APPROVE_MANY: &str = "/api/admin/drift/approve";
+/// What may follow from a difference, by class.
+pub const POLICIES: &str = "/api/admin/policies";

@@ -26,12 +26,18 @@ pub struct Stack {
     _folder: tempfile::TempDir,
 }
 
-/// How a stack is to be.
-#[derive(Default)]
+/// How a stack is to be: one that repairs by itself, unless a setting says otherwise.
 pub struct Setup {
     arguments: Vec<String>,
     files: Vec<(String, String)>,
     environment: BTreeMap<String, String>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let environment = BTreeMap::from([("REPAIR_MODE".to_owned(), "auto".to_owned())]);
+        Self { arguments: Vec::new(), files: Vec::new(), environment }
+    }
 }
 
 impl Setup {

@@ -84,7 +84,7 @@ select is(pg_temp.standing('902'), 'forbidden', 'as is who is none');
 -- The app's owner mends it.
 delete from public.subscriptions where stripe_subscription_id = 'sub_1' and status = 'canceled';
 create unique index on public.subscriptions (stripe_subscription_id);
-select is(billing_ops.adopt() - 'adopted_at', '{"adopted": true, "fingerprint_ok": true, "changed": null, "table": "public.subscriptions",
+select is(billing_ops.adopt() - 'adopted_at', '{"adopted": true, "fingerprint_ok": true, "changed": null, "readable": true, "table": "public.subscriptions",
   "has": ["customer", "status", "tier", "period_end"], "keeps": ["status", "tier", "period_end"], "one_row_each": true,
   "owners_known": true, "admins": true, "writes": "update_and_insert", "quantity_prices": null}', 'then it can be adopted');
 select is((pg_temp.call('service_role', null, $$public.read_subscriptions_for_reconcile('[["sub_1", 1], ["sub_3", 2]]')$$) #>> '{rows,0,3}'), 'sub_1',

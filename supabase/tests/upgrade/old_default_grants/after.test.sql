@@ -6,7 +6,7 @@ select plan(5);
 select is_empty($$
   select c.oid::regclass, acl.grantee::regrole, acl.privilege_type
   from pg_class c, aclexplode(c.relacl) acl
-  where c.oid in ('public.reconciliation_logs'::regclass, 'public.drift'::regclass, 'public.drift_events'::regclass, 'public.billing_alerts'::regclass,
+  where c.oid in ('public.reconciliation_logs'::regclass, 'public.drift'::regclass, 'public.drift_events'::regclass, 'public.drift_policies'::regclass, 'public.billing_alerts'::regclass,
                   'public.billing_alert_events'::regclass, 'public.rate_limit_windows'::regclass,
                   'public.drift_events_id_seq'::regclass, 'public.billing_alert_events_id_seq'::regclass,
                   'billing_ops.subscription_marks'::regclass, 'billing_ops.adoption'::regclass, 'billing_ops.admins'::regclass)
@@ -25,7 +25,7 @@ $$, 'an empty project''s own tables');
 
 -- An empty project needs nobody to adopt its table.
 select is((billing_ops.adapter_state() - 'adopted_at') || jsonb_build_object('has', jsonb_array_length(billing_ops.adapter_state() -> 'has')),
-  '{"adopted": true, "fingerprint_ok": true, "changed": null, "table": "public.subscriptions", "has": 9,
+  '{"adopted": true, "fingerprint_ok": true, "changed": null, "readable": true, "table": "public.subscriptions", "has": 9,
     "keeps": ["status", "tier", "price", "quantity", "period_start", "period_end", "cancel_at_period_end", "trial_end"],
     "one_row_each": false, "owners_known": true, "admins": true, "writes": "update_and_insert", "quantity_prices": null}', 'its table is adopted');
 select is((select granted from billing_ops.adoption), '[]', 'which took no grant: its server has them all');

@@ -22,9 +22,9 @@ select is(public.resolve_billing_alert('00000000-0000-4000-8000-000000000022', n
 -- Adopted as it is, with its enums --------------------------------------------------------------------------------------------------
 
 select is(pg_temp.call('service_role', null, $$public.read_adapter_for_reconcile('["active"]')$$) - array['adopted_at', 'horizon'], '{"adopted": true,
-  "fingerprint_ok": true, "changed": null, "table": "public.subscriptions", "has": ["status"], "keeps": ["status"],
+  "fingerprint_ok": true, "changed": null, "readable": true, "table": "public.subscriptions", "has": ["status"], "keeps": ["status"],
   "one_row_each": false, "owners_known": true, "admins": true, "writes": "update_and_insert", "quantity_prices": null,
-  "columns": {"status": "status"}, "granting": 1, "livemode": null}', 'adopted by the upgrade');
+  "columns": {"status": "status"}, "granting": 1, "livemode": null, "policies": {}}', 'adopted by the upgrade');
 select col_type_is('public', 'subscriptions', 'status', 'subscription_status', 'an enum of four stays one');
 create function pg_temp.read() returns json language sql as $$
   select public.read_subscriptions_for_reconcile('[["sub_1", 1], ["sub_2", 2]]') -> 'rows'

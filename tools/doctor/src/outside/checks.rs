@@ -14,6 +14,8 @@ pub const MONITOR: &str = "/api/admin/billing-alerts/monitor";
 pub const RECONCILE: &str = "/api/subscriptions/reconcile";
 /// The reconciler for admins.
 pub const RECONCILE_NOW: &str = "/api/admin/billing-alerts/reconcile";
+/// What differs between Stripe and the database.
+pub const DRIFT: &str = "/api/admin/drift";
 /// The list of alerts.
 pub const ALERTS: &str = "/api/admin/billing-alerts";
 /// The list of runs.

@@ -1,0 +1,14 @@
+//! `GET /api/admin/drift`, `GET /api/admin/reconciliation-logs`, `GET` and `PUT /api/admin/policies`
+
+use billing_ops::endpoints::{drift, policies, runs};
+use billing_ops::http::{Route, serve_all};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), vercel_runtime::Error> {
+    serve_all(vec![
+        Route::new(drift::ENDPOINT, drift::handle),
+        Route::new(runs::ENDPOINT, runs::handle),
+        Route::new(policies::ENDPOINT, policies::handle),
+    ])
+    .await
+}

@@ -1,0 +1,182 @@
+//! `POST /api/admin/drift/{id}/approve` and `POST /api/admin/drift/approve`: what would be repaired is repaired, as a person has seen it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use http::Method;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::auth;
+use crate::context::Context;
+use crate::decisions::approve::{Approval, approve};
+use crate::decisions::db::{Allowed, Decided, allow};
+use crate::drift::class::Class;
+use crate::drift::entry::Entry;
+use crate::http::operation::{Caller, Operation, Schema};
+use crate::http::parameters::describe_id;
+use crate::http::{ApiError, Call, Endpoint, Reply};
+use crate::runs::perform::repair_mode;
+
+/// The route and methods of approving one.
+pub const ENDPOINT: Endpoint = Endpoint { route: "/api/admin/drift/{id}/approve", methods: &[Method::POST] };
+
+/// The route and methods of approving many.
+pub const MANY: Endpoint = Endpoint { route: "/api/admin/drift/approve", methods: &[Method::POST] };
+
+/// The most entries of one call.
+const MOST: usize = 50;
+
+/// Which entries: ids; or all of a class that the circuit breaker holds, whose number has to be right.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApproveBody {
+    /// At most 50 entries, each decided by itself.
+    #[serde(default)]
+    #[schema(max_items = 50)]
+    pub ids: Option<Vec<Uuid>>,
+    /// Instead: the class of which the next run may write what is held.
+    #[serde(default, rename = "type")]
+    pub class: Option<Class>,
+    /// With `type`: `held`.
+    #[serde(default)]
+    pub action: Option<HeldOnly>,
+    /// With `type`: how many are held now.
+    #[serde(default)]
+    pub count: Option<u64>,
+}
+
+/// What can be allowed by number.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldOnly {
+    /// What the circuit breaker holds.
+    Held,
+}
+
+/// What became of one of many.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ApprovalResult {
+    /// The entry's id.
+    pub id: Uuid,
+    /// What was done; null where nothing was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// Why nothing was decided, for machines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+    /// The same for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The entry, as it is now.
+    pub drift: Option<Entry>,
+}
+
+/// What became of each, or until when what is held may be written.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum ManyApproved {
+    /// In the order of `ids`.
+    Each {
+        /// One for each id.
+        results: Vec<ApprovalResult>,
+    },
+    /// The next run may.
+    Allowed(Allowed),
+}
+
+/// As the OpenAPI document has it.
+pub fn operations() -> Vec<Operation> {
+    vec![Operation {
+        method: "post",
+        parameters: vec![describe_id()],
+        codes: &[(404, "not_found"), (409, "conflict"), (502, "stripe_error"), (503, "stripe_unavailable")],
+        ..Operation::get(
+            "approveDrift",
+            "Approves one repair: Stripe is read afresh, and what is not what was shown is not written.",
+            Caller::Admin,
+            Schema::of::<Decided>(),
+        )
+    }]
+}
+
+/// The same of many.
+pub fn operations_of_many() -> Vec<Operation> {
+    vec![Operation {
+        method: "post",
+        body: Some(Schema::of::<ApproveBody>()),
+        codes: &[(409, "conflict"), (502, "stripe_error"), (503, "stripe_unavailable")],
+        ..Operation::get(
+            "approveManyDrift",
+            "Approves up to 50 repairs, each by itself; or lets the next run write what the circuit breaker holds.",
+            Caller::Admin,
+            Schema::of::<ManyApproved>(),
+        )
+    }]
+}
+
+/// Answers what became of it, or 409 with what would be done now.
+pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiError> {
+    context.ready_to_reconcile()?;
+    let admin = auth::admin(&context, &call)?;
+    call.no_body().await?;
+    call.parameters(&["id"])?;
+    let id = call.path_id(1)?;
+    let mut approvals = approve(&context, &admin, &[id], call.received_at.timestamp()).await?;
+    Reply::ok(&approvals.pop().ok_or_else(|| ApiError::not_found("drift"))??)
+}
+
+/// Answers what became of each.
+pub async fn handle_many(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiError> {
+    context.ready_to_reconcile()?;
+    let admin = auth::admin(&context, &call)?;
+    let body: ApproveBody = call.json_body().await?;
+    call.parameters(&[])?;
+    match body {
+        ApproveBody { ids: Some(ids), class: None, action: None, count: None } => {
+            let ids = some(ids)?;
+            let approvals = approve(&context, &admin, &ids, call.received_at.timestamp()).await?;
+            let results = ids.iter().zip(approvals).map(|(id, approval)| result(*id, approval)).collect();
+            Reply::ok(&ManyApproved::Each { results })
+        }
+        ApproveBody { ids: None, class: Some(class), action: Some(HeldOnly::Held), count: Some(count) } => {
+            // The database keeps an integer.
+            let count = u64::from(
+                i32::try_from(count).ok().and_then(|count| u32::try_from(count).ok()).ok_or_else(too_many)?,
+            );
+            let actor = admin.authorize("approve").await?;
+            let ceiling = repair_mode(&context.config)?;
+            let allowed = allow(admin.database(), class, count, actor, ceiling).await?;
+            Reply::ok(&ManyApproved::Allowed(allowed))
+        }
+        _ => Err(ApiError::invalid(
+            "The body must be {\"ids\": […]} or {\"type\": …, \"action\": \"held\", \"count\": …}.",
+        )),
+    }
+}
+
+fn too_many() -> ApiError {
+    ApiError::invalid("count must be the number of entries that are held.")
+}
+
+fn some(ids: Vec<Uuid>) -> Result<Vec<Uuid>, ApiError> {
+    let different: HashSet<&Uuid> = ids.iter().collect();
+    if ids.is_empty() || ids.len() > MOST || different.len() != ids.len() {
+        return Err(ApiError::invalid(format!("ids must be 1 to {MOST} different ids.")));
+    }
+    Ok(ids)
+}
+
+fn result(id: Uuid, approval: Approval) -> ApprovalResult {
+    match approval {
+        Ok(Decided { outcome, drift, .. }) => {
+            ApprovalResult { id, outcome: Some(outcome), code: None, error: None, drift: Some(drift) }
+        }
+        Err(error) => {
+            let drift = error.drift().cloned();
+            let error = ApiError::from(error);
+            ApprovalResult { id, outcome: None, code: Some(error.code), error: Some(error.message), drift }
+        }
+    }
+}
