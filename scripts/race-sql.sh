@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Twenty connections raise, resolve, start, finish and reclaim at once, then twenty repair the rows that others write (pgbench), and
 # the promises are counted: one open alert for a key, one chain of episodes, a history without gaps, one running run, no write of the
-# app's that a repair took back, one mark for a subscription, and no call that failed.
+# app's that a repair took back, one mark for a subscription, and no call that failed. Then people approve, take back and let stand what
+# runs find and repair meanwhile.
 #
-#   scripts/race-sql.sh [SECONDS]    for each of the three parts; 10 if not given
+#   scripts/race-sql.sh [SECONDS]    for each of the four parts; 10 if not given
 
 # shellcheck source=lib/cluster.sh
 . "$(dirname "$0")/lib/cluster.sh"
@@ -78,6 +79,50 @@ select public.read_subscriptions_for_reconcile((
   select jsonb_agg(jsonb_build_array('sub_' || n, n) order by random()) from generate_series(1, 100000) n where random() < 0.002));
 SQL
 
+# What people decide beside the runs, several at once and in any order. Again each sets what has been read.
+cat >"$scripts/functions.sql" <<'SQL'
+create function public.difference(p_id text) returns jsonb language sql as $$
+  select jsonb_build_object('drift_key', 'quantity_mismatch:' || p_id, 'type', 'quantity_mismatch', 'severity', 'high', 'stripe_subscription_id', p_id,
+    'issue', 'i', 'sets', '["quantity"]'::jsonb, 'proposal', '{"quantity": 0}'::jsonb)
+$$;
+create function public.change(p_row public.subscriptions, p_version text) returns jsonb language sql as $$
+  select jsonb_build_object('kind', 'update', 'row', jsonb_build_object('key', p_row.id::text, 'version', p_version, 'quantity', p_row.quantity),
+    'was', jsonb_build_object('quantity', p_row.quantity), 'findings', jsonb_build_array(public.difference(p_row.stripe_subscription_id)))
+$$;
+SQL
+cat >"$scripts/observe" <<'SQL'
+select public.apply_reconciliation_batch(r.id, r.attempt, 330, (
+  select jsonb_agg(jsonb_build_object('kind', 'none', 'action', 'waiting', 'findings', jsonb_build_array(public.difference('sub_' || n))) order by random())
+  from generate_series(1, 50) n where random() < 0.3))
+from public.reconciliation_logs r where r.status = 'running';
+SQL
+cat >"$scripts/mend" <<'SQL'
+select public.apply_reconciliation_batch(r.id, r.attempt, 330, coalesce((
+  select jsonb_agg(public.change(s, s.xmin::text) order by random()) from public.subscriptions s where random() < 0.1), '[]'))
+from public.reconciliation_logs r where r.status = 'running';
+SQL
+# Each run knows nothing of what the one before has ended.
+cat >"$scripts/next" <<'SQL'
+update public.reconciliation_logs set status = 'success', finished_at = now() where status = 'running';
+select public.start_reconciliation_run('request_' || gen_random_uuid(), 'request', 24, 3600);
+SQL
+cat >"$scripts/approve" <<'SQL'
+select public.apply_drift_decisions(md5('person')::uuid, coalesce((
+  select jsonb_agg(public.change(s, s.xmin::text) || jsonb_build_object('id', d.id) order by random())
+  from public.subscriptions s join public.drift d on d.drift_key = 'quantity_mismatch:' || s.stripe_subscription_id and d.closed_at is null
+  where random() < 0.1), '[]'));
+SQL
+cat >"$scripts/take_back" <<'SQL'
+select public.revert_drift(id, md5('person')::uuid, 'note') from public.drift
+where action = 'repaired' and closed_at > now() - interval '1 second' limit 1;
+SQL
+cat >"$scripts/let_stand" <<'SQL'
+select public.except_drift(id, md5('person')::uuid, 7, 'note') from public.drift where closed_at is null and action <> 'excepted' limit 1;
+SQL
+cat >"$scripts/end" <<'SQL'
+select public.unexcept_drift(id, md5('person')::uuid, 'auto') from public.drift where closed_at is null and action = 'excepted' limit 1;
+SQL
+
 failed=0
 race() {
   local weighted=() script
@@ -132,4 +177,16 @@ none "each new row is on record" "select 1 from public.subscriptions s where sub
    and not exists (select from public.drift d where d.stripe_subscription_id = s.stripe_subscription_id and d.action = 'created')"
 none "each mark says what was listed" \
   "select 1 from billing_ops.subscription_marks where created <> to_timestamp(substr(stripe_subscription_id, 5)::integer)"
+
+psql "$url" -q -v ON_ERROR_STOP=1 -f "$scripts/functions.sql" >/dev/null
+race app app observe mend next approve approve take_back let_stand end
+none "no write of the app's was taken back by a person either" \
+  "select stripe_subscription_id from public.subscriptions s where quantity <> (select count(*) from public.noted n where 'sub_' || n.n = stripe_subscription_id)"
+none "each repair is on record once" "select 1 from public.drift d where d.type = 'quantity_mismatch' and (
+    select count(*) from public.drift_events e where e.drift_id = d.id and e.event = 'repaired') <> (d.action in ('repaired', 'reverted'))::integer"
+none "each is taken back once" "select 1 from public.drift d where d.type = 'quantity_mismatch' and (
+    select count(*) from public.drift_events e where e.drift_id = d.id and e.event = 'reverted') <> (d.action = 'reverted')::integer"
+none "what is let stand can be ended" "select 1 from public.drift where closed_at is null and excepted_until > now() and action <> 'excepted'"
+none "all of it happened" "select 1 from unnest(array['repaired', 'reverted', 'excepted', 'waiting', 'superseded']) a
+   where not exists (select from public.drift_events where event = a) or not exists (select from public.drift where action = 'repaired' and decided_by is not null)"
 exit "$failed"

@@ -198,4 +198,116 @@ select dblink_exec('other', 'commit') as c \gset
 select is(pg_temp.answer(), 'fenced', 'is fenced');
 select is(pg_temp.version('sub_1'), :'v', 'and has written nothing');
 
+-- What people decide ----------------------------------------------------------------------------------------------------
+select public.start_reconciliation_run('scheduled_2026-11-20_14', 'scheduled', 24, 330) -> 'run' ->> 'id' as run \gset
+insert into public.plans (id, account, sub, status) select n, n - 9, 'sub_' || n, 'active' from generate_series(10, 18) n;
+create function pg_temp.difference(p_id text, p_type text default 'status_mismatch') returns jsonb language sql as $$
+  select jsonb_build_object('drift_key', p_type || ':' || p_id, 'type', p_type, 'severity', 'high', 'stripe_subscription_id', p_id,
+    'issue', 'it differs', 'sets', '["status"]'::jsonb, 'proposal', '{"status": "unpaid"}'::jsonb, 'lowers_access', false, 'details', '{}'::jsonb)
+$$;
+create function pg_temp.call_batch(p_run text, p_item jsonb) returns text language sql as $$
+  select format('select a #>> ''{items,0,0}'' from public.apply_reconciliation_batch(%L, 1, 330, %L) a', p_run, jsonb_build_array(p_item))
+$$;
+create function pg_temp.observed(p_run text, p_difference jsonb) returns text language sql as $$
+  select pg_temp.call_batch(p_run, jsonb_build_object('kind', 'none', 'action', 'observed', 'findings', jsonb_build_array(p_difference)))
+$$;
+create function pg_temp.id_of(p_key text) returns uuid language sql as $$
+  select id from public.drift where drift_key = p_key order by closed_at is null desc, first_seen_at desc limit 1
+$$;
+create function pg_temp.stand(p_run text, p_difference jsonb) returns uuid language plpgsql as $$
+begin
+  perform * from dblink('ours', pg_temp.observed(p_run, p_difference)) r (outcome text);
+  return pg_temp.id_of(p_difference ->> 'drift_key');
+end
+$$;
+create function pg_temp.change(p_id text) returns jsonb language sql as $$
+  select jsonb_build_object('kind', 'update', 'row', jsonb_build_object('key', id::text, 'version', xmin::text, 'status', 'unpaid'),
+    'was', jsonb_build_object('status', status), 'findings', jsonb_build_array(pg_temp.difference(sub)))
+  from public.plans where sub = p_id
+$$;
+create function pg_temp.approval(variadic p_ids text[]) returns text language sql as $$
+  select format('select coalesce(a #>> ''{items,0,0}'', a ->> ''outcome'') from public.apply_drift_decisions(%L, %L) a', md5('person')::uuid,
+    (select jsonb_agg(pg_temp.change(i) || jsonb_build_object('id', pg_temp.id_of('status_mismatch:' || i))) from unnest(p_ids) i))
+$$;
+create function pg_temp.take_back(p_id uuid) returns text language sql as $$
+  select format('select a ->> ''outcome'' from public.revert_drift(%L, %L, ''by mistake'') a', p_id, md5('person')::uuid)
+$$;
+create function pg_temp.entries(p_id text) returns text language sql as $$
+  select string_agg(concat_ws(' ', action, case when closed_at is null then 'open' end), ', ' order by first_seen_at) from public.drift where stripe_subscription_id = p_id
+$$;
+
+select pg_temp.stand(:'run', pg_temp.difference('sub_10')) as e \gset
+select pg_temp.approval('sub_10') as call \gset
+select dblink_exec('other', 'begin') as b \gset
+select is(r.outcome, 'repaired', 'one of two who approve the same at once') from dblink('other', :'call') r (outcome text);
+select pg_temp.send(:'call') \g /dev/null
+select dblink_exec('other', 'commit') as c \gset
+select is(pg_temp.answer(), 'superseded', 'the other is told that somebody was quicker');
+select is(pg_temp.entries('sub_10'), 'repaired', 'it is on record once');
+select is(count(*), 1::bigint, 'and in its history') from public.drift_events where drift_id = :'e' and event = 'repaired';
+
+select pg_temp.stand(:'run', pg_temp.difference('sub_11')) as e \gset
+select public.finish_reconciliation_run(:'run', 1, 'success', '{}', 'm') ->> 'outcome' as f \gset
+select public.start_reconciliation_run('scheduled_2026-11-20_15', 'scheduled', 24, 330) -> 'run' ->> 'id' as run \gset
+select pg_temp.approval('sub_11') as call, pg_temp.call_batch(:'run', pg_temp.change('sub_11')) as batch \gset
+select dblink_exec('other', 'begin') as b \gset
+select is(r.outcome, 'repaired', 'a run repairs') from dblink('other', :'batch') r (outcome text);
+select pg_temp.send(:'call') \g /dev/null
+select dblink_exec('other', 'commit') as c \gset
+select is(pg_temp.answer(), 'superseded', 'what a person approves at the same moment');
+select is(pg_temp.entries('sub_11'), 'repaired', 'on record once');
+
+select pg_temp.stand(:'run', pg_temp.difference('sub_12')) as e \gset
+select public.finish_reconciliation_run(:'run', 1, 'success', '{}', 'm') ->> 'outcome' as f \gset
+select public.start_reconciliation_run('scheduled_2026-11-20_16', 'scheduled', 24, 330) -> 'run' ->> 'id' as run \gset
+select pg_temp.approval('sub_12') as call, pg_temp.call_batch(:'run', pg_temp.change('sub_12')) as batch, pg_temp.version('sub_12') as v \gset
+select dblink_exec('other', 'begin') as b \gset
+select is(r.outcome, 'repaired', 'a person approves') from dblink('other', :'call') r (outcome text);
+select pg_temp.send(:'batch') \g /dev/null
+select dblink_exec('other', 'commit') as c \gset
+select is(pg_temp.answer(), 'superseded', 'what a run repairs at the same moment');
+select is(action, 'repaired', 'the entry that was approved is closed') from public.drift where id = :'e';
+
+-- Who approves several takes their entries in another order than a run that puts them on record.
+select pg_temp.stand(:'run', pg_temp.difference('sub_13')) as e, pg_temp.stand(:'run', pg_temp.difference('sub_14')) as e2 \gset
+select pg_temp.approval('sub_13', 'sub_14') as call, pg_temp.version('sub_13') as v \gset
+select dblink_exec('other', 'begin') as b, dblink_exec('other', format('update public.drift set last_seen_at = now() where id = %L', :'e2')) as u \gset
+select dblink_exec('ours', 'set lock_timeout = 100') as t \gset
+select is(r.outcome, 'conflict', 'they wait for no run') from dblink('ours', :'call') r (outcome text);
+select dblink_exec('other', 'commit') as c \gset
+select is(pg_temp.version('sub_13'), :'v', 'and have written nothing');
+select is(r.outcome, 'repaired', 'afterwards they can') from dblink('ours', :'call') r (outcome text);
+select dblink_exec('ours', 'set lock_timeout = 20000') as t \gset
+
+-- A repair that two take back, and a run that sees the difference again.
+select pg_temp.id_of('status_mismatch:sub_13') as e \gset
+select public.finish_reconciliation_run(:'run', 1, 'success', '{}', 'm') ->> 'outcome' as f \gset
+select public.start_reconciliation_run('scheduled_2026-11-20_17', 'scheduled', 24, 330) -> 'run' ->> 'id' as run \gset
+select dblink_exec('other', 'begin') as b \gset
+select is(r.outcome, 'reverted', 'one of two who take the same back') from dblink('other', pg_temp.take_back(:'e')) r (outcome text);
+select pg_temp.send(pg_temp.take_back(:'e')) \g /dev/null
+select dblink_exec('other', 'commit') as c \gset
+select is(pg_temp.answer(), 'superseded', 'the other takes back nothing');
+select is(pg_temp.entries('sub_13'), 'reverted, excepted open', 'on record once');
+select pg_temp.id_of('status_mismatch:sub_14') as e \gset
+select dblink_exec('other', 'begin') as b \gset
+select is(r.outcome, 'reverted', 'another is taken back') from dblink('other', pg_temp.take_back(:'e')) r (outcome text);
+select pg_temp.send(pg_temp.observed(:'run', pg_temp.difference('sub_14'))) \g /dev/null
+select dblink_exec('other', 'commit') as c \gset
+select is(pg_temp.answer(), 'observed', 'while a run sees the difference');
+select is(pg_temp.entries('sub_14'), 'reverted, excepted open', 'what the person lets stand stays so');
+
+-- Nothing of the table stands against a second row.
+alter table public.plans drop constraint plans_sub_key;
+select pg_temp.stand(:'run', pg_temp.difference('sub_new', 'missing_in_database')) as e \gset
+select format('select a #>> ''{items,0,0}'' from public.apply_drift_decisions(%L, %L) a', md5('person')::uuid, jsonb_build_array(jsonb_build_object(
+  'id', :'e', 'kind', 'create', 'owner', '9', 'named', '{"metadata": "9"}'::jsonb, 'row', '{"stripe_subscription_id": "sub_new", "status": "active"}'::jsonb,
+  'findings', jsonb_build_array(pg_temp.difference('sub_new', 'missing_in_database'))))) as call \gset
+select dblink_exec('other', 'begin') as b \gset
+select is(r.outcome, 'created', 'one of two who approve the same new row') from dblink('other', :'call') r (outcome text);
+select pg_temp.send(:'call') \g /dev/null
+select dblink_exec('other', 'commit') as c \gset
+select is(pg_temp.answer(), 'closed', 'the other is told that it has been done');
+select is(count(*), 1::bigint, 'there is one') from public.plans where sub = 'sub_new';
+
 select * from finish();
