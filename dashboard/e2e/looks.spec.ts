@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Page } from "@playwright/test";
 import type { AxeResults } from "axe-core";
-import { control, seedHistory, seedNothing, sql, stack } from "./stack.ts";
+import { control, seedDecisions, seedHistory, seedNothing, sql, stack } from "./stack.ts";
 import { expect, signIn, test } from "./test.ts";
 
 const AXE = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
@@ -103,6 +103,36 @@ test("runs; one with drift; one under way", async ({ page, admin }) => {
   await look(page, "run-under-way");
 });
 
+test("drift, some of it chosen; and its dialogs", async ({ page, admin }) => {
+  seedHistory();
+  seedDecisions();
+  await admin("/?view=drift");
+  await expect(page.getByRole("heading", { name: /Tier differs 3/ })).toBeVisible();
+  await look(page, "drift");
+  await page.getByRole("checkbox", { name: /^All \d+ shown/ }).check();
+  await look(page, "drift-chosen");
+  await page.getByRole("button", { name: /^Approve \d+…$/ }).click();
+  await look(page, "drift-approve");
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "Except…" }).first().click();
+  await look(page, "drift-except");
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "Allow all held ones…" }).click();
+  await expect(page.getByRole("dialog")).toContainText("3 entries are held back.");
+  await look(page, "drift-allow");
+  await page.goto("/?view=drift&state=closed");
+  await page.getByRole("button", { name: "Take back…" }).first().click();
+  await look(page, "drift-take-back");
+});
+
+test("policies, one about to be switched", async ({ page, admin }) => {
+  seedHistory();
+  await admin("/?view=policies");
+  await expect(page.locator(".policy")).toHaveCount(8);
+  await page.locator(".policy").first().getByText("observe", { exact: true }).click();
+  await look(page, "policies");
+});
+
 test("menu and help", async ({ page, admin }) => {
   seedHistory();
   await admin();
@@ -149,10 +179,10 @@ test("between the widths nothing overflows", async ({ page, admin }) => {
   seedHistory();
   await admin();
   await expect(page.locator(".chart-svg")).toBeVisible();
-  for (const path of ["/", "/?view=alerts", "/?view=runs"]) {
+  for (const path of ["/", "/?view=alerts", "/?view=runs", "/?view=drift", "/?view=policies"]) {
     await page.goto(path);
     await expect(page.locator("[data-row]").first()).toBeVisible();
-    for (const width of [320, 360, 414, 600, 768, 820, 1024, 1079, 1080, 1280, 1600]) {
+    for (const width of [320, 360, 414, 600, 768, 820, 960, 961, 1024, 1079, 1080, 1280, 1600]) {
       await page.setViewportSize({ width, height: 800 });
       await expect
         .poll(() => page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth), { message: `${path} at ${width} px` })

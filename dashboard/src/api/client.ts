@@ -1,11 +1,13 @@
 // The API, as typed calls. Every failure leaves here as one ApiError that says what kind it is.
 
-import type { AlertPage, Config, RunDetail, Reconciled, Resolved, RunPage } from "./types.ts";
+import type { Allowed, AlertPage, ApprovedMany, Config, Decided, DriftPage, Mode, Policies, Reconciled, Resolved, RunDetail, RunPage } from "./types.ts";
 
 /** Beyond this a read counts as unreachable: the API's own deadline is well below it. */
 const READ_TIMEOUT_MS = 20_000;
 /** A reconcile run answers when it has ended: its budget is 270 s, the platform's limit 300 s. */
 const RECONCILE_TIMEOUT_MS = 310_000;
+/** Everything that is approved is read afresh at Stripe first. */
+const APPROVE_TIMEOUT_MS = 120_000;
 
 /** `status` 0 and code `unreachable`: no answer came, or something other than the API answered. */
 export class ApiError extends Error {
@@ -43,7 +45,7 @@ export function useTokens(source: TokenSource | null): void {
 type Query = Record<string, string | number | null | undefined>;
 
 interface Call {
-  method?: "GET" | "POST";
+  method?: "GET" | "POST" | "PUT";
   query?: Query;
   body?: unknown;
   signal?: AbortSignal | undefined;
@@ -138,6 +140,21 @@ export interface RunQuery {
   cursor?: string | null;
 }
 
+export interface DriftQuery {
+  state?: string | null;
+  type?: string | null;
+  severity?: string | null;
+  owner?: string | null;
+  action?: string | null;
+  limit?: number;
+  cursor?: string | null;
+}
+
+/** A decision about one entry. */
+function decide(id: string, action: string, body?: unknown): Promise<Decided> {
+  return request<Decided>(`/api/admin/drift/${encodeURIComponent(id)}/${action}`, { method: "POST", body, timeout: APPROVE_TIMEOUT_MS });
+}
+
 export const api = {
   config: () => request<Config>("/api/config", { anonymous: true }),
 
@@ -158,6 +175,28 @@ export const api = {
       query: { ...query },
       signal,
     }),
+
+  drift: (query: DriftQuery, signal?: AbortSignal) => request<DriftPage>("/api/admin/drift", { query: { ...query }, signal }),
+
+  approve: (id: string) => decide(id, "approve"),
+
+  /** At most 50 at once. */
+  approveMany: (ids: string[]) =>
+    request<ApprovedMany>("/api/admin/drift/approve", { method: "POST", body: { ids }, timeout: APPROVE_TIMEOUT_MS }),
+
+  allowHeld: (type: string, count: number) =>
+    request<Allowed>("/api/admin/drift/approve", { method: "POST", body: { type, action: "held", count } }),
+
+  revert: (id: string, note: string) => decide(id, "revert", { note }),
+
+  except: (id: string, days: number, reason: string) => decide(id, "except", { days, reason }),
+
+  unexcept: (id: string) => decide(id, "unexcept"),
+
+  policies: (signal?: AbortSignal) => request<Policies>("/api/admin/policies", { signal }),
+
+  setPolicy: (type: string, mode: Mode, version: number) =>
+    request<Policies>("/api/admin/policies", { method: "PUT", body: { type, mode, if_version: version } }),
 
   reconcile: () =>
     request<Reconciled>("/api/admin/billing-alerts/reconcile", {

@@ -36,7 +36,7 @@ export const triggerWords: Record<NonNullable<Run["triggered_by"]>, string> = {
   admin: "an admin",
 };
 
-const driftWords: Record<DriftClass, string> = {
+export const driftWords: Record<DriftClass, string> = {
   status_mismatch: "Status differs",
   period_mismatch: "Period differs",
   cancel_at_period_end_mismatch: "Cancel at period end differs",
@@ -67,6 +67,7 @@ export const alertTypeWords: Record<string, string> = {
   high_severity_stale: "Serious alert left unattended",
   reconcile_failing: "Reconciliation keeps failing",
   sweep_incomplete: "Not everything is looked at",
+  exceptions_ending: "Exceptions end soon",
   settings_invalid: "A setting is wrong",
   reconcile_circuit_breaker: "Circuit breaker stopped repairs",
 };
@@ -160,6 +161,8 @@ export function failure(error: ApiError): { title: string; text: string } {
       return { title: "Stripe refused the request", text: error.message };
     case "rate_limited":
       return { title: "Too many requests", text: error.message };
+    case "conflict":
+      return { title: "Something has changed", text: error.message };
     case "not_found":
       return { title: "Not found", text: error.message };
     case "unauthorized":

@@ -13,7 +13,8 @@ export const KEYS: [keys: string[], does: string][] = [
   [["Enter"], "Open the row"],
   [["/"], "Find in the list"],
   [["r"], "Refresh now"],
-  [["1", "2", "3"], "Overview, alerts or runs"],
+  [["x"], "Select the row, to approve it"],
+  [["1", "2", "3", "4"], "Overview, alerts, runs or drift"],
   [["?"], "Show this help"],
   [["Esc"], "Close a dialog or leave a field"],
 ];
@@ -28,6 +29,14 @@ function step(by: 1 | -1): void {
   const next = current === -1 ? (by === 1 ? 0 : all.length - 1) : Math.min(all.length - 1, Math.max(0, current + by));
   all[next]?.focus();
   all[next]?.scrollIntoView({ block: "nearest" });
+}
+
+function current(): Element | null {
+  return document.activeElement?.closest("main [data-item]") ?? null;
+}
+
+function select(): void {
+  current()?.querySelector<HTMLInputElement>("input[type=checkbox]")?.click();
 }
 
 let findOnArrival = false;
@@ -55,16 +64,18 @@ const actions: Record<string, () => void> = {
   k: () => step(-1),
   "/": find,
   r: refreshAll,
+  x: select,
   "1": () => navigate(href("overview")),
   "2": () => navigate(href("alerts")),
   "3": () => navigate(href("runs")),
+  "4": () => navigate(href("drift")),
   "?": () => {
     helpOpen.value = true;
   },
 };
 
 function typing(target: EventTarget | null): boolean {
-  return target instanceof Element && target.closest("input, textarea, select, [contenteditable]") !== null;
+  return target instanceof Element && target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]") !== null;
 }
 
 /** Listens. Called once. */

@@ -122,6 +122,21 @@ export class Live<T> {
     this.timer = setTimeout(() => void this.refresh(), wait);
   }
 
+  /** Takes what another call has brought; one in flight would bring older. */
+  take(data: T): void {
+    if (this.stopped) return;
+    clearTimeout(this.timer);
+    this.flight?.abort();
+    this.flight = null;
+    this.failures = 0;
+    this.busy.value = false;
+    this.data.value = data;
+    this.error.value = null;
+    this.updatedAt.value = Date.now();
+    const wait = this.interval(data);
+    if (wait !== null) this.plan(wait * slowdown(Date.now()));
+  }
+
   /** No more polls until `wake`. */
   rest(): void {
     clearTimeout(this.timer);

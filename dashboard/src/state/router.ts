@@ -3,8 +3,8 @@
 
 import { signal } from "@preact/signals";
 
-export type View = "overview" | "alerts" | "runs" | "run";
-const VIEWS: readonly string[] = ["overview", "alerts", "runs", "run"];
+export type View = "overview" | "alerts" | "runs" | "run" | "drift" | "policies";
+const VIEWS: readonly string[] = ["overview", "alerts", "runs", "run", "drift", "policies"];
 
 export interface Route {
   view: View;

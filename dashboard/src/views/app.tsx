@@ -11,9 +11,11 @@ import { arrivals, route } from "../state/router.ts";
 import { cameByForm, session } from "../state/session.ts";
 import { Glyph } from "../ui/glyph.tsx";
 import { Alerts } from "./alerts.tsx";
+import { Drift } from "./drift.tsx";
 import { Header } from "./header.tsx";
 import { Help } from "./help.tsx";
 import { Overview } from "./overview.tsx";
+import { Policies } from "./policies.tsx";
 import { ReconcileReport } from "./reconcile-report.tsx";
 import { Run } from "./run.tsx";
 import { Runs } from "./runs.tsx";
@@ -51,6 +53,10 @@ function CurrentView() {
       return <Runs />;
     case "run":
       return <Run id={params["id"]!} key={params["id"]} />;
+    case "drift":
+      return <Drift />;
+    case "policies":
+      return <Policies />;
     default:
       return <Overview />;
   }

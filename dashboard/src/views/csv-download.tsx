@@ -6,6 +6,7 @@ import type { Run } from "../api/types.ts";
 import { header, lines } from "../model/csv.ts";
 import { count } from "../model/format.ts";
 import { failure } from "../model/words.ts";
+import { patient } from "../state/patient.ts";
 import { Glyph } from "../ui/glyph.tsx";
 
 type Download = { kind: "idle" } | { kind: "busy"; done: number } | { kind: "failed"; error: ApiError };
@@ -63,22 +64,6 @@ export function CsvDownload({ run, total, show, type }: { run: Run; total: numbe
       )}
     </div>
   );
-}
-
-/** Tries again after a rate limit, when the server says. */
-async function patient<T>(call: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  for (;;) {
-    try {
-      return await call();
-    } catch (cause) {
-      if (!(cause instanceof ApiError) || cause.code !== "rate_limited") throw cause;
-      const wait = (cause.retryAfter ?? 60) * 1000;
-      await new Promise<void>((resolve, reject) => {
-        const timer = setTimeout(resolve, wait);
-        signal.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), { once: true });
-      });
-    }
-  }
 }
 
 function save(blob: Blob, name: string): void {

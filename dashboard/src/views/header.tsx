@@ -2,8 +2,10 @@
 
 import { count, span } from "../model/format.ts";
 import { failure } from "../model/words.ts";
+import { modeSentence } from "../model/policies.ts";
 import { now } from "../state/clock.ts";
 import { refreshAll } from "../state/live.ts";
+import { knownPolicies, policies } from "../state/policies.ts";
 import { pulse } from "../state/pulse.ts";
 import { reconcileNow, reconcileState, limitText } from "../state/reconcile.ts";
 import { href, route, type View } from "../state/router.ts";
@@ -69,8 +71,30 @@ function ReconcileButton() {
       title={limited ? limitText(state.until, now.value) : undefined}
     >
       {pending && <span class="spinner" aria-hidden="true" />}
-      {pending ? `Reconciling… ${span(now.value - state.since)}` : limited ? `Wait ${span(state.until - now.value)}` : "Reconcile now"}
+      {pending ? (
+        <span>
+          <span class="reconcile-word">Reconciling… </span>
+          {span(now.value - state.since)}
+        </span>
+      ) : limited ? (
+        `Wait ${span(state.until - now.value)}`
+      ) : (
+        "Reconcile now"
+      )}
     </button>
+  );
+}
+
+/** What billing-ops may do here, always in sight. */
+function Mode() {
+  const known = knownPolicies.value;
+  if (known === null && (policies.value?.error.value ?? null) === null) return null;
+  const mode = known?.repair_mode ?? "unknown";
+  return (
+    <a class={`mode mode-${mode}`} href={href("policies")} title={known === null ? "The mode could not be loaded." : modeSentence(known)}>
+      <span class="visually-hidden">Mode: </span>
+      {mode}
+    </a>
   );
 }
 
@@ -97,8 +121,10 @@ export function Header({ signedIn }: { signedIn: boolean }) {
               <NavLink view="overview" label="Overview" />
               <NavLink view="alerts" label="Alerts" badge={open > 0 ? { text, said: `${text} open` } : null} />
               <NavLink view="runs" also="run" label="Runs" />
+              <NavLink view="drift" also="policies" label="Drift" />
             </nav>
             <div class="bar-end">
+              <Mode />
               <Freshness />
               <ReconcileButton />
               <Menu />

@@ -5,6 +5,7 @@ import { helpOpen } from "../state/keyboard.ts";
 import { setTheme, theme, type Theme } from "../state/prefs.ts";
 import { email, signOut } from "../state/session.ts";
 import { Glyph } from "../ui/glyph.tsx";
+import { Segmented } from "../ui/segmented.tsx";
 
 export function Menu() {
   const [open, setOpen] = useState(false);
@@ -46,15 +47,7 @@ export function Menu() {
             <span class="quiet">Signed in as</span>
             <strong>{email.value}</strong>
           </p>
-          <fieldset class="segmented">
-            <legend>Theme</legend>
-            {themes.map(([value, label]) => (
-              <label key={value}>
-                <input type="radio" name="theme" checked={theme.value === value} onChange={() => setTheme(value)} />
-                <span>{label}</span>
-              </label>
-            ))}
-          </fieldset>
+          <Segmented legend="Theme" value={theme.value} options={themes} onChange={setTheme} />
           <button
             type="button"
             class="menu-item"

@@ -1,102 +1,35 @@
 // The drift of a run: what was new in it, what it ended, what stood at its end; what was done, what needs a person.
 
-import type { Drift, DriftAction, Run, RunDetail } from "../api/types.ts";
-import { isDifference } from "../model/csv.ts";
-import { count, plural, value } from "../model/format.ts";
-import { action, driftType } from "../model/words.ts";
+import type { Drift, Run, RunDetail } from "../api/types.ts";
+import { count, plural } from "../model/format.ts";
+import { driftType } from "../model/words.ts";
 import { href, route } from "../state/router.ts";
-import { SeverityBadge } from "../ui/badges.tsx";
-import { Glyph, type GlyphName } from "../ui/glyph.tsx";
-import { Id } from "../ui/id.tsx";
 import { Empty } from "../ui/loading.tsx";
-import { Ago } from "../ui/time.tsx";
 import { CsvDownload } from "./csv-download.tsx";
+import { EntryDone, EntryWhat } from "./drift-entry.tsx";
 import { Find, matches } from "./find.tsx";
 
-const actionGlyphs: Record<DriftAction, GlyphName> = {
-  repaired: "check",
-  created: "check",
-  moved: "check",
-  cleared: "check",
-  reverted: "info",
-  observed: "info",
-  waiting: "person",
-  excepted: "info",
-  superseded: "info",
-  refused: "cross",
-  held: "octagon",
-  none: "person",
-};
-
-function Differences({ details }: { details: Drift["details"] }) {
-  const entries = Object.entries(details);
-  const pairs = entries.flatMap(([name, detail]) => (isDifference(detail) ? [{ name, ...detail }] : []));
-  const others = entries.filter(([, detail]) => !isDifference(detail) && detail !== null);
-  return (
-    <>
-      {pairs.length > 0 && (
-        <table class="differences">
-          <caption class="visually-hidden">What differs</caption>
-          <thead>
-            <tr>
-              <th scope="col">Field</th>
-              <th scope="col">Database said</th>
-              <th scope="col">Stripe says</th>
-            </tr>
-          </thead>
-          <tbody>
-            {pairs.map((pair) => (
-              <tr key={pair.name}>
-                <th scope="row">{pair.name.replaceAll("_", " ")}</th>
-                <td>{value(pair.database)}</td>
-                <td>{value(pair.stripe)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
-      {others.length > 0 && (
-        <p class="quiet">
-          {others.map(([name, detail]) => `${name.replaceAll("_", " ")}: ${value(detail)}`).join(" · ")}
-        </p>
-      )}
-    </>
-  );
+/** Where it stands among all drift, to be decided there. */
+function whereabouts(entry: Drift): string {
+  return href("drift", {
+    state: entry.closed_at === null ? null : "closed",
+    type: entry.type,
+    owner: entry.owner,
+    q: entry.stripe_subscription_id,
+  });
 }
 
 function Item({ entry }: { entry: Drift }) {
-  const done = action(entry.action);
-  const person = done.person && entry.closed_at === null;
   return (
-    <li class={`finding ${person ? "needs-person" : ""}`} data-item data-row tabIndex={-1}>
+    <li class="finding" data-item data-row tabIndex={-1}>
       <div class="finding-what">
-        <p class="finding-type">
-          <SeverityBadge severity={entry.severity} /> <strong>{driftType(entry.type)}</strong>
-        </p>
-        <p class="finding-issue">{entry.issue}</p>
-        <Differences details={entry.details} />
-        <p class="finding-ids">
-          {entry.stripe_subscription_id !== null && <Id id={entry.stripe_subscription_id} livemode={entry.livemode} />}
-          {entry.stripe_customer_id !== null && <Id id={entry.stripe_customer_id} livemode={entry.livemode} />}
-          {entry.owner !== null && (
-            <span class="id-labelled">
-              <span class="quiet">owner</span> <Id id={entry.owner} livemode={null} />
-            </span>
-          )}
-        </p>
+        <EntryWhat entry={entry} named />
       </div>
-      <div class="finding-done">
-        <p class={`action ${person ? "tone-warning" : entry.action === "superseded" ? "tone-neutral" : "tone-ok"}`}>
-          <Glyph name={actionGlyphs[entry.action] ?? "info"} /> {done.word}
+      <EntryDone entry={entry}>
+        <p>
+          <a href={whereabouts(entry)}>{entry.closed_at === null ? "Decide about it" : "See it among all drift"}</a>
         </p>
-        <p class="quiet">{entry.action_taken || done.why}</p>
-        {entry.seen_count > 1 && (
-          <p class="quiet">
-            since <Ago at={entry.first_seen_at} />, seen by {plural(entry.seen_count, "run")}
-          </p>
-        )}
-        {person && <p class="person">Needs a person</p>}
-      </div>
+      </EntryDone>
     </li>
   );
 }
