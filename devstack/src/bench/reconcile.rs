@@ -131,6 +131,8 @@ async fn measure(count: u32, options: &Options, build: bool) -> Result<Measured>
         ("RECONCILE_BUDGET_SECONDS".to_owned(), "780".to_owned()),
         ("STRIPE_MAX_REQUESTS_PER_SECOND".to_owned(), options.rps.unwrap_or(NO_LIMIT).to_string()),
         ("LOG_LEVEL".to_owned(), "warn".to_owned()),
+        // What is measured is the whole way, writing included.
+        ("REPAIR_MODE".to_owned(), "auto".to_owned()),
     ]
     .into();
     let config = stripe_simulator::Config { subscriptions: count, ..stripe_simulator::Config::default() };
