@@ -5,7 +5,7 @@
 import { readFileSync, statSync } from "node:fs";
 import path from "node:path";
 
-import { filesBelow, functionsOf, routeOf } from "./output.mjs";
+import { filesBelow, functionsOf, pathsOf, routeOf } from "./output.mjs";
 
 /** The limit of the smallest plan (https://vercel.com/docs/limits). */
 const MOST_FUNCTIONS = 12;
@@ -86,9 +86,11 @@ function destination(at) {
 }
 const id = "6c58064d-12d5-42a3-86d5-d3affb929621";
 check("every path reaches its own function, ids included, and any other the one that says 404", [
-  ...built.filter((route) => destination(route.replace("[id]", id)) !== route)
-    .map((route) => `${route} goes to ${destination(route.replace("[id]", id))}`),
-  ...["/api", "/api/nothing", "/api/admin/nothing/at/all"].filter((at) => destination(at) !== "/api/not-found")
+  ...built.flatMap((route) => pathsOf(route, id).map((path) => ({ route, path })))
+    .filter(({ route, path }) => destination(path) !== route)
+    .map(({ path }) => `${path} goes to ${destination(path)}`),
+  ...["/api", "/api/nothing", "/api/admin/nothing", "/api/admin/nothing/at/all", `/api/admin/drift/${id}/nothing`,
+    `/api/admin/drift/${id}/approve/`].filter((at) => destination(at) !== "/api/not-found")
     .map((at) => `${at} goes to ${destination(at)}`),
 ]);
 

@@ -31,3 +31,16 @@ export function functionsOf(folder) {
 export function routeOf(name) {
   return name.replace(/\.rs$/, "").replace(/\/index$/, "");
 }
+
+/** What a file's name leaves open, ids aside, and which words the function knows there. */
+const OPEN_PARTS = {
+  "[page]": ["drift", "policies", "reconciliation-logs"],
+  "[action]": ["approve", "revert", "except", "unexcept"],
+};
+
+/** Paths that lead to a route, with `id` in the place of an id. */
+export function pathsOf(route, id) {
+  const open = Object.keys(OPEN_PARTS).find((part) => route.includes(part));
+  const routes = open ? OPEN_PARTS[open].map((word) => route.replace(open, word)) : [route];
+  return routes.map((path) => path.replace("[id]", id));
+}

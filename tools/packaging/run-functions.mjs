@@ -15,7 +15,7 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
-import { functionsOf, routeOf } from "./output.mjs";
+import { functionsOf, pathsOf, routeOf } from "./output.mjs";
 
 /** How long anything may take before it counts as never, in milliseconds. Far above what is seen: a few milliseconds. */
 const PATIENCE = 10_000;
@@ -192,7 +192,10 @@ async function run(executable, settings, check) {
 }
 
 async function checkFunction({ name, executable }) {
-  const route = `/${routeOf(name).replace("[id]", randomUUID())}`;
+  for (const path of pathsOf(`/${routeOf(name)}`, randomUUID())) await checkPath(path, executable);
+}
+
+async function checkPath(route, executable) {
   const isOpen = route in OPEN;
   const isPublic = isOpen || route === "/api/config";
 
