@@ -40,7 +40,7 @@ pub fn document() -> Value {
         let methods = paths.entry(endpoint.route).or_insert_with(|| json!({}));
         for operation in operations {
             methods[operation.method] = describe(&operation);
-            let body = operation.body.into_iter().flat_map(|body| body.all);
+            let body = operation.body.into_iter().flat_map(|body| body.schema.all);
             schemas.extend(operation.answer.all.into_iter().chain(body));
         }
     }
@@ -129,10 +129,10 @@ fn describe(operation: &Operation) -> Value {
     });
     if let Some(body) = &operation.body {
         described["requestBody"] = json!({
-            "required": false,
+            "required": body.required,
             "content": { "application/json": {
-                "schema": { "$ref": format!("#/components/schemas/{}", body.name) },
-                "example": { "note": "Refunded by hand; see ticket 4711." }
+                "schema": { "$ref": format!("#/components/schemas/{}", body.schema.name) },
+                "example": body.example
             } }
         });
     }

@@ -89,7 +89,7 @@ begin
       'read_subscriptions_for_reconcile(jsonb, jsonb, boolean, text, timestamptz, timestamptz, integer)',
       'read_unplaced_subscriptions(text, integer)',
       'resolve_billing_alert(uuid, uuid, text)',
-      'revert_drift(uuid, uuid, text)',
+      'revert_drift(uuid, uuid, text, text)',
       'set_drift_policy(text, text, integer, uuid)',
       'start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid)',
       'take_drift_allowances(uuid, integer)',

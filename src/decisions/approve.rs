@@ -104,7 +104,7 @@ fn answer(entry: Option<&Entry>, fate: Option<Fate>) -> Approval {
             Err(NotDecided::Conflict(why, Some(Box::new(drift))))
         }
         None => {
-            let why = "It cannot be judged now, as Stripe changed it a moment ago or did not answer. Try again in two minutes.";
+            let why = "It cannot be decided now: Stripe changed it a moment ago or did not answer, or something else about it has to be settled first. Try again in two minutes.";
             Err(NotDecided::Conflict(why.to_owned(), Some(Box::new(entry_of(entry)))))
         }
     }

@@ -139,6 +139,10 @@ fn decided(answer: Answer) -> Result<Decided, NotDecided> {
         (outcome, drift) => {
             let why = match outcome {
                 "closed" => "It is closed: there is nothing left to let stand.".to_owned(),
+                "observe" => {
+                    "REPAIR_MODE, or the policy of its class, is observe: nothing is written, not even back."
+                        .to_owned()
+                }
                 "not_repaired" => "It was not repaired, or has been taken back already.".to_owned(),
                 "superseded" => {
                     "Somebody has written the row since: the repair is not taken back.".to_owned()
@@ -159,8 +163,11 @@ pub async fn revert(
     id: Uuid,
     actor: Uuid,
     note: Option<&str>,
+    ceiling: Mode,
 ) -> Result<Decided, NotDecided> {
-    let parameters = json!({ "p_id": id, "p_actor": actor, "p_note": note.unwrap_or_default() });
+    let parameters = json!({
+        "p_id": id, "p_actor": actor, "p_note": note.unwrap_or_default(), "p_repair_mode": ceiling,
+    });
     decided(decide(database, "revert_drift", parameters).await?)
 }
 
@@ -169,7 +176,7 @@ pub async fn except(
     database: &Supabase,
     id: Uuid,
     actor: Uuid,
-    days: u32,
+    days: u64,
     reason: &str,
 ) -> Result<Decided, NotDecided> {
     let parameters = json!({ "p_id": id, "p_actor": actor, "p_days": days, "p_reason": reason });
@@ -269,22 +276,31 @@ pub struct Policies {
     pub policies: Vec<PolicyEntry>,
 }
 
+/// What is stored of one class.
+#[derive(Deserialize)]
+struct Set {
+    mode: Mode,
+    version: u32,
+    updated_by: Option<Uuid>,
+    updated_at: Option<DateTime<Utc>>,
+}
+
+/// What is stored, and what a run would do, by class.
+#[derive(Default, Deserialize)]
+struct Stored {
+    #[serde(default)]
+    policies: BTreeMap<String, Set>,
+    #[serde(default)]
+    previews: BTreeMap<String, Preview>,
+}
+
 /// Reads the policies in a person's name.
 pub async fn policies(admin: &Admin<'_>, ceiling: Mode) -> Result<Policies, Refusal> {
-    #[derive(Deserialize)]
-    struct Set {
-        mode: Mode,
-        version: u32,
-        updated_by: Option<Uuid>,
-        updated_at: Option<DateTime<Utc>>,
-    }
-    #[derive(Deserialize)]
-    struct Answer {
-        policies: BTreeMap<String, Set>,
-        previews: BTreeMap<String, Preview>,
-    }
-    let Answer { mut policies, mut previews } =
-        admin.ask("admin_drift_policies", json!({}), "policies").await?;
+    Ok(of_every_class(admin.ask("admin_drift_policies", json!({}), "policies").await?, ceiling))
+}
+
+fn of_every_class(stored: Stored, ceiling: Mode) -> Policies {
+    let Stored { mut policies, mut previews } = stored;
     let entries = Class::VARIANTS.iter().map(|&class| {
         let set = policies.remove(class.as_str()).unwrap_or(Set {
             mode: Mode::Auto,
@@ -303,20 +319,23 @@ pub async fn policies(admin: &Admin<'_>, ceiling: Mode) -> Result<Policies, Refu
             preview: previews.remove(class.as_str()).unwrap_or_default(),
         }
     });
-    Ok(Policies { repair_mode: ceiling, policies: entries.collect() })
+    Policies { repair_mode: ceiling, policies: entries.collect() }
 }
 
-/// Sets the mode of a class, if nobody has since `version`.
+/// Sets the mode of a class, if nobody has since `version`. Answers all policies as they are then.
 pub async fn set_policy(
     database: &Supabase,
     class: Class,
     mode: Mode,
     version: u32,
     actor: Uuid,
-) -> Result<(), NotDecided> {
+    ceiling: Mode,
+) -> Result<Policies, NotDecided> {
     #[derive(Deserialize)]
     struct Answer {
         outcome: String,
+        #[serde(flatten)]
+        stored: Stored,
     }
     let parameters = json!({
         "p_type": class, "p_mode": mode, "p_if_version": version, "p_actor": actor,
@@ -324,7 +343,7 @@ pub async fn set_policy(
     let answer: Answer =
         database.call(Asker::Service, Retry::Unsafe, "set_drift_policy", &parameters).await?;
     if answer.outcome == "done" {
-        return Ok(());
+        return Ok(of_every_class(answer.stored, ceiling));
     }
     let why = "Somebody has set this policy since it was shown.".to_owned();
     Err(NotDecided::Conflict(why, None))

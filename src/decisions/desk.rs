@@ -126,22 +126,38 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// What is found in the place of whatever else could differ.
+const INSTEAD_OF_A_COMPARISON: [Class; 7] = [
+    Class::LivemodeMismatch,
+    Class::MalformedRow,
+    Class::OrganizationMismatch,
+    Class::ReplacedSubscription,
+    Class::MissingInStripe,
+    Class::UnknownStatus,
+    Class::DuplicateLiveSubscription,
+];
+
 /// Whether what would be done is what was shown.
 fn is_as_shown(entry: &Entry, finding: &Finding) -> bool {
     let proposal = finding.proposal.as_ref().map(|proposal| json!(proposal));
-    entry.proposal == proposal && entry.details == finding.details
+    // Whose a new row is, the database finds out, and holds it against whom the person was shown.
+    let owner = finding.class == Class::MissingInDatabase || entry.owner == finding.owner;
+    let same = entry.proposal == proposal && entry.details == finding.details;
+    same && owner && entry.lowers_access == finding.lowers_access
 }
 
 /// Of what a row would be set to, what belongs to one difference.
-fn only(item: &Item, key: &str) -> Option<Item> {
+fn only(item: &Item, key: &str, owner: Option<&str>) -> Option<Item> {
     let class = item.findings.iter().find(|finding| finding.drift_key == key)?.class;
     let mut item = item.clone();
     item.findings.retain(|finding| finding.drift_key == key);
     if item.kind == ItemKind::Update && !item.moves() {
         item.keep_fields(|of| of == class);
     }
-    // The person takes the payer's word for it.
-    if let Some(named) = &mut item.named {
+    // The person takes the payer's word for it, where that is what they were shown.
+    if let Some(named) = &mut item.named
+        && named.client_reference_id.as_deref() == owner
+    {
         named.checkout = named.checkout.take().or(named.client_reference_id.take());
     }
     Some(item)
@@ -203,17 +219,18 @@ impl ReconcileStore for Desk<'_> {
                     self.note(entry.id, Fate::Conflict { why, drift: None });
                 } else if !is_as_shown(entry, finding) {
                     changed.push(Changed { id: entry.id, finding });
-                } else if let Some(item) = only(item, &finding.drift_key) {
+                } else if let Some(item) = only(item, &finding.drift_key, entry.owner.as_deref()) {
                     let owner = entry.owner.as_deref().filter(|_| item.kind == ItemKind::Create);
                     approved.push((place, Approved { id: entry.id, owner, item }));
                 }
             }
         }
-        // What is not found any more is gone, unless something else was found of the same subscription that nobody can repair.
+        // What is not found any more is gone, unless something was found that nothing is compared beside.
         let told = |entry: &Entry| {
             let told = batch.items.iter().filter(|item| item.kind == ItemKind::None);
             let mut of = told.flat_map(|item| &item.findings);
-            of.find(|found| found.stripe_subscription_id == entry.stripe_subscription_id)
+            let about = |found: &&Finding| found.stripe_subscription_id == entry.stripe_subscription_id;
+            of.find(|found| about(found) && INSTEAD_OF_A_COMPARISON.contains(&found.class))
         };
         let mut gone: Vec<Uuid> = Vec::new();
         for entry in batch.cleared.iter().filter_map(|key| self.wanted.get(key)) {

@@ -1,10 +1,10 @@
 //! `POST /api/admin/drift/{id}/approve` and `POST /api/admin/drift/approve`: what would be repaired is repaired, as a person has seen it.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use http::Method;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -14,8 +14,8 @@ use crate::decisions::approve::{Approval, approve};
 use crate::decisions::db::{Allowed, Decided, allow};
 use crate::drift::class::Class;
 use crate::drift::entry::Entry;
-use crate::http::operation::{Caller, Operation, Schema};
-use crate::http::parameters::describe_id;
+use crate::http::operation::{Body, Caller, Operation, Schema};
+use crate::http::parameters::{describe_id, whole};
 use crate::http::{ApiError, Call, Endpoint, Reply};
 use crate::runs::perform::repair_mode;
 
@@ -28,23 +28,58 @@ pub const MANY: Endpoint = Endpoint { route: "/api/admin/drift/approve", methods
 /// The most entries of one call.
 const MOST: usize = 50;
 
-/// Which entries: ids; or all of a class that the circuit breaker holds, whose number has to be right.
-#[derive(Debug, Deserialize, ToSchema)]
+/// Ids; or a class, what is held of it, and how many that are.
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ApproveBody {
-    /// At most 50 entries, each decided by itself.
+struct ApproveBody {
     #[serde(default)]
-    #[schema(max_items = 50)]
-    pub ids: Option<Vec<Uuid>>,
-    /// Instead: the class of which the next run may write what is held.
+    ids: Option<Vec<Uuid>>,
     #[serde(default, rename = "type")]
-    pub class: Option<Class>,
-    /// With `type`: `held`.
+    class: Option<Class>,
     #[serde(default)]
-    pub action: Option<HeldOnly>,
-    /// With `type`: how many are held now.
+    action: Option<HeldOnly>,
     #[serde(default)]
-    pub count: Option<u64>,
+    count: Option<Whole>,
+}
+
+/// A whole number of a body.
+#[derive(Debug, Deserialize)]
+struct Whole(#[serde(deserialize_with = "whole")] u64);
+
+/// Which entries: each of some, or all of a class that the circuit breaker holds.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only described: what is wrong with a body is said better by hand")]
+enum Approve {
+    /// Each by itself.
+    Each(ApproveEach),
+    /// By their number.
+    Held(AllowHeld),
+}
+
+/// Some entries, each decided by itself.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "only described")]
+struct ApproveEach {
+    /// Their ids.
+    #[schema(min_items = 1, max_items = 50)]
+    ids: Vec<Uuid>,
+}
+
+/// What the circuit breaker holds of a class, to be written by the next run.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "only described")]
+struct AllowHeld {
+    /// The class.
+    #[serde(rename = "type")]
+    class: Class,
+    /// `held`.
+    action: HeldOnly,
+    /// How many are held now.
+    #[schema(maximum = 2147483647)]
+    count: u64,
 }
 
 /// What can be allowed by number.
@@ -105,7 +140,11 @@ pub fn operations() -> Vec<Operation> {
 pub fn operations_of_many() -> Vec<Operation> {
     vec![Operation {
         method: "post",
-        body: Some(Schema::of::<ApproveBody>()),
+        body: Some(Body {
+            schema: Schema::of::<Approve>(),
+            required: true,
+            example: json!({ "ids": ["0b0e3b0e-8c3e-4d53-9d35-0c5a4c7c4f5e"] }),
+        }),
         codes: &[(409, "conflict"), (502, "stripe_error"), (503, "stripe_unavailable")],
         ..Operation::get(
             "approveManyDrift",
@@ -140,7 +179,12 @@ pub async fn handle_many(context: Arc<Context>, mut call: Call) -> Result<Reply,
             let results = ids.iter().zip(approvals).map(|(id, approval)| result(*id, approval)).collect();
             Reply::ok(&ManyApproved::Each { results })
         }
-        ApproveBody { ids: None, class: Some(class), action: Some(HeldOnly::Held), count: Some(count) } => {
+        ApproveBody {
+            ids: None,
+            class: Some(class),
+            action: Some(HeldOnly::Held),
+            count: Some(Whole(count)),
+        } => {
             // The database keeps an integer.
             let count = u64::from(
                 i32::try_from(count).ok().and_then(|count| u32::try_from(count).ok()).ok_or_else(too_many)?,
@@ -161,9 +205,8 @@ fn too_many() -> ApiError {
 }
 
 fn some(ids: Vec<Uuid>) -> Result<Vec<Uuid>, ApiError> {
-    let different: HashSet<&Uuid> = ids.iter().collect();
-    if ids.is_empty() || ids.len() > MOST || different.len() != ids.len() {
-        return Err(ApiError::invalid(format!("ids must be 1 to {MOST} different ids.")));
+    if ids.is_empty() || ids.len() > MOST {
+        return Err(ApiError::invalid(format!("ids must be 1 to {MOST} ids.")));
     }
     Ok(ids)
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use http::Method;
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::auth;
 use crate::context::Context;
 use crate::decisions::db::{Decided, except, unexcept};
-use crate::http::operation::{Caller, Operation, Schema};
-use crate::http::parameters::{describe_id, note};
+use crate::http::operation::{Body, Caller, Operation, Schema};
+use crate::http::parameters::{describe_id, note, whole};
 use crate::http::{ApiError, Call, Endpoint, Reply};
 use crate::runs::perform::repair_mode;
 
@@ -21,7 +22,7 @@ pub const ENDPOINT: Endpoint = Endpoint { route: "/api/admin/drift/{id}/except",
 pub const END: Endpoint = Endpoint { route: "/api/admin/drift/{id}/unexcept", methods: &[Method::POST] };
 
 /// The longest time that a difference may stand, in days.
-const LONGEST: u32 = 365;
+const LONGEST: u64 = 365;
 
 /// The body.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -29,9 +30,10 @@ const LONGEST: u32 = 365;
 pub struct ExceptBody {
     /// For how many days, 1 to 365.
     #[schema(minimum = 1, maximum = 365)]
-    pub days: u32,
+    #[serde(deserialize_with = "whole")]
+    pub days: u64,
     /// Why: 1 to 2,000 characters.
-    #[schema(min_length = 1, max_length = 2000)]
+    #[schema(min_length = 1, max_length = 2000, pattern = r"\S")]
     pub reason: String,
 }
 
@@ -40,7 +42,11 @@ pub fn operations() -> Vec<Operation> {
     vec![Operation {
         method: "post",
         parameters: vec![describe_id()],
-        body: Some(Schema::of::<ExceptBody>()),
+        body: Some(Body {
+            schema: Schema::of::<ExceptBody>(),
+            required: true,
+            example: json!({ "days": 30, "reason": "A gift until the end of the quarter." }),
+        }),
         codes: &[(404, "not_found"), (409, "conflict")],
         ..Operation::get(
             "exceptDrift",

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use http::Method;
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::auth;
 use crate::context::Context;
 use crate::decisions::db::{Decided, revert};
-use crate::drift::policy::Mode;
-use crate::http::operation::{Caller, Operation, Schema};
+use crate::http::operation::{Body, Caller, Operation, Schema};
 use crate::http::parameters::{describe_id, note};
 use crate::http::{ApiError, Call, Endpoint, Reply};
 use crate::runs::perform::repair_mode;
@@ -33,7 +33,11 @@ pub fn operations() -> Vec<Operation> {
     vec![Operation {
         method: "post",
         parameters: vec![describe_id()],
-        body: Some(Schema::of::<RevertBody>()),
+        body: Some(Body {
+            schema: Schema::of::<RevertBody>(),
+            required: false,
+            example: json!({ "note": "They have a contract of their own." }),
+        }),
         codes: &[(404, "not_found"), (409, "conflict")],
         ..Operation::get(
             "revertDrift",
@@ -53,8 +57,5 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
     let id = call.path_id(1)?;
     let note = note("note", body.note.as_deref())?;
     let user = admin.authorize("revert").await?;
-    if ceiling == Mode::Observe {
-        return Err(ApiError::conflict("REPAIR_MODE is observe: nothing is written, not even back."));
-    }
-    Reply::ok(&revert(admin.database(), id, user, note).await?)
+    Reply::ok(&revert(admin.database(), id, user, note, ceiling).await?)
 }

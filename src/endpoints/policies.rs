@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::Method;
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::auth;
@@ -11,7 +12,8 @@ use crate::context::Context;
 use crate::decisions::db::{Policies, policies, set_policy};
 use crate::drift::class::Class;
 use crate::drift::policy::Mode;
-use crate::http::operation::{Caller, Operation, Schema};
+use crate::http::operation::{Body, Caller, Operation, Schema};
+use crate::http::parameters::whole;
 use crate::http::{ApiError, Call, Endpoint, Reply};
 use crate::runs::perform::repair_mode;
 
@@ -29,7 +31,9 @@ pub struct PolicyBody {
     /// What may follow from then on. One above `REPAIR_MODE` is kept and has no effect.
     pub mode: Mode,
     /// The version that was shown.
-    pub if_version: u32,
+    #[schema(maximum = 2147483647)]
+    #[serde(deserialize_with = "whole")]
+    pub if_version: u64,
 }
 
 /// As the OpenAPI document has it.
@@ -43,7 +47,11 @@ pub fn operations() -> Vec<Operation> {
         ),
         Operation {
             method: "put",
-            body: Some(Schema::of::<PolicyBody>()),
+            body: Some(Body {
+                schema: Schema::of::<PolicyBody>(),
+                required: true,
+                example: json!({ "type": "tier_mismatch", "mode": "approve", "if_version": 0 }),
+            }),
             codes: &[(409, "conflict")],
             ..Operation::get(
                 "setPolicy",
@@ -65,10 +73,11 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
         let version =
             i32::try_from(if_version).map_err(|_| ApiError::invalid("if_version is out of range."))?;
         let user = admin.authorize("set_policy").await?;
-        set_policy(admin.database(), class, mode, version.unsigned_abs(), user).await?;
-    } else {
-        call.no_body().await?;
-        call.parameters(&[])?;
+        return Reply::ok(
+            &set_policy(admin.database(), class, mode, version.unsigned_abs(), user, ceiling).await?,
+        );
     }
+    call.no_body().await?;
+    call.parameters(&[])?;
     Reply::ok(&policies(&admin, ceiling).await?)
 }

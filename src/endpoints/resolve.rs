@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use http::Method;
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::alerts::db;
 use crate::auth;
 use crate::context::Context;
-use crate::http::operation::{Caller, Operation, Schema};
+use crate::http::operation::{Body, Caller, Operation, Schema};
 use crate::http::parameters::{describe_id, note};
 use crate::http::{ApiError, Call, Endpoint, Reply};
 
@@ -32,7 +33,11 @@ pub fn operations() -> Vec<Operation> {
     vec![Operation {
         method: "post",
         parameters: vec![describe_id()],
-        body: Some(Schema::of::<ResolveBody>()),
+        body: Some(Body {
+            schema: Schema::of::<ResolveBody>(),
+            required: false,
+            example: json!({ "note": "Refunded by hand; see ticket 4711." }),
+        }),
         codes: &[(404, "not_found")],
         ..Operation::get(
             "resolveAlert",

@@ -122,6 +122,7 @@ impl Call {
         let query = self.uri.query().unwrap_or_default();
         let added = |(name, value): &(Cow<'_, str>, Cow<'_, str>)| {
             OPEN_PARTS.contains(&name.as_ref())
+                && !known.contains(&name.as_ref())
                 && self.uri.path().split('/').filter_map(percent_decode).any(|part| part == *value)
         };
         let own = url::form_urlencoded::parse(query.as_bytes()).filter(|pair| !added(pair));
@@ -213,6 +214,9 @@ mod tests {
 
     #[test]
     fn what_the_platform_adds_is_none_of_the_callers_parameters() {
+        // One that is an endpoint's own is the caller's, whatever it says.
+        let own = call("/api/admin/drift?action=drift", &[]);
+        assert_eq!(own.parameters(&["action"]).expect("known").get("action"), Some("drift"));
         assert!(call("/api/admin/drift?page=drift&type=a", &[]).parameters(&["type"]).is_ok());
         for odd in
             ["/api/admin/drift?page=2", "/api/admin/drift?page=drift&typ=a", "/api/admin/drift?drift=page"]

@@ -36,6 +36,17 @@ impl Schema {
     }
 }
 
+/// What is sent.
+#[derive(Debug)]
+pub struct Body {
+    /// Its type.
+    pub schema: Schema,
+    /// Whether it may be left out.
+    pub required: bool,
+    /// One that is understood.
+    pub example: Value,
+}
+
 /// One method of one path.
 #[derive(Debug)]
 pub struct Operation {
@@ -52,7 +63,7 @@ pub struct Operation {
     /// Query parameters, headers, and `id` in the path.
     pub parameters: Vec<Value>,
     /// What is sent, where a body is taken.
-    pub body: Option<Schema>,
+    pub body: Option<Body>,
     /// Error codes beyond those that follow from who may call, by status.
     pub codes: &'static [(u16, &'static str)],
 }

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::http::error::ApiError;
@@ -73,6 +75,18 @@ pub fn describe_text(name: &str, description: &str) -> Value {
 /// The id in a path, as OpenAPI describes it.
 pub fn describe_id() -> Value {
     json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string", "format": "uuid" } })
+}
+
+/// A number in a body that has to be whole: `3`, and `3.0`, which JSON does not tell from it
+/// (<https://json-schema.org/draft/2020-12/json-schema-core#section-4.2.3>). Errors: anything else.
+pub fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = serde_json::Number::deserialize(deserializer)?;
+    let rounded =
+        number.as_f64().filter(|value| value.fract() == 0.0 && (0.0..=4_294_967_295.0).contains(value));
+    number
+        .as_u64()
+        .or(rounded.map(|value| value as u64))
+        .ok_or_else(|| D::Error::custom("a number must be whole"))
 }
 
 /// The longest note, in characters.

@@ -46,8 +46,10 @@ async fn but_allowed<S: ReconcileStore>(
     let mut left: BTreeMap<Class, u64> = engine.store.take_allowances().await?;
     let held = suspects.into_iter().filter(|id| {
         let findings = sweep.put_off.get(id).into_iter().flatten();
-        let classes: Vec<Class> =
-            findings.filter(|finding| finding.lowers_access).map(|finding| finding.class).collect();
+        let classes: Vec<Class> = findings
+            .filter(|finding| finding.lowers_access && engine.instead(finding).is_none())
+            .map(|finding| finding.class)
+            .collect();
         let allowed = !classes.is_empty()
             && classes.iter().all(|class| left.get(class).is_some_and(|number| *number > 0));
         if allowed {

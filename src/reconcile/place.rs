@@ -1,11 +1,12 @@
 //! Subscriptions that live and have no row: made once the scan knows how many there are, or put in the place of what their owner's one
 //! row followed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::breaker::{self, Tripped};
 use super::engine::{Engine, Interrupted, ToWrite};
 use super::fresh::{CHUNK, retrieve};
+use super::group::gone;
 use super::owners::{Making, MissingJudged};
 use super::stop::{Done, stopped};
 use super::store::{Lookup, ReconcileStore};
@@ -42,11 +43,12 @@ pub(super) async fn create<S: ReconcileStore>(
         let mut done: Vec<String> = as_read;
         let mut subscriptions: Vec<Subscription> =
             done.iter().filter_map(|id| sweep.as_read.remove(id)).collect();
+        let mut absent: Vec<String> = Vec::new();
         for (id, answer) in answers {
             match answer {
                 Ok(subscription) => subscriptions.push(subscription),
                 // Nobody can have what no longer exists.
-                Err(StripeError::NotFound { .. }) => {}
+                Err(StripeError::NotFound { .. }) => absent.push(id.clone()),
                 Err(error) => sweep.record.failed(Some(&id), &error.to_string()),
             }
             done.push(id);
@@ -55,8 +57,8 @@ pub(super) async fn create<S: ReconcileStore>(
         let (made, held) = subscriptions.split_at(now);
         allowed -= made.len() as u64;
         for (subscriptions, making) in [(made, Making::Now), (held, Making::Held)] {
-            if !subscriptions.is_empty() {
-                make(engine, sweep, subscriptions, making).await?;
+            if !subscriptions.is_empty() || !absent.is_empty() {
+                make(engine, sweep, subscriptions, &std::mem::take(&mut absent), making).await?;
             }
         }
         sweep.record.creations = counted;
@@ -70,22 +72,29 @@ pub(super) async fn create<S: ReconcileStore>(
     Ok(Done::All)
 }
 
-/// Judges subscriptions without a row and does what follows.
+/// Judges subscriptions without a row and does what follows. `absent`: those that Stripe does not have any more.
 async fn make<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     sweep: &mut Sweep,
     subscriptions: &[Subscription],
+    absent: &[String],
     making: Making,
 ) -> Result<(), Interrupted> {
-    let named = subscriptions.iter().map(|subscription| subscription.id.as_str()).collect();
+    let named = subscriptions.iter().map(|subscription| &subscription.id).chain(absent);
+    let named = named.map(String::as_str).collect();
     let group = engine.read(Lookup { named, ..Lookup::default() }).await?;
     // A row that came meanwhile is compared by the next run.
-    let here = |id: &str| group.rows.iter().any(|row| row.stripe_subscription_id == id);
-    let missing = subscriptions.iter().filter(|subscription| !here(&subscription.id));
+    let here_ids: HashSet<&str> = group.rows.iter().map(|row| row.stripe_subscription_id.as_str()).collect();
+    let missing = subscriptions.iter().filter(|subscription| !here_ids.contains(subscription.id.as_str()));
     let judged = engine.judge_missing(missing, &group.looked_up, making, &mut sweep.record).await?;
-    let MissingJudged { items, looked_up, .. } = judged;
+    let MissingJudged { items, skipped, looked_up } = judged;
+    let cleared = gone(
+        group.open,
+        |id| !here_ids.contains(id) && !skipped.contains(id),
+        items.iter().flat_map(|item| &item.findings),
+    );
     let (counts, cursor) = (sweep.record.counts, sweep.checkpoint());
-    let found = ToWrite { items: &items, looked_up: &looked_up, counts, cursor, ..ToWrite::default() };
+    let found = ToWrite { items: &items, cleared: &cleared, looked_up: &looked_up, counts, cursor };
     engine.apply(found, &mut sweep.record).await?;
     sweep.set_aside();
     Ok(())
@@ -110,9 +119,14 @@ pub(super) async fn contest<S: ReconcileStore>(
         let ids = chunk.iter().map(|(id, _)| id.clone()).chain(followed).collect();
         let (answers, end) = retrieve(engine, ids).await;
         let mut items: Vec<Item> = Vec::new();
+        // A row is written once in a batch: another subscription that wants it is tried again after this one.
+        let mut moved: HashSet<&str> = HashSet::new();
         for (id, followed) in chunk {
             let row = followed.as_deref().and_then(|id| rows.get(id));
             let (Some(row), Some(Ok(subscription))) = (row, answers.get(id)) else { continue };
+            if moved.contains(row.key.as_str()) {
+                continue;
+            }
             let followed = match answers.get(&row.stripe_subscription_id) {
                 Some(Ok(followed)) => Some(followed),
                 Some(Err(StripeError::NotFound { .. })) => None,
@@ -124,6 +138,7 @@ pub(super) async fn contest<S: ReconcileStore>(
                 Contested::Decided(decided) => {
                     // The row is written before its old subscription would make it lose access.
                     let moves = decided.iter().find(|item| item.moves());
+                    moved.extend(moves.map(|_| row.key.as_str()));
                     let written =
                         |item: &Item| item.findings.iter().all(|found| engine.instead(found).is_none());
                     if moves.is_some_and(written) {
@@ -160,7 +175,7 @@ pub(super) async fn contest_again<S: ReconcileStore>(
             sweep.occupied.remove(id);
         }
         let subscriptions: Vec<Subscription> = answers.into_values().flatten().collect();
-        make(engine, sweep, &subscriptions, making).await?;
+        make(engine, sweep, &subscriptions, &[], making).await?;
         if stopped(end)? {
             return Ok(Done::Stopped);
         }

@@ -322,21 +322,7 @@ begin
   if v_refusal is not null then
     return v_refusal;
   end if;
-  return jsonb_build_object('outcome', 'ok',
-    'policies', (
-      select coalesce(jsonb_object_agg(p.type, jsonb_build_object('mode', p.mode, 'version', p.version, 'updated_by', p.updated_by,
-        'updated_at', billing_ops.utc(p.updated_at))), '{}')
-      from public.drift_policies p),
-    'previews', (
-      select coalesce(jsonb_object_agg(c.type, jsonb_build_object('repairs', c.repairs, 'raises', c.raises, 'lowers', c.lowers,
-        'creates', c.creates)), '{}')
-      from (
-        select d.type, count(*) as repairs, count(*) filter (where d.lowers_access) as lowers,
-          count(*) filter (where d.severity = 'critical' and not d.lowers_access and d.type <> 'missing_in_database') as raises,
-          count(*) filter (where d.type = 'missing_in_database') as creates
-        from public.drift d
-        where d.closed_at is null and d.proposal is not null and d.action <> 'excepted' group by d.type
-      ) c));
+  return jsonb_build_object('outcome', 'ok') || billing_ops.policies_json();
 end
 $$;
 comment on function public.admin_drift_policies(text) is
@@ -461,7 +447,7 @@ begin
       ('public.read_rows_of_owners_for_reconcile(jsonb)', 'service_role'),
       ('public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb, jsonb)', 'service_role'),
       ('public.apply_drift_decisions(uuid, jsonb, jsonb, jsonb)', 'service_role'),
-      ('public.revert_drift(uuid, uuid, text)', 'service_role'),
+      ('public.revert_drift(uuid, uuid, text, text)', 'service_role'),
       ('public.except_drift(uuid, uuid, integer, text)', 'service_role'),
       ('public.unexcept_drift(uuid, uuid, text)', 'service_role'),
       ('public.set_drift_policy(text, text, integer, uuid)', 'service_role'),
@@ -493,6 +479,7 @@ begin
       ('billing_ops.lower_mode(text, text)', 'service_role'),
       ('billing_ops.policy_mode(text)', 'service_role'),
       ('billing_ops.exceptions_ending()', 'service_role'),
+      ('billing_ops.policies_json()', 'authenticated, service_role'),
       ('billing_ops.clear_drift(uuid, text[])', 'service_role'),
       ('billing_ops.severity_rank(text)', 'service_role'),
       ('billing_ops.raise_alert(text, text, text, text, jsonb)', 'service_role'),

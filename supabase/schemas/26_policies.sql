@@ -47,6 +47,29 @@ as $$
 $$;
 comment on function billing_ops.policy_mode(text) is 'The mode that people have set for a class of drift.';
 
+create function billing_ops.policies_json()
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select pg_catalog.jsonb_build_object(
+    'policies', (
+      select coalesce(pg_catalog.jsonb_object_agg(p.type, pg_catalog.jsonb_build_object('mode', p.mode, 'version', p.version, 'updated_by', p.updated_by,
+        'updated_at', billing_ops.utc(p.updated_at))), '{}')
+      from public.drift_policies p),
+    'previews', (
+      select coalesce(pg_catalog.jsonb_object_agg(c.type, pg_catalog.jsonb_build_object('repairs', c.repairs, 'raises', c.raises, 'lowers', c.lowers,
+        'creates', c.creates)), '{}')
+      from (
+        select d.type, count(*) as repairs, count(*) filter (where d.lowers_access) as lowers,
+          count(*) filter (where d.severity = 'critical' and not d.lowers_access and d.type <> 'missing_in_database') as raises,
+          count(*) filter (where d.type = 'missing_in_database') as creates
+        from public.drift d
+        where d.closed_at is null and d.proposal is not null and d.action <> 'excepted' group by d.type
+      ) c))
+$$;
+comment on function billing_ops.policies_json() is 'What people have set by class, and what a run would repair of what stands.';
+
 create function public.set_drift_policy(p_type text, p_mode text, p_if_version integer, p_actor uuid)
 returns jsonb
 language plpgsql
@@ -57,11 +80,15 @@ begin
   update public.drift_policies
   set mode = p_mode, version = version + 1, updated_by = p_actor, updated_at = clock_timestamp()
   where type = p_type and version = p_if_version;
-  return jsonb_build_object('outcome', case when found then 'done' else 'conflict' end);
+  if not found then
+    return jsonb_build_object('outcome', 'conflict');
+  end if;
+  return jsonb_build_object('outcome', 'done') || billing_ops.policies_json();
 end
 $$;
 comment on function public.set_drift_policy(text, text, integer, uuid) is
-  'Sets the mode of a class in a person''s name. Answers {outcome: done|conflict}; conflict: somebody was quicker, p_if_version is not
+  'Sets the mode of a class in a person''s name. Answers {outcome: done|conflict} and, where it
+  was done, billing_ops.policies_json(); conflict: somebody was quicker, p_if_version is not
   the version any more.';
 
 create function public.allow_held_drift(p_type text, p_count integer, p_repair_mode text, p_actor uuid)

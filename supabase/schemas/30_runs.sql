@@ -360,9 +360,14 @@ begin
     where d.closed_at is null and d.last_seen_at < v_run.sweep_started_at
       and d.type in (select jsonb_array_elements_text(p_judged))));
   -- What people allow in spite of the circuit breaker is for the next run that gets to its end, whether it had to make use of it or not.
-  update public.drift_policies
-  set allowed_count = null, allowed_until = null, allowed_by = null, allowed_run = null
-  where p_cursor is null and p_status <> 'error' and allowed_until - interval '24 hours' < v_run.started_at;
+  begin
+    update public.drift_policies
+    set allowed_count = null, allowed_until = null, allowed_by = null, allowed_run = null
+    where p_cursor is null and p_status <> 'error' and allowed_until - interval '24 hours' < v_run.started_at;
+  exception when insufficient_privilege or undefined_table or undefined_column then
+    -- Policies that cannot be read count as observe; the run ends all the same.
+    null;
+  end;
   v_alerts := billing_ops.apply_condition_outcomes(p_outcomes || billing_ops.exceptions_ending());
   return jsonb_build_object('outcome', 'finished', 'run', billing_ops.run_json(v_run), 'alerts', v_alerts);
 end

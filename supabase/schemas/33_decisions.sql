@@ -21,8 +21,9 @@ begin
     select e.item #>> '{row,stripe_subscription_id}' as id from jsonb_array_elements(p_items) e (item)
     where e.item ->> 'kind' = 'create' order by 1
   ) s;
-  -- What has been closed meanwhile is not written any more.
-  select array_agg(case when d.id is null then 'closed' end order by e.place), array_agg(null::text), array_agg(null::text)
+  -- What has been closed meanwhile is not written any more, nor what somebody else has decided otherwise about.
+  select array_agg(case when d.id is null or d.excepted_until > clock_timestamp() or billing_ops.policy_mode(d.type) = 'observe'
+      then 'closed' end order by e.place), array_agg(null::text), array_agg(null::text)
   into v_outcomes, v_reasons, v_owners
   from jsonb_array_elements(p_items) with ordinality e (item, place)
   left join public.drift d on d.id = (e.item ->> 'id')::uuid and d.closed_at is null;
@@ -61,7 +62,8 @@ begin
   -- What was shown is not what would be done any more: the next decision is about what is.
   update public.drift d
   set issue = c.finding ->> 'issue', details = c.finding -> 'details', proposal = c.finding -> 'proposal',
-    lowers_access = (c.finding ->> 'lowers_access')::boolean, severity = c.finding ->> 'severity', last_seen_at = clock_timestamp()
+    lowers_access = (c.finding ->> 'lowers_access')::boolean, owner = coalesce(c.finding ->> 'owner', d.owner),
+    stripe_customer_id = c.finding ->> 'stripe_customer_id', severity = c.finding ->> 'severity', last_seen_at = clock_timestamp()
   from jsonb_to_recordset(p_changed) as c (id uuid, finding jsonb)
   where d.id = c.id and d.id = any (v_open);
   update public.drift d set decided_by = p_actor, decided_at = clock_timestamp()
@@ -90,7 +92,7 @@ comment on function public.apply_drift_decisions(uuid, jsonb, jsonb, jsonb) is
   superseded|refused|closed|organization_unknown|organization_mismatch|waiting|occupied, reason], …], drift: [entry, …]}. Conflict: another
   decision or a run was quicker, and nothing was written.';
 
-create function public.revert_drift(p_id uuid, p_actor uuid, p_note text)
+create function public.revert_drift(p_id uuid, p_actor uuid, p_note text, p_repair_mode text default 'auto')
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -112,6 +114,9 @@ begin
   if v_drift.action not in ('repaired', 'moved') or v_drift.before is null then
     return jsonb_build_object('outcome', 'not_repaired', 'drift', billing_ops.drift_json(v_drift));
   end if;
+  if billing_ops.lower_mode(billing_ops.policy_mode(v_drift.type), p_repair_mode) = 'observe' then
+    return jsonb_build_object('outcome', 'observe', 'drift', billing_ops.drift_json(v_drift));
+  end if;
   -- Compare-and-set: the version is the one that the repair left. Another repair of the row since, or any other write, has made it another.
   select u.* into v_done from billing_ops.adapter_update(jsonb_build_array(
     jsonb_build_object('key', v_drift.row_key, 'version', v_drift.row_version) || v_drift.before)) u;
@@ -127,10 +132,12 @@ begin
   set action = 'reverted', reason = null, decided_by = p_actor, decided_at = clock_timestamp(), note = p_note, row_version = null
   where d.id = p_id returning d.* into v_drift;
   insert into public.drift as d
-    (drift_key, type, severity, owner, stripe_subscription_id, stripe_customer_id, livemode, issue, details, lowers_access, action,
-     first_seen_at, last_seen_at, seen_count, first_run_id, last_run_id, decided_by, decided_at, note, excepted_until)
+    (drift_key, type, severity, owner, stripe_subscription_id, stripe_customer_id, livemode, issue, details, proposal, lowers_access,
+     action, first_seen_at, last_seen_at, seen_count, first_run_id, last_run_id, decided_by, decided_at, note, excepted_until)
   values (v_drift.drift_key, v_drift.type, 'warning', v_drift.owner, v_drift.stripe_subscription_id, v_drift.stripe_customer_id,
-    v_drift.livemode, v_drift.issue, v_drift.details, v_drift.lowers_access, 'excepted', clock_timestamp(), clock_timestamp(), 1,
+    v_drift.livemode, v_drift.issue, v_drift.details, (
+      select jsonb_object_agg(k.word, k.said -> 'stripe') from jsonb_each(v_drift.details) k (word, said) where k.said ? 'stripe'),
+    v_drift.lowers_access, 'excepted', clock_timestamp(), clock_timestamp(), 1,
     v_drift.last_run_id, v_drift.last_run_id, p_actor, clock_timestamp(), p_note, clock_timestamp() + make_interval(days => v_days))
   on conflict (drift_key) where closed_at is null do update
     set action = 'excepted', reason = null, decided_by = excluded.decided_by, decided_at = excluded.decided_at, note = excluded.note,
@@ -142,10 +149,10 @@ begin
     'excepted', (select billing_ops.drift_json(d) from public.drift d where d.id = v_excepted));
 end
 $$;
-comment on function public.revert_drift(uuid, uuid, text) is
+comment on function public.revert_drift(uuid, uuid, text, text) is
   'Takes the newest repair of a row back, if nobody has written the row since, and lets the difference stand for seven days. Answers
   {outcome: reverted, drift, excepted}, or not_found, created (rows that were made are not deleted), not_repaired (there is nothing to take back),
-  superseded (somebody wrote or deleted the row since) or refused (by the table, with the reason).';
+  observe (nothing of its class is written), superseded (somebody wrote or deleted the row since) or refused (by the table, with the reason).';
 
 create function public.except_drift(p_id uuid, p_actor uuid, p_days integer, p_reason text)
 returns jsonb

@@ -123,6 +123,18 @@ select is((row_of('sub_1')).status, 'active', 'and the row is left alone');
 select is((select count(*) from public.drift_events where drift_id = :'e1'), 2::bigint, 'nor has it a history');
 select is((select count(*) from public.drift where stripe_subscription_id = 'sub_1'), 1::bigint, 'nor another entry');
 
+-- Somebody else has decided otherwise while Stripe was asked.
+select stand(canceled('sub_2')) as other \gset
+select approval(canceled('sub_2')) as late \gset
+update public.drift set action = 'excepted', excepted_until = now() + interval '1 day' where id = :'other';
+select is(decide(:'late'), 'closed', 'what somebody lets stand meanwhile is not written');
+update public.drift set action = 'waiting', excepted_until = null where id = :'other';
+insert into public.drift_policies (type, mode) values ('status_mismatch', 'observe');
+select is(decide(:'late'), 'closed', 'nor what somebody wants to be looked at only');
+select is((row_of('sub_2')).status, 'active', 'the row is as it was');
+delete from public.drift_policies;
+delete from public.drift where id = :'other';
+
 -- A row that was written meanwhile.
 select stand(canceled('sub_2')) as e2 \gset
 select approval(canceled('sub_2')) as late \gset
@@ -371,10 +383,10 @@ select except_for(:'tier26');
 select is(batch(jsonb_build_array(update_of('sub_26', variadic three('sub_26')))), 'superseded: left alone: a person decided about it while the run looked',
   'one forbidden difference holds back the write that would repair it');
 select is((select (status, tier)::text from row_of('sub_26')), '(active,pro)', 'as a whole');
--- But not what a person approves after all.
-select is(decide(approval(canceled('sub_24'))), 'repaired', 'who let it stand may think again');
-select is((row_of('sub_24')).status, 'canceled', 'and it is written');
-select is(entries('sub_24'), 'status_mismatch | closed | repaired', 'and stands no more');
+-- What a person approves after all waits until somebody has ended that.
+select is(decide(approval(canceled('sub_24'))), 'closed', 'who let it stand has to end that first');
+select is((row_of('sub_24')).status, 'active', 'until then it is not written');
+select is(entries('sub_24'), 'status_mismatch | open | excepted', 'and stands');
 
 -- Until then.
 select next_run();

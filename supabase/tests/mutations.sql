@@ -508,7 +508,7 @@ select pg_temp.rewrite('public.admin_drift_for_approval', 'd.stripe_subscription
 -- mutant: the row goes to another than who was shown | decisions
 select pg_temp.rewrite('billing_ops.write_items', 'when e.owner <> trusted.owner then ''organization_mismatch''', 'when false then ''organization_mismatch''');
 -- mutant: what is closed is approved again | decisions
-select pg_temp.rewrite('public.apply_drift_decisions', 'case when d.id is null then ''closed'' end', 'null::text');
+select pg_temp.rewrite('public.apply_drift_decisions', 'case when d.id is null or d.excepted_until', 'case when d.excepted_until');
 -- mutant: a row is written that no entry tells of | decisions
 select pg_temp.rewrite('public.apply_drift_decisions', 'raise exception ''an entry was closed by somebody else'' using errcode = ''BOFEN'';', 'null;');
 -- mutant: nobody knows who approved | decisions
@@ -572,6 +572,10 @@ select pg_temp.rewrite('public.apply_reconciliation_batch', 'where billing_ops.p
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'select e.item ->> ''kind'' <> ''none'' and not e.item ? ''action'' and (exists', 'select (exists');
 -- mutant: a refresh is written though a person only lets its class be looked at | policies
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'or (e.item ->> ''kind'' = ''update'' and not', 'or (false and not');
+-- mutant: an approval overrides what somebody lets stand | decisions
+select pg_temp.rewrite('public.apply_drift_decisions', ' or d.excepted_until > clock_timestamp()', '');
+-- mutant: an approval overrides a class that is only to be looked at | decisions
+select pg_temp.rewrite('public.apply_drift_decisions', ' or billing_ops.policy_mode(d.type) = ''observe''', '');
 -- mutant: the end of an exception comes unannounced | decisions
 select pg_temp.rewrite('billing_ops.exceptions_ending', 'between now() and now() + interval ''3 days''', 'between now() and now()');
 -- mutant: an exception that was short from the start is announced at once | decisions
@@ -580,8 +584,6 @@ select pg_temp.rewrite('billing_ops.exceptions_ending', 'and d.excepted_until - 
 select pg_temp.rewrite('billing_ops.record_drift', 'coalesce(d.excepted_until > v_now, false) and f.closed_at is null as excepted', 'false as excepted');
 -- mutant: what is let stand is so for ever | decisions
 select pg_temp.rewrite('billing_ops.record_drift', 'coalesce(d.excepted_until > v_now, false)', 'd.excepted_until is not null');
--- mutant: what is let stand is never repaired | decisions
-select pg_temp.rewrite('billing_ops.record_drift', ' and f.closed_at is null as excepted', ' as excepted');
 -- mutant: a run is not told what is let stand | decisions
 select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 'filter (where d.excepted_until > clock_timestamp())', 'filter (where false)');
 -- mutant: a run is told what was let stand | decisions
@@ -632,8 +634,8 @@ select pg_temp.rewrite('public.take_drift_allowances', 'p.allowed_until > v_run.
 -- mutant: an attempt that was given up takes what is allowed | policies
 select pg_temp.rewrite('public.take_drift_allowances', 'and attempt = p_attempt and status = ''running'' for share', 'for share');
 -- mutant: who loses access counts as who gets it | policies
-select pg_temp.rewrite('public.admin_drift_policies', 'd.severity = ''critical'' and not d.lowers_access', 'd.severity = ''critical''');
+select pg_temp.rewrite('billing_ops.policies_json', 'd.severity = ''critical'' and not d.lowers_access', 'd.severity = ''critical''');
 -- mutant: what is let stand counts as what would be repaired | policies
-select pg_temp.rewrite('public.admin_drift_policies', ' and d.action <> ''excepted''', '');
+select pg_temp.rewrite('billing_ops.policies_json', ' and d.action <> ''excepted''', '');
 -- mutant: what nobody can repair counts as what would be repaired | policies
-select pg_temp.rewrite('public.admin_drift_policies', ' and d.proposal is not null', '');
+select pg_temp.rewrite('billing_ops.policies_json', ' and d.proposal is not null', '');

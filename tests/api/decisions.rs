@@ -101,6 +101,10 @@ async fn promise_8_in_observe_no_statement_writes_to_the_apps_table() {
     assert_eq!((refused.status, refused.code()), (409, "conflict"), "{refused:?}");
     assert!(refused.body["error"].as_str().expect("why").contains("REPAIR_MODE"), "{refused:?}");
     assert_eq!(refused.body["drift"]["id"], entry["id"]);
+    let nothing = json!({ "id": "00000000-0000-4000-8000-000000000000" });
+    for action in ["approve", "revert"] {
+        assert_eq!(act(&stack, &nothing, action, None).await.status, 404, "{action}");
+    }
     assert_eq!(versions(&database).await, before);
 }
 
@@ -171,6 +175,41 @@ async fn a_proposal_that_has_changed_is_shown_before_it_is_written() {
 }
 
 #[tokio::test]
+async fn a_row_that_nobody_misses_any_more_is_not_made() {
+    let stack = company("approve").start();
+    let database = stack.database().await;
+    lose(&database, 2).await;
+    stack.run().await;
+    let missing = drift(&stack, "type=missing_in_database").await;
+    let id = |entry: &Value| entry["stripe_subscription_id"].as_str().expect("an id").to_owned();
+    let ended = json!({ "status": "canceled", "silent": true });
+    stack.stripe(Method::PATCH, &format!("subscriptions/{}", id(&missing[0])), &ended).await;
+    stack.stripe(Method::DELETE, &format!("subscriptions/{}", id(&missing[1])), &json!({})).await;
+    for entry in &missing {
+        let gone = act(&stack, entry, "approve", None).await;
+        assert_eq!((gone.status, &gone.body["outcome"]), (200, &json!("gone")), "{gone:?}");
+        assert_eq!(gone.body["drift"]["action"], "cleared");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_is_somebody_elses_by_now_is_shown_before_it_is_written() {
+    let stack = company("approve").start();
+    let database = stack.database().await;
+    let wrong = disturb(&database, "status = 'unpaid'", 1).await;
+    stack.run().await;
+    let entry = only(&stack, "type=status_mismatch").await;
+    let other = "organization_id = (select o.id from public.organizations o
+                 where not exists (select 1 from public.subscriptions s where s.organization_id = o.id) limit 1)";
+    let nobody = "insert into public.organizations (name) values ('Another')";
+    change_rows(&database, nobody).await;
+    change(&database, &wrong, other).await;
+    let changed = act(&stack, &entry, "approve", None).await;
+    assert_eq!((changed.status, changed.code()), (409, "conflict"), "{changed:?}");
+    assert_eq!(status_of(&database, &wrong[0]).await, "unpaid");
+}
+
+#[tokio::test]
 async fn many_are_approved_each_by_itself() {
     let stack = company("approve").start();
     let database = stack.database().await;
@@ -196,7 +235,6 @@ async fn many_are_approved_each_by_itself() {
     for odd in [
         json!({}),
         json!({ "ids": [] }),
-        json!({ "ids": vec![nothing; 2] }),
         json!({ "ids": ["x"] }),
         json!({ "ids": (0..51).map(|n| format!("00000000-0000-4000-8000-{n:012}")).collect::<Vec<_>>() }),
         json!({ "type": "status_mismatch", "action": "held" }),
@@ -417,4 +455,31 @@ async fn twenty_who_approve_the_same_at_once_write_it_once() {
     let doubles = "select count(*) from (select stripe_subscription_id from public.subscriptions
                    where stripe_subscription_id is not null group by 1 having count(*) > 1) s";
     assert_eq!(count(&database, doubles).await, 0);
+}
+
+/// Whoever opens a payment link can set `client_reference_id`: it waits for a person in every mode, and that person's word is for the owner
+/// whom they were shown.
+#[tokio::test]
+async fn the_payers_word_counts_once_a_person_has_taken_it() {
+    let stack = company("auto").start();
+    let database = stack.database().await;
+    let owner = json_of(&database, "select to_jsonb(id) from public.organizations order by id limit 1").await;
+    let from = chrono::Utc::now().timestamp() - 9_000;
+    let bought = json!({
+        "id": "sub_by_link", "customer": "cus_by_link", "status": "active", "price": "price_1", "metadata": {}, "created": from,
+        "current_period_start": from, "current_period_end": from + 30 * 86_400,
+    });
+    stack.stripe(Method::POST, "subscriptions", &bought).await;
+    let session = json!({
+        "subscription": "sub_by_link", "status": "complete", "object": {"client_reference_id": owner, "metadata": {"organization_id": null}},
+    });
+    stack.stripe(Method::POST, "sessions", &session).await;
+    let run = stack.run().await;
+    assert_eq!((&run.body["waiting_count"], &run.body["created_count"]), (&json!(1), &json!(0)), "{run:?}");
+    let entry = only(&stack, "type=missing_in_database").await;
+    assert_eq!((&entry["action"], &entry["owner"]), (&json!("waiting"), &owner), "{entry}");
+    let made = act(&stack, &entry, "approve", None).await;
+    assert_eq!((made.status, &made.body["outcome"]), (200, &json!("created")), "{made:?}");
+    let whose = "select to_jsonb(organization_id) from public.subscriptions where stripe_subscription_id = 'sub_by_link'";
+    assert_eq!(json_of(&database, whose).await, owner);
 }

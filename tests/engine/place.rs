@@ -241,6 +241,29 @@ async fn of_two_that_live_a_person_has_to_choose_and_the_row_stays() {
     assert!(world.store.row(&facts.id).is_none());
 }
 
+/// Two live, none of them has a row, and the row follows one that has ended: one is followed, the other is for a person, and the run ends.
+#[tokio::test]
+async fn two_that_want_the_one_row_do_not_end_the_run() {
+    let (world, facts, second) = two_of_one_owner("canceled", "active", "active");
+    let third = SubscriptionChange {
+        id: Some("sub_third".into()),
+        customer: Some(facts.customer.clone()),
+        organization_id: Some(facts.organization_id.clone()),
+        status: Some("active".into()),
+        created: Some(now() - 8_000),
+        current_period_start: Some(now() - 8_000),
+        ..SubscriptionChange::default()
+    };
+    world.simulator.put_subscription(third).unwrap();
+    let ending = world.run().await;
+    assert_ne!(ending.status, Status::Error, "{ending:?}");
+    let followed =
+        [second.as_str(), "sub_third"].into_iter().filter(|id| world.store.row(id).is_some()).count();
+    assert_eq!((followed, world.store.row(&facts.id)), (1, None), "{ending:?}");
+    let again = world.run_again(None).await;
+    assert_eq!(holding(&again), ["drift_duplicate_live_subscription"], "{again:?}");
+}
+
 /// Who buys the next plan and lets the old one run out keeps what the row says until then, and nobody is called.
 #[tokio::test]
 async fn one_that_ends_with_its_period_is_followed_to_its_end() {

@@ -425,6 +425,14 @@ impl ReconcileStore for MemoryStore {
         let mut state = self.lock();
         state.call()?;
         state.batches += 1;
+        let keys = batch.items.iter().filter_map(|item| match &item.row {
+            Some(RowChange::Update { key, .. }) => Some(key),
+            _ => None,
+        });
+        let (all, different) = (keys.clone().count(), keys.collect::<BTreeSet<_>>().len());
+        if all != different {
+            return Err(StoreError::Refused("Each row needs a key, and no key may come twice.".into()));
+        }
         if batch.items.iter().any(|item| state.would_write(item, &state.slow)) {
             return Err(StoreError::TimedOut("57014".into()));
         }

@@ -36,6 +36,11 @@ export interface components {
             outcome: string;
             until: string;
         };
+        AllowHeld: {
+            action: components["schemas"]["HeldOnly"];
+            count: number;
+            type: components["schemas"]["DriftClass"];
+        };
         Answered: {
             request_id: string;
         };
@@ -46,11 +51,9 @@ export interface components {
             id: string;
             outcome: string | null;
         };
-        ApproveBody: {
-            action: components["schemas"]["HeldOnly"] | null;
-            count: number | null;
-            ids: string[] | null;
-            type: components["schemas"]["DriftClass"] | null;
+        Approve: components["schemas"]["ApproveEach"] | components["schemas"]["AllowHeld"];
+        ApproveEach: {
+            ids: string[];
         };
         AutoResolve: {
             resolved_count: number;
