@@ -176,7 +176,7 @@ pub async fn except(
     database: &Supabase,
     id: Uuid,
     actor: Uuid,
-    days: u64,
+    days: u32,
     reason: &str,
 ) -> Result<Decided, NotDecided> {
     let parameters = json!({ "p_id": id, "p_actor": actor, "p_days": days, "p_reason": reason });
@@ -207,7 +207,7 @@ pub struct Allowed {
 pub async fn allow(
     database: &Supabase,
     class: Class,
-    count: u64,
+    count: u32,
     actor: Uuid,
     ceiling: Mode,
 ) -> Result<Allowed, NotDecided> {

@@ -44,7 +44,7 @@ struct ApproveBody {
 
 /// A whole number of a body.
 #[derive(Debug, Deserialize)]
-struct Whole(#[serde(deserialize_with = "whole")] u64);
+struct Whole(#[serde(deserialize_with = "whole")] u32);
 
 /// Which entries: each of some, or all of a class that the circuit breaker holds.
 #[derive(ToSchema)]
@@ -79,7 +79,7 @@ struct AllowHeld {
     action: HeldOnly,
     /// How many are held now.
     #[schema(maximum = 2147483647)]
-    count: u64,
+    count: u32,
 }
 
 /// What can be allowed by number.
@@ -185,10 +185,6 @@ pub async fn handle_many(context: Arc<Context>, mut call: Call) -> Result<Reply,
             action: Some(HeldOnly::Held),
             count: Some(Whole(count)),
         } => {
-            // The database keeps an integer.
-            let count = u64::from(
-                i32::try_from(count).ok().and_then(|count| u32::try_from(count).ok()).ok_or_else(too_many)?,
-            );
             let actor = admin.authorize("approve").await?;
             let ceiling = repair_mode(&context.config)?;
             let allowed = allow(admin.database(), class, count, actor, ceiling).await?;
@@ -198,10 +194,6 @@ pub async fn handle_many(context: Arc<Context>, mut call: Call) -> Result<Reply,
             "The body must be {\"ids\": […]} or {\"type\": …, \"action\": \"held\", \"count\": …}.",
         )),
     }
-}
-
-fn too_many() -> ApiError {
-    ApiError::invalid("count must be the number of entries that are held.")
 }
 
 fn some(ids: Vec<Uuid>) -> Result<Vec<Uuid>, ApiError> {

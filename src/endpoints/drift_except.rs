@@ -22,7 +22,7 @@ pub const ENDPOINT: Endpoint = Endpoint { route: "/api/admin/drift/{id}/except",
 pub const END: Endpoint = Endpoint { route: "/api/admin/drift/{id}/unexcept", methods: &[Method::POST] };
 
 /// The longest time that a difference may stand, in days.
-const LONGEST: u64 = 365;
+const LONGEST: u32 = 365;
 
 /// The body.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -31,7 +31,7 @@ pub struct ExceptBody {
     /// For how many days, 1 to 365.
     #[schema(minimum = 1, maximum = 365)]
     #[serde(deserialize_with = "whole")]
-    pub days: u64,
+    pub days: u32,
     /// Why: 1 to 2,000 characters.
     #[schema(min_length = 1, max_length = 2000, pattern = r"\S")]
     pub reason: String,

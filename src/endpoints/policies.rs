@@ -33,7 +33,7 @@ pub struct PolicyBody {
     /// The version that was shown.
     #[schema(maximum = 2147483647)]
     #[serde(deserialize_with = "whole")]
-    pub if_version: u64,
+    pub if_version: u32,
 }
 
 /// As the OpenAPI document has it.
@@ -70,12 +70,8 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
     if call.method == Method::PUT {
         let PolicyBody { class, mode, if_version } = call.json_body().await?;
         call.parameters(&[])?;
-        let version =
-            i32::try_from(if_version).map_err(|_| ApiError::invalid("if_version is out of range."))?;
         let user = admin.authorize("set_policy").await?;
-        return Reply::ok(
-            &set_policy(admin.database(), class, mode, version.unsigned_abs(), user, ceiling).await?,
-        );
+        return Reply::ok(&set_policy(admin.database(), class, mode, if_version, user, ceiling).await?);
     }
     call.no_body().await?;
     call.parameters(&[])?;

@@ -78,15 +78,15 @@ pub fn describe_id() -> Value {
 }
 
 /// A number in a body that has to be whole: `3`, and `3.0`, which JSON does not tell from it
-/// (<https://json-schema.org/draft/2020-12/json-schema-core#section-4.2.3>). Errors: anything else.
-pub fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+/// (<https://json-schema.org/draft/2020-12/json-schema-core#section-4.2.3>). Errors: anything else, and what an integer of the database cannot
+/// hold.
+pub fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let number = serde_json::Number::deserialize(deserializer)?;
     let rounded =
-        number.as_f64().filter(|value| value.fract() == 0.0 && (0.0..=4_294_967_295.0).contains(value));
-    number
-        .as_u64()
-        .or(rounded.map(|value| value as u64))
-        .ok_or_else(|| D::Error::custom("a number must be whole"))
+        number.as_f64().filter(|value| value.fract() == 0.0 && (0.0..=f64::from(i32::MAX)).contains(value));
+    rounded
+        .map(|value| value as u32)
+        .ok_or_else(|| D::Error::custom("a number must be whole, from 0 to 2147483647"))
 }
 
 /// The longest note, in characters.
