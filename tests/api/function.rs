@@ -19,6 +19,8 @@ pub(crate) struct Function {
     output: Arc<Mutex<String>>,
 }
 
+const MANIFEST: &str = include_str!("../../Cargo.toml");
+
 /// The settings that a function of this stack has.
 pub(crate) fn settings(stack: &Stack) -> BTreeMap<String, String> {
     let at = &stack.at;
@@ -40,6 +42,8 @@ pub(crate) fn settings(stack: &Stack) -> BTreeMap<String, String> {
 impl Function {
     /// Starts a function with the stack's settings, some of them changed or (with `None`) unset.
     pub(crate) fn start(stack: &Stack, binary: &str, changes: &[(&str, Option<&str>)]) -> Self {
+        // A function that was renamed may lie in `target` for long, and would pass here and nowhere else.
+        assert!(MANIFEST.contains(&format!("name = \"{binary}\"")), "{binary} is no function of Cargo.toml");
         let mut settings = settings(stack);
         for (name, value) in changes {
             match value {

@@ -77,7 +77,7 @@ async fn a_function_with_a_setting_missing_or_unfit_is_closed_and_names_it() {
         ("reconcile", RECONCILE, RECONCILE_CASES, &at.cron_secret),
         ("monitor", MONITOR, MONITOR_CASES, &at.cron_secret),
         ("billing_alerts", ALERTS, PEOPLE_CASES, &at.admin_token),
-        ("reconciliation_logs", RUNS, PEOPLE_CASES, &at.admin_token),
+        ("admin_page", RUNS, PEOPLE_CASES, &at.admin_token),
     ] {
         for (changes, name) in cases {
             let function = Function::start(&stack, binary, changes);
