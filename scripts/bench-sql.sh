@@ -20,6 +20,9 @@ psql "$(database_url bench supabase_admin)" -q -v ON_ERROR_STOP=1 -P pager=off -
 new_database standing
 apply_migrations "$(database_url standing)"
 psql "$(database_url standing supabase_admin)" -q -v ON_ERROR_STOP=1 -P pager=off -f "$repo_root/scripts/lib/bench-standing.sql"
+new_database tell
+apply_migrations "$(database_url tell)"
+psql "$(database_url tell supabase_admin)" -q -v ON_ERROR_STOP=1 -P pager=off -f "$repo_root/scripts/lib/bench-tell.sql"
 if [ "${1:-}" = --plans ]; then
   psql "$(database_url bench supabase_admin)" -q -v ON_ERROR_STOP=1 -f "$repo_root/scripts/lib/bench-plans.sql" 2>&1 |
     sed "s/^psql:[^ ]* NOTICE:  //"

@@ -2,9 +2,10 @@
 # Twenty connections raise, resolve, start, finish and reclaim at once, then twenty repair the rows that others write (pgbench), and
 # the promises are counted: one open alert for a key, one chain of episodes, a history without gaps, one running run, no write of the
 # app's that a repair took back, one mark for a subscription, and no call that failed. Then people approve, take back and let stand what
-# runs find and repair meanwhile.
+# runs find and repair meanwhile. At last alerts come and go while channels are told of them, by processes that die, and of channels that
+# come and go.
 #
-#   scripts/race-sql.sh [SECONDS]    for each of the four parts; 10 if not given
+#   scripts/race-sql.sh [SECONDS]    for each of the five parts; 10 if not given
 
 # shellcheck source=lib/cluster.sh
 . "$(dirname "$0")/lib/cluster.sh"
@@ -123,6 +124,86 @@ cat >"$scripts/end" <<'SQL'
 select public.unexcept_drift(id, md5('person')::uuid, 'auto') from public.drift where closed_at is null and action = 'excepted' limit 1;
 SQL
 
+# Who is told of what. Three channels, one of which comes, goes and breaks; claims that are finished at once, late, or never. Each claim
+# and each end is noted in the transaction that makes it: both hold the lock of claims until then, so that places tell which came first.
+cat >"$scripts/tell.sql" <<'SQL'
+create sequence public.places;
+create table public.hours (ticks integer not null);
+insert into public.hours values (0);
+create table public.claims (place bigint primary key default nextval('public.places'), ticks integer, claim uuid, delivery bigint, alert uuid,
+  channel text, kind text, by_person boolean, too_early boolean);
+create table public.ends (place bigint primary key default nextval('public.places'), claim uuid, delivery bigint, outcome text, counted boolean);
+create index on public.claims (claim);
+create function public.channels() returns jsonb language sql as $$
+  select jsonb_agg(jsonb_build_object('channel', c, 'min_severity', s, 'fingerprint', case when c = 'webhook' and random() < 0.05 then 'g' else 'f' end))
+  from (values ('slack', 'info'), ('pagerduty', 'high'), ('webhook', 'warning')) channels (c, s) where c <> 'webhook' or random() < 0.9
+$$;
+create function public.noted(p_answer jsonb, p_by_person boolean) returns bigint language sql as $$
+  with noted as (
+    insert into public.claims (ticks, claim, delivery, alert, channel, kind, by_person, too_early)
+    select (select ticks from public.hours), (d ->> 'claim')::uuid, (d ->> 'id')::bigint, (d #>> '{alert,id}')::uuid, d ->> 'channel', d ->> 'kind', p_by_person,
+      exists (select 1 from public.notification_deliveries e where e.alert_id = (d #>> '{alert,id}')::uuid and e.channel = d ->> 'channel'
+        and e.status = 'due' and e.id < (d ->> 'id')::bigint)
+    from jsonb_array_elements(p_answer -> 'deliveries') d
+    returning 1)
+  select count(*) from noted
+$$;
+create function public.ended(p_claim public.claims, p_outcome text) returns void language sql as $$
+  insert into public.ends (claim, delivery, outcome, counted)
+  select p_claim.claim, p_claim.delivery, p_outcome, (public.finish_deliveries(jsonb_build_array(jsonb_build_object('id', p_claim.delivery,
+    'claim', p_claim.claim, 'outcome', p_outcome, 'answer', 'a', 'unanswered', random() < 0.2))) ->> 'finished')::integer = 1
+$$;
+-- Nobody lets go of what a person asked for.
+create function public.outcome(p_claim public.claims) returns text language sql as $$
+  select (array['sent', 'sent', 'sent', 'sent', 'sent', 'failed', 'failed', 'refused', case when p_claim.by_person then 'failed' else 'released' end,
+    case when p_claim.channel = 'webhook' and random() < 0.6 then 'gone' else 'sent' end])[1 + floor(random() * 10)::integer]
+$$;
+select public.claim_deliveries('[{"channel": "slack", "min_severity": "info", "fingerprint": "f"}, {"channel": "pagerduty", "min_severity": "high", "fingerprint": "f"}]');
+SQL
+cat >"$scripts/happen" <<'SQL'
+\set key random(1, 12)
+select public.apply_monitor_outcomes(jsonb_build_array(jsonb_build_object('alert_key', 'k' || :key, 'alert_type', 't', 'message', 'm',
+  'state', case when random() < 0.5 then 'holds' else 'clear' end, 'severity', (array['info', 'warning', 'high', 'critical'])[1 + floor(random() * 4)::integer])));
+SQL
+cat >"$scripts/attend" <<'SQL'
+select public.attend_billing_alert(id, md5('person')::uuid, (array['acknowledge', 'unacknowledge', 'snooze', 'unsnooze', 'note'])[1 + floor(random() * 5)::integer], 15, 'n')
+from public.billing_alerts where not resolved order by random() limit 1;
+SQL
+cat >"$scripts/claim" <<'SQL'
+select public.noted(public.claim_deliveries(public.channels()), false);
+SQL
+# Some of those that hold: after the lock, or they would have run out before their turn came.
+cat >"$scripts/end_new" <<'SQL'
+begin;
+select pg_advisory_xact_lock(hashtext('billing_ops.claim_deliveries'));
+with picked as materialized (select c.* from public.claims c join public.notification_deliveries d using (claim) order by random() limit 5)
+select public.ended(c, public.outcome(c)) from picked c;
+commit;
+SQL
+cat >"$scripts/end_old" <<'SQL'
+with old as (select * from public.claims order by place desc offset 20 limit 50), one as materialized (select * from old order by random() limit 1)
+select public.ended(c, public.outcome(c)) from one c;
+SQL
+# A person tests the channel that breaks, or tries again what was given up.
+cat >"$scripts/word" <<'SQL'
+select public.noted(public.claim_delivery(public.channels(), case when d.id is null then 'webhook' end, d.id), true)
+from (select 1) one left join (select id from public.notification_deliveries where status = 'dead' and random() < 0.5 order by id desc limit 1) d on true;
+SQL
+# Ten minutes pass, for all that is on record but for what somebody is writing.
+cat >"$scripts/tick" <<'SQL'
+begin;
+select pg_advisory_xact_lock(hashtext('billing_ops.claim_deliveries'));
+update public.hours set ticks = ticks + 1;
+update public.notification_deliveries set due_since = due_since - interval '10 minutes', next_attempt_at = next_attempt_at - interval '10 minutes',
+  claimed_until = claimed_until - interval '10 minutes', created_at = created_at - interval '10 minutes',
+  last_attempt_at = last_attempt_at - interval '10 minutes', sent_at = sent_at - interval '10 minutes';
+update public.notification_channels set since = since - interval '10 minutes', off_at = off_at - interval '10 minutes', wait_until = wait_until - interval '10 minutes',
+  last_success_at = last_success_at - interval '10 minutes', last_failure_at = last_failure_at - interval '10 minutes';
+update public.billing_alerts set acknowledged_until = acknowledged_until - interval '10 minutes', snoozed_until = snoozed_until - interval '10 minutes'
+where id in (select id from public.billing_alerts where not resolved and (acknowledged_until is not null or snoozed_until is not null) for no key update skip locked);
+commit;
+SQL
+
 failed=0
 race() {
   local weighted=() script
@@ -189,4 +270,52 @@ none "each is taken back once" "select 1 from public.drift d where d.type = 'qua
 none "what is let stand can be ended" "select 1 from public.drift where closed_at is null and excepted_until > now() and action <> 'excepted'"
 none "all of it happened" "select 1 from unnest(array['repaired', 'reverted', 'excepted', 'waiting', 'superseded']) a
    where not exists (select from public.drift_events where event = a) or not exists (select from public.drift where action = 'repaired' and decided_by is not null)"
+
+new_database tell
+url="$(database_url tell)"
+apply_migrations "$url"
+psql "$url" -q -v ON_ERROR_STOP=1 -f "$scripts/tell.sql" >/dev/null
+race happen@5 resolve@1 attend@2 claim@6 end_new@8 end_old@3 word@2 tick@4
+none "of each event there is one delivery for each channel that was there" \
+  "select 1 from public.billing_alert_events e cross join (values ('slack'), ('pagerduty')) c (channel)
+   where e.event in ('raised', 'escalated', 'grown', 'acknowledged', 'resolved')
+     and (select count(*) from public.notification_deliveries d where d.event_id = e.id and d.channel = c.channel) <> 1"
+none "what is due has its claim, and what is not has none" \
+  "select 1 from public.notification_deliveries where status in ('sent', 'suppressed') and claim is not null
+     or status = 'due' and claim is null and claimed_until is not null"
+none "a claim is finished once" "select claim from public.ends where counted group by 1 having count(*) > 1"
+none "what was sent is sent once" "select delivery from public.ends e where counted and outcome = 'sent'
+   and not exists (select from public.notification_deliveries d join public.notification_deliveries a on a.alert_id = d.alert_id and a.channel = d.channel
+     join public.claims p on p.delivery = a.id and p.by_person where d.id = e.delivery) group by 1 having count(*) > 1"
+none "what was finished with an old claim changed nothing" "select 1 from public.ends e where counted and exists (select from public.claims c
+   where c.delivery = e.delivery and c.place < e.place and c.place > (select o.place from public.claims o where o.claim = e.claim))"
+none "nobody else sends what is being sent" "select 1 from (select *, lag(place) over w as before, lag(ticks) over w as tick_before, lag(claim) over w as claim_before
+   from public.claims window w as (partition by delivery order by place)) c
+   where c.ticks = c.tick_before and not exists (select from public.ends e where e.claim = c.claim_before and e.counted and e.place < c.place)"
+none "what happened first is told first" "select 1 from public.claims where too_early and not by_person"
+none "after the end nothing is told of an alert" "select 1 from public.claims r join public.claims a on a.alert = r.alert and a.channel = r.channel
+   where r.kind = 'resolved' and a.kind <> 'resolved' and a.place > r.place
+     and not exists (select from public.claims p where p.delivery = a.delivery and p.by_person)"
+none "nothing is queued behind an end" "select 1 from public.notification_deliveries r join public.notification_deliveries a on a.alert_id = r.alert_id
+   and a.channel = r.channel where r.kind = 'resolved' and a.id > r.id"
+none "who heard of the beginning hears of the end" "select 1 from public.notification_deliveries r join public.notification_deliveries a on a.alert_id = r.alert_id
+   and a.channel = r.channel where r.kind = 'resolved' and r.reason = 'alarm_not_sent' and billing_ops.is_alarm(a.kind) and (a.status = 'sent' or a.may_have_arrived)"
+none "and nobody else" "select 1 from public.notification_deliveries r where r.kind = 'resolved' and r.status = 'sent' and not exists (
+   select from public.notification_deliveries a where a.alert_id = r.alert_id and a.channel = r.channel and billing_ops.is_alarm(a.kind)
+     and (a.status = 'sent' or a.may_have_arrived))"
+none "an alert that somebody was told of and that is over has an end to tell" "select 1 from public.billing_alerts b
+   join public.notification_deliveries a on a.alert_id = b.id where b.resolved and billing_ops.is_alarm(a.kind) and a.status = 'sent' and not exists (
+     select from public.notification_deliveries r where r.alert_id = b.id and r.channel = a.channel and r.kind = 'resolved')"
+# What was released was not sent; a person's word is not held up.
+psql "$url" -q -c "create view public.attempts as select c.* from public.claims c where not by_person and kind <> 'test'
+  and not exists (select from public.ends e where e.claim = c.claim and e.counted and e.outcome = 'released')"
+none "six a minute at most" "select channel, ticks from public.attempts group by 1, 2 having count(*) > 6"
+none "thirty an hour at most" "select a.channel, t from (select distinct ticks as t from public.attempts) hour join public.attempts a on a.ticks between t - 5 and t
+   group by 1, 2 having count(distinct a.delivery) > 30"
+none "all of it happened" "select 1 from unnest(array['raised', 'escalated', 'acknowledged', 'resolved', 'summary', 'test']) k
+   where not exists (select from public.notification_deliveries where kind = k and status = 'sent')
+   union all select 1 from unnest(array['below_severity', 'pagerduty_only', 'alarm_not_sent', 'channel_off', 'not_configured', 'summarised']) r
+   where not exists (select from public.notification_deliveries where status = 'suppressed' and reason = r)
+   union all select 1 where not exists (select from public.ends where not counted) or not exists (select from public.claims where by_person and kind <> 'test')
+     or not exists (select from public.notification_deliveries where may_have_arrived and status = 'sent')"
 exit "$failed"

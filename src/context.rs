@@ -1,5 +1,6 @@
 //! What a handler gets: the settings, and the clients, built once for the life of the process.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ pub struct Context {
     supabase: OnceLock<Result<Arc<Supabase>, SettingError>>,
     stripe: OnceLock<Result<Arc<Stripe>, SettingError>>,
     stopping: watch::Sender<bool>,
+    news: AtomicBool,
 }
 
 impl Context {
@@ -31,6 +33,7 @@ impl Context {
             supabase: OnceLock::new(),
             stripe: OnceLock::new(),
             stopping: watch::Sender::new(false),
+            news: AtomicBool::new(false),
         }
     }
 
@@ -89,6 +92,16 @@ impl Context {
     /// Becomes true when the platform asks the process to end: a run then saves what is left and finishes as `partial`.
     pub fn stopping(&self) -> watch::Receiver<bool> {
         self.stopping.subscribe()
+    }
+
+    /// Something may have happened to an alert: somebody is to be told once the call at hand is answered.
+    pub fn has_news(&self) {
+        self.news.store(true, Ordering::Release);
+    }
+
+    /// Whether something may have happened since this was last asked. One of several calls that end at once is told so.
+    pub fn take_news(&self) -> bool {
+        self.news.swap(false, Ordering::AcqRel)
     }
 
     /// Starts to listen for SIGTERM. The runtime listens too, and waits for the work in flight.

@@ -18,6 +18,7 @@ pub mod episodes;
 pub mod http;
 pub mod log;
 pub mod monitor;
+pub mod notify;
 pub mod openapi;
 pub mod reconcile;
 pub mod runs;

@@ -5,8 +5,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::endpoints::{
-    alerts, config, drift, drift_approve, drift_except, drift_revert, health, monitor, policies, reconcile,
-    reconcile_now, resolve, run, runs,
+    alerts, attend, config, drift, drift_approve, drift_except, drift_revert, health, monitor, notifications,
+    policies, reconcile, reconcile_now, resolve, run, runs,
 };
 use crate::http::Endpoint;
 use crate::http::operation::{Caller, Operation};
@@ -20,6 +20,11 @@ fn endpoints() -> Vec<(Endpoint, Vec<Operation>)> {
         (monitor::ENDPOINT, monitor::operations()),
         (alerts::ENDPOINT, alerts::operations()),
         (resolve::ENDPOINT, resolve::operations()),
+        (attend::ACKNOWLEDGE, attend::acknowledge_operations()),
+        (attend::UNACKNOWLEDGE, attend::unacknowledge_operations()),
+        (attend::SNOOZE, attend::snooze_operations()),
+        (attend::UNSNOOZE, attend::unsnooze_operations()),
+        (attend::NOTE, attend::note_operations()),
         (reconcile_now::ENDPOINT, reconcile_now::operations()),
         (drift::ENDPOINT, drift::operations()),
         (drift_approve::ENDPOINT, drift_approve::operations()),
@@ -28,6 +33,7 @@ fn endpoints() -> Vec<(Endpoint, Vec<Operation>)> {
         (drift_except::ENDPOINT, drift_except::operations()),
         (drift_except::END, drift_except::operations_of_end()),
         (policies::ENDPOINT, policies::operations()),
+        (notifications::ENDPOINT, notifications::operations()),
         (runs::ENDPOINT, runs::operations()),
         (run::ENDPOINT, run::operations()),
     ]

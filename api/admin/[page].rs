@@ -1,6 +1,7 @@
-//! `GET /api/admin/drift`, `GET /api/admin/reconciliation-logs`, `GET` and `PUT /api/admin/policies`
+//! `GET /api/admin/drift`, `GET /api/admin/reconciliation-logs`, `GET` and `PUT /api/admin/policies`, `GET` and `POST
+//! /api/admin/notifications`
 
-use billing_ops::endpoints::{drift, policies, runs};
+use billing_ops::endpoints::{drift, notifications, policies, runs};
 use billing_ops::http::{Route, serve_all};
 
 #[tokio::main(flavor = "current_thread")]
@@ -9,6 +10,7 @@ async fn main() -> Result<(), vercel_runtime::Error> {
         Route::new(drift::ENDPOINT, drift::handle),
         Route::new(runs::ENDPOINT, runs::handle),
         Route::new(policies::ENDPOINT, policies::handle),
+        Route::new(notifications::ENDPOINT, notifications::handle),
     ])
     .await
 }

@@ -37,7 +37,7 @@ export function run(changes: Partial<Run> & { started_at: string }): Run {
 export function alert(changes: Partial<Alert> & { id: string }): Alert {
   return {
     alert_key: "drift_status_mismatch",
-    alert_type: "drift",
+    alert_type: "drift_status_mismatch",
     severity: "info",
     message: "1 status differs",
     metadata: {},
@@ -52,6 +52,12 @@ export function alert(changes: Partial<Alert> & { id: string }): Alert {
     resolution_note: null,
     previous_alert_id: null,
     severe_since: null,
+    acknowledged_at: null,
+    acknowledged_by: null,
+    acknowledged_until: null,
+    snoozed_until: null,
+    snoozed_by: null,
+    history: [],
     ...changes,
   };
 }

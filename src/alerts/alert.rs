@@ -44,4 +44,31 @@ pub struct Alert {
     pub resolution_note: Option<String>,
     /// The episode before this one.
     pub previous_alert_id: Option<Uuid>,
+    /// When somebody said that they attend to it; null where nobody does. A time that has run out is still there.
+    pub acknowledged_at: Option<DateTime<Utc>>,
+    /// Who.
+    pub acknowledged_by: Option<Uuid>,
+    /// Until when no repeats are sent.
+    pub acknowledged_until: Option<DateTime<Utc>>,
+    /// Until when nothing is sent at all; then one reminder, if it still stands.
+    pub snoozed_until: Option<DateTime<Utc>>,
+    /// Who wanted it so.
+    pub snoozed_by: Option<Uuid>,
+    /// What became of it and what people did, newest first: the last 20.
+    pub history: Vec<HistoryEvent>,
+}
+
+/// Something that happened to an alert.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct HistoryEvent {
+    /// `raised`, `escalated`, `grown`, `resolved`; `acknowledged`, `unacknowledged`, `snoozed`, `unsnoozed`, `noted`.
+    pub event: String,
+    /// How severe the alert was then.
+    pub severity: String,
+    /// The person who did it; null where nobody did.
+    pub actor: Option<Uuid>,
+    /// What the person wrote, or what the condition said.
+    pub reason: Option<String>,
+    /// When.
+    pub created_at: DateTime<Utc>,
 }

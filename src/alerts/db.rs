@@ -22,6 +22,8 @@ pub struct AlertFilter<'a> {
     pub severity: Option<&'a str>,
     /// One type.
     pub alert_type: Option<&'a str>,
+    /// Of the open ones those that are `unattended`, `acknowledged` or `snoozed`.
+    pub state: Option<&'a str>,
     /// At most so many.
     pub limit: u32,
     /// After this place.
@@ -67,15 +69,82 @@ pub async fn list(admin: &Admin<'_>, filter: &AlertFilter<'_>) -> Result<AlertPa
     let mut parameters = json!({ "p_status": filter.status, "p_limit": filter.limit });
     set(&mut parameters, "p_severity", filter.severity);
     set(&mut parameters, "p_type", filter.alert_type);
+    set(&mut parameters, "p_state", filter.state);
     set_cursor(&mut parameters, filter.cursor);
     let Answer { items: mut alerts, open } = admin.ask("admin_billing_alerts", parameters, "alert").await?;
     let next_cursor = next_cursor(&mut alerts, filter.limit, |alert| (alert.created_at, alert.id));
     Ok(AlertPage { alerts, open, next_cursor })
 }
 
+/// What a person can do about an open alert, beside resolving it.
+#[derive(Debug, Clone, Copy)]
+pub enum Attention<'a> {
+    /// Attend to it, for so many hours or as long as suits its severity.
+    Acknowledge(Option<u32>),
+    /// Not any more.
+    Unacknowledge,
+    /// Hear nothing of it for so many minutes, and why.
+    Snooze(u32, Option<&'a str>),
+    /// Not any more.
+    Unsnooze,
+    /// Leave word.
+    Note(&'a str),
+}
+
+impl Attention<'_> {
+    /// Its word, as the path and SQL have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Acknowledge(_) => "acknowledge",
+            Self::Unacknowledge => "unacknowledge",
+            Self::Snooze(..) => "snooze",
+            Self::Unsnooze => "unsnooze",
+            Self::Note(_) => "note",
+        }
+    }
+}
+
+/// What became of it.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Attended {
+    /// `done`; `already`, where it was so before; or `alert_resolved`, where there is nothing left to do.
+    pub outcome: String,
+    /// The alert as it is now.
+    pub alert: Alert,
+}
+
+/// Does something about an alert in the name of a person who was found to be an admin.
+pub async fn attend(
+    database: &Supabase,
+    id: Uuid,
+    attention: Attention<'_>,
+    actor: Uuid,
+) -> Result<Attended, Refusal> {
+    #[derive(Deserialize)]
+    struct Answer {
+        alert: Alert,
+    }
+    let (minutes, note) = match attention {
+        Attention::Acknowledge(hours) => (hours.map(|hours| hours * 60), None),
+        Attention::Snooze(minutes, note) => (Some(minutes), note),
+        Attention::Note(note) => (None, Some(note)),
+        Attention::Unacknowledge | Attention::Unsnooze => (None, None),
+    };
+    let mut parameters = json!({ "p_alert_id": id, "p_actor": actor, "p_action": attention.word() });
+    set(&mut parameters, "p_minutes", minutes);
+    set(&mut parameters, "p_note", note);
+    // Not sent again if its answer is lost: a note would stand twice.
+    let verdict: Verdict<Answer> =
+        database.call(Asker::Service, Retry::Unsafe, "attend_billing_alert", &parameters).await?;
+    let (outcome, Answer { alert }) = verdict.admitted("alert")?;
+    Ok(Attended { outcome, alert })
+}
+
 /// What became of a resolve.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Resolved {
+    /// `done`; or `already`, where it was resolved before.
+    pub outcome: &'static str,
     /// The alert as it is now.
     pub alert: Alert,
     /// True where it was resolved before; then nothing was changed.
@@ -98,5 +167,7 @@ pub async fn resolve(
     let verdict: Verdict<Answer> =
         database.call(Asker::Service, Retry::Safe, "resolve_billing_alert", &parameters).await?;
     let (outcome, answer) = verdict.admitted("alert")?;
-    Ok(Resolved { alert: answer.alert, already_resolved: outcome == "already_resolved" })
+    let already_resolved = outcome == "already_resolved";
+    let outcome = if already_resolved { "already" } else { "done" };
+    Ok(Resolved { outcome, alert: answer.alert, already_resolved })
 }

@@ -21,11 +21,23 @@
 //! | `SWEEP_INCOMPLETE_AFTER_HOURS` | when no whole sweep is an alert, 1 to 720 (24) |
 //! | `DASHBOARD_ORIGIN` | the one other origin whose pages may call |
 //! | `HEARTBEAT_URL` | called after each monitor pass that was written |
+//! | `NOTIFY_SLACK_URL` | Slack's incoming webhook |
+//! | `NOTIFY_DISCORD_URL` | Discord's webhook |
+//! | `NOTIFY_PAGERDUTY_KEY` | the integration key of a PagerDuty service (Events API v2) |
+//! | `RESEND_API_KEY`, `NOTIFY_EMAIL_FROM`, `NOTIFY_EMAIL_TO` | e-mail by Resend; several addresses by commas |
+//! | `NOTIFY_WEBHOOK_URL`, `NOTIFY_WEBHOOK_SECRET` (and `_PREVIOUS`) | a webhook, signed as Standard Webhooks has it (`whsec_…`) |
+//! | `NOTIFY_PAGERDUTY_MIN_SEVERITY`, `NOTIFY_EMAIL_MIN_SEVERITY` | the least severity that the channel is told of (high) |
+//! | `NOTIFY_SLACK_MIN_SEVERITY`, `NOTIFY_DISCORD_MIN_SEVERITY` | the same (warning) |
+//! | `NOTIFY_WEBHOOK_MIN_SEVERITY` | the same (info) |
+//! | `NOTIFY_PAGERDUTY_BASE` | another PagerDuty (`https://events.pagerduty.com`) |
+//! | `RESEND_API_BASE` | another Resend (`https://api.resend.com`) |
+//! | `PUBLIC_URL` | where the dashboard is, for links in messages |
 //! | `LOG_LEVEL` | error, warn, info or debug (info) |
 //!
 //! A setting that is wrong does not stop the process: it makes the endpoints that need it answer 503 with a sentence that
 //! names it, and `/api/health` lists it; an optional one raises an alert too. So each accessor returns a `Result`, and nothing falls back to an open door.
 
+pub mod notify;
 mod values;
 
 use std::collections::BTreeMap;
@@ -89,6 +101,23 @@ const SETTINGS: &[Setting] = &[
     option("SWEEP_INCOMPLETE_AFTER_HOURS", |c| c.sweep_incomplete_after().map(drop)),
     option("DASHBOARD_ORIGIN", |c| c.dashboard_origin().map(drop)),
     option("HEARTBEAT_URL", |c| c.heartbeat_url().map(drop)),
+    option("NOTIFY_SLACK_URL", |c| c.notify_slack().map(drop)),
+    option("NOTIFY_DISCORD_URL", |c| c.notify_discord().map(drop)),
+    option("NOTIFY_PAGERDUTY_KEY", |c| c.notify_pagerduty_key().map(drop)),
+    option("RESEND_API_KEY", |c| c.resend_api_key().map(drop)),
+    option("NOTIFY_EMAIL_FROM", |c| c.notify_email_from().map(drop)),
+    option("NOTIFY_EMAIL_TO", |c| c.notify_email_to().map(drop)),
+    option("NOTIFY_WEBHOOK_URL", |c| c.notify_webhook_url().map(drop)),
+    option("NOTIFY_WEBHOOK_SECRET", |c| c.notify_webhook_secret().map(drop)),
+    option("NOTIFY_WEBHOOK_SECRET_PREVIOUS", |c| c.notify_webhook_secret_previous().map(drop)),
+    option("NOTIFY_PAGERDUTY_MIN_SEVERITY", |c| c.notify_least(&notify::PAGERDUTY).map(drop)),
+    option("NOTIFY_SLACK_MIN_SEVERITY", |c| c.notify_least(&notify::SLACK).map(drop)),
+    option("NOTIFY_DISCORD_MIN_SEVERITY", |c| c.notify_least(&notify::DISCORD).map(drop)),
+    option("NOTIFY_EMAIL_MIN_SEVERITY", |c| c.notify_least(&notify::EMAIL).map(drop)),
+    option("NOTIFY_WEBHOOK_MIN_SEVERITY", |c| c.notify_least(&notify::WEBHOOK).map(drop)),
+    option("NOTIFY_PAGERDUTY_BASE", |c| c.notify_pagerduty_base().map(drop)),
+    option("RESEND_API_BASE", |c| c.resend_api_base().map(drop)),
+    option("PUBLIC_URL", |c| c.public_url().map(drop)),
     option("LOG_LEVEL", |c| c.log_level().map(drop)),
 ];
 

@@ -15,8 +15,9 @@ use crate::http::{ApiError, Call, Endpoint, Reply};
 pub const ENDPOINT: Endpoint =
     Endpoint { route: "/api/admin/billing-alerts", methods: &[Method::GET, Method::HEAD] };
 
-/// The words of `?status=` and of `?severity=`.
+/// The words of `?status=`, `?state=` and `?severity=`.
 const STATUSES: &[&str] = &["open", "resolved", "all"];
+const STATES: &[&str] = &["unattended", "acknowledged", "snoozed"];
 pub(super) const SEVERITIES: &[&str] = &["critical", "high", "warning", "info"];
 
 /// As the OpenAPI document has it.
@@ -26,6 +27,12 @@ pub fn operations() -> Vec<Operation> {
             describe_choice("status", "Which alerts.", STATUSES, Some("open")),
             describe_choice("severity", "Only one severity.", SEVERITIES, None),
             describe_type("Only one alert type."),
+            describe_choice(
+                "state",
+                "Only open ones that nobody attends to, that somebody does, or that are snoozed.",
+                STATES,
+                None,
+            ),
             LIMIT.describe(),
             describe_cursor(CURSOR),
         ],
@@ -42,11 +49,12 @@ pub fn operations() -> Vec<Operation> {
 pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiError> {
     let admin = auth::admin(&context, &call)?;
     call.no_body().await?;
-    let parameters = call.parameters(&["status", "severity", "type", "limit", "cursor"])?;
+    let parameters = call.parameters(&["status", "severity", "type", "state", "limit", "cursor"])?;
     let filter = AlertFilter {
         status: parameters.one_of("status", STATUSES)?.unwrap_or("open"),
         severity: parameters.one_of("severity", SEVERITIES)?,
         alert_type: parameters.name("type")?,
+        state: parameters.one_of("state", STATES)?,
         limit: parameters.whole_number(&LIMIT)?,
         cursor: parameters.cursor()?,
     };

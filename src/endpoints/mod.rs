@@ -4,6 +4,7 @@
 //! judges.
 
 pub mod alerts;
+pub mod attend;
 pub mod config;
 pub mod drift;
 pub mod drift_approve;
@@ -12,6 +13,7 @@ pub mod drift_revert;
 pub mod health;
 pub mod monitor;
 pub mod not_found;
+pub mod notifications;
 pub mod policies;
 pub mod reconcile;
 pub mod reconcile_now;

@@ -9,10 +9,13 @@ use utoipa::ToSchema;
 use crate::auth;
 use crate::context::Context;
 use crate::http::operation::{Caller, Operation, Schema};
+use crate::http::parameters::describe_choice;
 use crate::http::{ApiError, Call, Endpoint, Reply};
 use crate::monitor::db::{AlertChanges, apply, read_facts};
 use crate::monitor::heartbeat::send_heartbeat;
 use crate::monitor::judge::{Thresholds, judge};
+use crate::notify::deliver::{BUDGET, Sent, deliver};
+use crate::notify::receivers::configured;
 use crate::supabase::Asker;
 
 /// Its route and methods.
@@ -43,6 +46,8 @@ pub struct Conditions {
     pub reconcile_failing: Option<bool>,
     /// No sweep has looked at everything for too long.
     pub sweep_incomplete: Option<bool>,
+    /// Messages to people do not arrive.
+    pub notifications_failing: Option<bool>,
     /// An optional setting is wrong.
     pub settings_invalid: Option<bool>,
 }
@@ -54,6 +59,24 @@ pub struct AutoResolve {
     pub resolved_count: usize,
 }
 
+/// What a pass answers, or a call that only sends.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum PassAnswer {
+    /// The conditions were judged.
+    Pass(MonitorAnswer),
+    /// What was due was sent (`?only=deliver`).
+    Deliveries {
+        /// It was tried.
+        success: bool,
+        /// What became of it.
+        deliveries: Sent,
+    },
+}
+
+/// The words of `?only=`.
+const ONLY: &[&str] = &["deliver"];
+
 /// As the OpenAPI document has it.
 pub fn operations() -> Vec<Operation> {
     let operation = |method, id, summary| Operation {
@@ -61,8 +84,8 @@ pub fn operations() -> Vec<Operation> {
         id,
         summary,
         caller: Caller::MachineOrAdmin,
-        answer: Schema::of::<MonitorAnswer>(),
-        parameters: vec![],
+        answer: Schema::of::<PassAnswer>(),
+        parameters: vec![describe_choice("only", "Sends what is due and judges nothing.", ONLY, None)],
         body: None,
         codes: &[],
     };
@@ -72,7 +95,7 @@ pub fn operations() -> Vec<Operation> {
     ]
 }
 
-/// Reads the facts, judges them, applies the outcomes: two round trips.
+/// Reads the facts, judges them, applies the outcomes: two round trips. What was raised is sent after the answer.
 pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiError> {
     let own = auth::monitor_secrets(&context.config)?;
     let cron = context.config.machine_secrets("CRON_SECRET")?;
@@ -84,7 +107,10 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
     let database = context.supabase()?;
     let caller = auth::machine_or_person(auth::bearer(&call.headers)?, &own, &cron)?;
     call.no_body().await?;
-    call.parameters(&[])?;
+    let only = call.parameters(&["only"])?.one_of("only", ONLY)?.is_some();
+    if only {
+        return deliver_only(&context, &call, &caller).await;
+    }
 
     let name = match &caller {
         auth::Caller::Person(token) => Asker::Person(token),
@@ -93,21 +119,45 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
     let facts = read_facts(database, name, &call.client()).await?;
     let outcomes = judge(&facts, &thresholds, &context.config.wrong_options());
     let alerts = apply(database, &outcomes).await?;
+    context.has_news();
+    let [stale, high_severity, failing, incomplete, notifications, settings] = &outcomes;
+    let (channels, known) = (configured(&context.config), facts.notifications.unwrap_or_default());
+    // Where no alarm arrives any more, silence is the alarm: whoever watches the watcher notices it.
+    let all_wrong = !channels.is_empty() && channels.iter().all(|channel| channel.receiver.is_err());
+    let mute = all_wrong || (notifications.holds() == Some(true) && known.none_works);
+    if channels.is_empty() && known.configured > 0 {
+        // The last one is gone from the settings, and the database has yet to hear of it.
+        deliver(&context, None, BUDGET).await?;
+    }
     // One that is wrong is told by settings_invalid; the watch goes on without it.
-    if let Ok(Some(url)) = context.config.heartbeat_url() {
+    if let (Ok(Some(url)), false) = (context.config.heartbeat_url(), mute) {
         send_heartbeat(context.http(), url).await;
     }
-    let [stale, high_severity, failing, incomplete, settings] = &outcomes;
-    Reply::ok(&MonitorAnswer {
+    Reply::ok(&PassAnswer::Pass(MonitorAnswer {
         success: true,
         monitoring: Conditions {
             reconcile_stale: stale.holds(),
             high_severity_stale: high_severity.holds(),
             reconcile_failing: failing.holds(),
             sweep_incomplete: incomplete.holds(),
+            notifications_failing: notifications.holds(),
             settings_invalid: settings.holds(),
         },
         auto_resolve: AutoResolve { resolved_count: alerts.resolved.len() },
         alerts,
-    })
+    }))
+}
+
+/// Sends what is due: one round trip where there is nothing.
+async fn deliver_only(context: &Context, call: &Call, caller: &auth::Caller) -> Result<Reply, ApiError> {
+    let client = call.client();
+    let counted = match caller {
+        auth::Caller::Person(_) => {
+            auth::admin(context, call)?.authorize("monitor").await?;
+            None
+        }
+        auth::Caller::Cron | auth::Caller::Machine => Some(client.as_str()),
+    };
+    let deliveries = deliver(context, counted, BUDGET).await?;
+    Reply::ok(&PassAnswer::Deliveries { success: true, deliveries })
 }

@@ -56,5 +56,7 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
     let id = call.path_id(1)?;
     let note = note("note", body.note.as_deref())?;
     let user = admin.authorize("resolve").await?;
-    Reply::ok(&db::resolve(admin.database(), id, note, user).await?)
+    let resolved = db::resolve(admin.database(), id, note, user).await?;
+    context.has_news();
+    Reply::ok(&resolved)
 }

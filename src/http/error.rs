@@ -23,6 +23,8 @@ use serde_json::{Map, Value};
 use crate::config::SettingError;
 use crate::decisions::approve::NoApproval;
 use crate::decisions::db::NotDecided;
+use crate::notify::db::NoWish;
+use crate::notify::deliver::NotSent;
 use crate::reconcile::Failure;
 use crate::runs::perform::NoRun;
 use crate::supabase::judged::Refusal;
@@ -238,6 +240,27 @@ impl From<NoApproval> for ApiError {
             NoApproval::Setting(error) => error.into(),
             NoApproval::Refused(refusal) => refusal.into(),
             NoApproval::Failed(failure) => (&failure).into(),
+        }
+    }
+}
+
+impl From<NotSent> for ApiError {
+    fn from(error: NotSent) -> Self {
+        match error {
+            NotSent::Setting(error) => error.into(),
+            NotSent::Refused(refusal) => refusal.into(),
+        }
+    }
+}
+
+impl From<NoWish> for ApiError {
+    fn from(error: NoWish) -> Self {
+        match error {
+            NoWish::NotConfigured => Self::invalid("This channel is not set up, or its settings are wrong."),
+            NoWish::NotDead(status) => Self::conflict(format!(
+                "Only what was given up can be sent again; this delivery is {status}."
+            )),
+            NoWish::Refused(refusal) => refusal.into(),
         }
     }
 }

@@ -72,6 +72,11 @@ pub fn describe_text(name: &str, description: &str) -> Value {
     query(name, description, json!({ "type": "string", "minLength": 1, "maxLength": 200 }))
 }
 
+/// An id in a query, as OpenAPI describes it.
+pub fn describe_uuid(name: &str, description: &str) -> Value {
+    query(name, description, json!({ "type": "string", "format": "uuid" }))
+}
+
 /// The id in a path, as OpenAPI describes it.
 pub fn describe_id() -> Value {
     json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string", "format": "uuid" } })
@@ -87,6 +92,13 @@ pub fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error
     rounded
         .map(|value| value as u32)
         .ok_or_else(|| D::Error::custom("a number must be whole, from 0 to 2147483647"))
+}
+
+/// The same, or nothing, as `null` says it.
+pub fn whole_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    #[derive(Deserialize)]
+    struct Whole(#[serde(deserialize_with = "whole")] u32);
+    Ok(Option::<Whole>::deserialize(deserializer)?.map(|Whole(number)| number))
 }
 
 /// The longest note, in characters.

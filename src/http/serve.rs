@@ -21,6 +21,7 @@ use crate::http::call::Call;
 use crate::http::error::ApiError;
 use crate::http::origin::{allow_origin, other_origin};
 use crate::http::reply::{self, Reply};
+use crate::notify::deliver::deliver_news;
 use crate::{log, supabase};
 
 /// What an endpoint says of itself.
@@ -121,9 +122,15 @@ async fn answer(
     state.wait_until(async move {
         let span = tracing::info_span!("request", %request_id, route = endpoint.route);
         let handler = place.map(|place| &routes[place].handler);
-        let response = guarded(endpoint, handler, context, call).instrument(span).await;
+        let response = guarded(endpoint, handler, Arc::clone(&context), call).instrument(span).await;
         // Nobody listens where the caller hung up; the work is done all the same.
         let _ = sender.send(response);
+        // Nor does anybody wait for what is told of it.
+        if context.take_news() {
+            deliver_news(&context, started.elapsed())
+                .instrument(tracing::info_span!("notify", %request_id))
+                .await;
+        }
     });
     receiver.await.unwrap_or_else(|_| {
         // The line that says where it panicked has the same request id.

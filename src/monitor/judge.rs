@@ -47,6 +47,27 @@ pub struct Facts {
     pub open_high_severity_count: Option<u64>,
     /// Since when `reconcile_stale` is open.
     pub reconcile_stale_since: Option<DateTime<Utc>>,
+    /// Whether messages arrive.
+    pub notifications: Option<NotificationFacts>,
+}
+
+/// Whether messages to people arrive.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct NotificationFacts {
+    /// How many have been due for a quarter of an hour.
+    pub overdue: u64,
+    /// Since when the oldest of them.
+    pub oldest_due_since: Option<DateTime<Utc>>,
+    /// How many were given up within a day, and nothing has arrived in their channel since.
+    pub given_up: u64,
+    /// How many channels are off, as their destination is gone: they are told nothing until somebody mends that.
+    pub off: u64,
+    /// The channels of all three.
+    pub channels: Vec<String>,
+    /// How many channels the database believes to be set up.
+    pub configured: u64,
+    /// There are channels, and the last attempt of each failed.
+    pub none_works: bool,
 }
 
 /// How a run ended.
@@ -75,12 +96,13 @@ pub struct HighSeverityAlert {
 
 /// Judges the conditions, one after the other. `wrong` are the optional settings that are, each with a
 /// sentence that does not hold its value.
-pub fn judge(facts: &Facts, thresholds: &Thresholds, wrong: &[(&'static str, String)]) -> [Condition; 5] {
+pub fn judge(facts: &Facts, thresholds: &Thresholds, wrong: &[(&'static str, String)]) -> [Condition; 6] {
     [
         Condition::new("reconcile_stale", reconcile_stale(facts, thresholds)),
         Condition::new("high_severity_stale", high_severity_stale(facts, thresholds)),
         Condition::new("reconcile_failing", reconcile_failing(facts)),
         Condition::new("sweep_incomplete", sweep_incomplete(facts, thresholds)),
+        Condition::new("notifications_failing", notifications_failing(facts)),
         Condition::new("settings_invalid", settings_invalid(wrong)),
     ]
 }
@@ -182,6 +204,28 @@ fn sweep_incomplete(facts: &Facts, thresholds: &Thresholds) -> State {
             "last_complete_sweep_at": facts.last_complete_sweep_at,
             "incomplete_after_hours": thresholds.sweep_incomplete_after.num_hours(),
         }),
+    }
+}
+
+fn notifications_failing(facts: &Facts) -> State {
+    let (Some(now), Some(notifications)) = (facts.now, &facts.notifications) else { return State::Unknown };
+    let NotificationFacts { overdue, given_up, off, channels, oldest_due_since, .. } = notifications;
+    if (*overdue, *given_up, *off) == (0, 0, 0) {
+        return State::clear("Messages arrive.");
+    }
+    let waits = oldest_due_since
+        .map_or_else(String::new, |since| format!(" (the oldest for {})", duration(now - since)));
+    let parts = [
+        (*overdue, format!("{overdue} wait to be sent{waits}")),
+        (*given_up, format!("{given_up} were given up")),
+        (*off, format!("{off} of them switched off")),
+    ];
+    let parts: Vec<String> =
+        parts.into_iter().filter(|(count, _)| *count > 0).map(|(_, part)| part).collect();
+    State::Holds {
+        severity: Severity::Critical,
+        message: format!("Alarms do not arrive by {}: {}.", channels.join(", "), parts.join(", ")),
+        metadata: json!({ "overdue": overdue, "given_up": given_up, "off": off, "channels": channels }),
     }
 }
 

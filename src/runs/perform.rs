@@ -68,10 +68,14 @@ pub async fn perform(context: &Context, request: &RunRequest) -> Result<(RunAnsw
         stop,
     };
     let ending = reconcile(stripe, &store, &terms, job).await.map_err(|Fenced| NoRun::LeaseLost)?;
+    // Also where the end's answer is lost on the way.
+    context.has_news();
     let finished = store.finish(&ending).await.map_err(|error| match error {
         StoreError::Fenced => NoRun::LeaseLost,
         error => NoRun::EndNotWritten(error),
     })?;
+    // And once more: another call of this process may have asked in between, before there was any.
+    context.has_news();
     log_ending(&finished.id.to_string(), &ending);
     let stored = StoredResult { reconciliations: ending.reconciliations, errors: ending.errors };
     Ok((RunAnswer::new(outcome, finished, stored, terms.repair_mode), ending.failure))

@@ -240,7 +240,13 @@ alter table public.billing_alerts
   add column if not exists resolution text,
   add column if not exists resolution_note text,
   add column if not exists previous_alert_id uuid references public.billing_alerts (id) on delete set null,
-  add column if not exists severe_since timestamptz;
+  add column if not exists severe_since timestamptz,
+  add column if not exists acknowledged_at timestamptz,
+  add column if not exists acknowledged_by uuid,
+  add column if not exists acknowledged_until timestamptz,
+  add column if not exists snoozed_until timestamptz,
+  add column if not exists snoozed_by uuid,
+  add column if not exists newest_member_at timestamptz;
 
 comment on table public.billing_alerts is 'Alarms about billing: one row for each episode of a condition.';
 comment on column public.billing_alerts.id is 'The episode''s id.';
@@ -262,6 +268,15 @@ comment on column public.billing_alerts.resolution_note is 'What the person wrot
 comment on column public.billing_alerts.previous_alert_id is 'The episode before this one, of the same alert_key.';
 comment on column public.billing_alerts.severe_since is
   'Since when the alert has been critical or high without interruption; null while it is neither.';
+comment on column public.billing_alerts.acknowledged_at is
+  'When somebody said that they attend to it. This, the next four and nothing else is what a person sets: it ends with its time, when
+  the alert rises or grows, and when it is resolved.';
+comment on column public.billing_alerts.acknowledged_by is 'Who attends to it.';
+comment on column public.billing_alerts.acknowledged_until is 'Until when: no repeats are sent before.';
+comment on column public.billing_alerts.snoozed_until is 'Until when nothing is sent. Then one reminder, if it still stands.';
+comment on column public.billing_alerts.snoozed_by is 'Who wants no word until then.';
+comment on column public.billing_alerts.newest_member_at is
+  'Of a class of drift: when the newest difference was first seen that the alert speaks of. A newer one makes it grow.';
 
 select pg_temp.replace_column_checks('public.billing_alerts', 'severity',
   array['critical', 'high', 'warning', 'info']);

@@ -35,6 +35,12 @@ as $$
     when 'reconcile' then 5
     when 'reconcile_now' then 10
     when 'resolve' then 10
+    when 'acknowledge' then 10
+    when 'unacknowledge' then 10
+    when 'snooze' then 10
+    when 'unsnooze' then 10
+    when 'note' then 10
+    when 'notify' then 10
     when 'approve' then 10
     when 'revert' then 10
     when 'except' then 10

@@ -66,11 +66,25 @@ $$;
 comment on function public.admin_monitor_facts(text) is
   'monitor_facts for an admin''s session: {outcome: ok|unauthorized|forbidden|rate_limited, facts, retry_after}.';
 
+create function billing_ops.alert_state(p_alert public.billing_alerts, p_state text)
+returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select not p_alert.resolved and case p_state
+    when 'acknowledged' then coalesce(p_alert.acknowledged_until > pg_catalog.clock_timestamp(), false)
+    when 'snoozed' then coalesce(p_alert.snoozed_until > pg_catalog.clock_timestamp(), false)
+    else not billing_ops.attended(p_alert) end
+$$;
+comment on function billing_ops.alert_state(public.billing_alerts, text) is
+  'Whether an open alert is acknowledged, snoozed, or (any other word) unattended, by what is in force. One that is both is in both lists.';
+
 create function public.admin_billing_alerts(
   p_client text default null,
   p_status text default 'open',
   p_severity text default null,
   p_type text default null,
+  p_state text default null,
   p_limit integer default 50,
   p_before_at timestamptz default null,
   p_before_id uuid default null
@@ -94,6 +108,7 @@ begin
     from (
       select a.* from public.billing_alerts a
       where (p_severity is null or a.severity = p_severity) and (p_type is null or a.alert_type = p_type)
+        and (p_state is null or billing_ops.alert_state(a, p_state))
         and (p_before_at is null or (a.created_at, a.id) < (p_before_at, p_before_id))
       order by a.created_at desc, a.id desc limit billing_ops.page_size(p_limit) + 1
     ) page;
@@ -103,6 +118,7 @@ begin
       select a.* from public.billing_alerts a
       where a.resolved = false
         and (p_severity is null or a.severity = p_severity) and (p_type is null or a.alert_type = p_type)
+        and (p_state is null or billing_ops.alert_state(a, p_state))
         and (p_before_at is null or (a.created_at, a.id) < (p_before_at, p_before_id))
       order by a.created_at desc, a.id desc limit billing_ops.page_size(p_limit) + 1
     ) page;
@@ -112,6 +128,7 @@ begin
       select a.* from public.billing_alerts a
       where a.resolved
         and (p_severity is null or a.severity = p_severity) and (p_type is null or a.alert_type = p_type)
+        and (p_state is null or billing_ops.alert_state(a, p_state))
         and (p_before_at is null or (a.created_at, a.id) < (p_before_at, p_before_id))
       order by a.created_at desc, a.id desc limit billing_ops.page_size(p_limit) + 1
     ) page;
@@ -129,8 +146,8 @@ begin
     'info_count', v_counts.info);
 end
 $$;
-comment on function public.admin_billing_alerts(text, text, text, text, integer, timestamptz, uuid) is
-  'Alerts, newest first, after (p_before_at, p_before_id). Answers {outcome, items, count, critical_count, high_count,
+comment on function public.admin_billing_alerts(text, text, text, text, text, integer, timestamptz, uuid) is
+  'Alerts, newest first, after (p_before_at, p_before_id); p_state as of alert_state. Answers {outcome, items, count, critical_count, high_count,
   warning_count, info_count}: one item more than p_limit says that there is a next page; the counts are of all open alerts.';
 
 create function public.admin_reconciliation_runs(
@@ -420,13 +437,14 @@ revoke all on schema billing_ops from public;
 grant usage on schema billing_ops to authenticated, service_role;
 
 revoke all on public.reconciliation_logs, public.drift, public.drift_events, public.drift_policies,
-  public.billing_alerts, public.billing_alert_events, public.rate_limit_windows from public, anon, authenticated, service_role;
-revoke all on sequence public.drift_events_id_seq, public.billing_alert_events_id_seq
+  public.billing_alerts, public.billing_alert_events, public.notification_channels, public.notification_deliveries,
+  public.rate_limit_windows from public, anon, authenticated, service_role;
+revoke all on sequence public.drift_events_id_seq, public.billing_alert_events_id_seq, public.notification_deliveries_id_seq
   from public, anon, authenticated, service_role;
 grant select on public.reconciliation_logs, public.drift, public.drift_events, public.drift_policies, public.billing_alerts,
-  public.billing_alert_events to authenticated;
-grant select, insert, update on public.reconciliation_logs, public.drift, public.drift_policies, public.billing_alerts
-  to service_role;
+  public.billing_alert_events, public.notification_channels, public.notification_deliveries to authenticated;
+grant select, insert, update on public.reconciliation_logs, public.drift, public.drift_policies, public.billing_alerts,
+  public.notification_channels, public.notification_deliveries to service_role;
 grant select, insert on public.drift_events, public.billing_alert_events to service_role;
 
 do $$
@@ -454,6 +472,10 @@ begin
       ('public.allow_held_drift(text, integer, text, uuid)', 'service_role'),
       ('public.take_drift_allowances(uuid, integer)', 'service_role'),
       ('public.resolve_billing_alert(uuid, uuid, text)', 'service_role'),
+      ('public.attend_billing_alert(uuid, uuid, text, integer, text)', 'service_role'),
+      ('public.claim_deliveries(jsonb, text)', 'service_role'),
+      ('public.claim_delivery(jsonb, text, bigint)', 'service_role'),
+      ('public.finish_deliveries(jsonb)', 'service_role'),
       ('public.monitor_facts(text)', 'service_role'),
       ('public.apply_monitor_outcomes(jsonb)', 'service_role'),
       ('public.billing_ops_schema(text)', 'service_role'),
@@ -461,12 +483,13 @@ begin
       -- The API's functions, with a person's own token. Each asks first whether the person is an admin.
       ('public.admin_authorize(text, text)', 'authenticated'),
       ('public.admin_monitor_facts(text)', 'authenticated'),
-      ('public.admin_billing_alerts(text, text, text, text, integer, timestamptz, uuid)', 'authenticated'),
+      ('public.admin_billing_alerts(text, text, text, text, text, integer, timestamptz, uuid)', 'authenticated'),
       ('public.admin_reconciliation_runs(text, text, text, integer, timestamptz, uuid)', 'authenticated'),
       ('public.admin_reconciliation_run(uuid, text, text, text, integer, timestamptz, uuid)', 'authenticated'),
       ('public.admin_drift(text, text, text, text, text, text, integer, timestamptz, uuid)', 'authenticated'),
       ('public.admin_drift_for_approval(jsonb, text)', 'authenticated'),
       ('public.admin_drift_policies(text)', 'authenticated'),
+      ('public.admin_notifications(text, text, text, uuid, integer, bigint)', 'authenticated'),
       -- What those call with their caller's rights. The API does not show this schema to anyone.
       ('billing_ops.start_answer(text, public.reconciliation_logs)', 'service_role'),
       ('billing_ops.hold_run(uuid, integer, integer, jsonb, jsonb)', 'service_role'),
@@ -482,6 +505,15 @@ begin
       ('billing_ops.policies_json()', 'authenticated, service_role'),
       ('billing_ops.clear_drift(uuid, text[])', 'service_role'),
       ('billing_ops.severity_rank(text)', 'service_role'),
+      ('billing_ops.attended(public.billing_alerts)', 'authenticated, service_role'),
+      ('billing_ops.record_alert_event(public.billing_alerts, text, uuid, text)', 'service_role'),
+      ('billing_ops.is_alarm(text)', 'service_role'),
+      ('billing_ops.queue_deliveries(bigint, public.billing_alerts, text)', 'service_role'),
+      ('billing_ops.sync_channels(jsonb)', 'service_role'),
+      ('billing_ops.settle_silences()', 'service_role'),
+      ('billing_ops.repeat_alarms()', 'service_role'),
+      ('billing_ops.hand_out(bigint[])', 'service_role'),
+      ('billing_ops.notification_facts()', 'authenticated, service_role'),
       ('billing_ops.raise_alert(text, text, text, text, jsonb)', 'service_role'),
       ('billing_ops.clear_alert(text, text)', 'service_role'),
       ('billing_ops.apply_condition_outcomes(jsonb)', 'service_role'),
@@ -490,6 +522,7 @@ begin
       ('billing_ops.caller_standing()', 'authenticated'),
       ('billing_ops.admit(text, text)', 'authenticated'),
       ('billing_ops.page_size(integer)', 'authenticated'),
+      ('billing_ops.alert_state(public.billing_alerts, text)', 'authenticated'),
       ('billing_ops.rows_for_approval(jsonb)', 'authenticated'),
       ('billing_ops.utc(timestamptz)', 'authenticated, service_role'),
       ('billing_ops.consume_rate_limit(text, text)', 'authenticated, service_role'),

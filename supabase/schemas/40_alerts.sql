@@ -18,7 +18,13 @@ create table public.billing_alerts (
   resolution text check (resolution = any ('{manual,auto}'::text[])),
   resolution_note text,
   previous_alert_id uuid references public.billing_alerts (id) on delete set null,
-  severe_since timestamptz
+  severe_since timestamptz,
+  acknowledged_at timestamptz,
+  acknowledged_by uuid,
+  acknowledged_until timestamptz,
+  snoozed_until timestamptz,
+  snoozed_by uuid,
+  newest_member_at timestamptz
 );
 comment on table public.billing_alerts is 'Alarms about billing: one row for each episode of a condition.';
 comment on column public.billing_alerts.id is 'The episode''s id.';
@@ -40,6 +46,15 @@ comment on column public.billing_alerts.resolution_note is 'What the person wrot
 comment on column public.billing_alerts.previous_alert_id is 'The episode before this one, of the same alert_key.';
 comment on column public.billing_alerts.severe_since is
   'Since when the alert has been critical or high without interruption; null while it is neither.';
+comment on column public.billing_alerts.acknowledged_at is
+  'When somebody said that they attend to it. This, the next four and nothing else is what a person sets: it ends with its time, when
+  the alert rises or grows, and when it is resolved.';
+comment on column public.billing_alerts.acknowledged_by is 'Who attends to it.';
+comment on column public.billing_alerts.acknowledged_until is 'Until when: no repeats are sent before.';
+comment on column public.billing_alerts.snoozed_until is 'Until when nothing is sent. Then one reminder, if it still stands.';
+comment on column public.billing_alerts.snoozed_by is 'Who wants no word until then.';
+comment on column public.billing_alerts.newest_member_at is
+  'Of a class of drift: when the newest difference was first seen that the alert speaks of. A newer one makes it grow.';
 
 create unique index billing_alerts_one_open_per_key
   on public.billing_alerts (alert_key) where resolved = false;
@@ -64,20 +79,23 @@ comment on policy billing_alerts_admin_read on public.billing_alerts is
 create table public.billing_alert_events (
   id bigint generated always as identity primary key,
   alert_id uuid not null references public.billing_alerts (id) on delete cascade,
-  event text not null check (event in ('raised', 'escalated', 'resolved')),
+  event text not null check (event in ('raised', 'escalated', 'grown', 'acknowledged', 'unacknowledged', 'snoozed',
+                                                 'unsnoozed', 'noted', 'resolved')),
   severity text not null,
   actor uuid,
   reason text,
   created_at timestamptz not null default now()
 );
 comment on table public.billing_alert_events is
-  'History of alerts, append only: raised, escalated (refreshed to a higher severity), resolved by whom and why.';
+  'History of alerts, append only: what became of one, what people did about it, when and why.';
 comment on column public.billing_alert_events.id is 'Rises in the order of events.';
 comment on column public.billing_alert_events.alert_id is 'The alert that it happened to.';
-comment on column public.billing_alert_events.event is 'raised, escalated or resolved.';
+comment on column public.billing_alert_events.event is
+  'raised, escalated (to a higher severity), grown (new differences joined), resolved; and what people do: acknowledged,
+  unacknowledged, snoozed, unsnoozed, noted.';
 comment on column public.billing_alert_events.severity is 'The alert''s severity after the event.';
 comment on column public.billing_alert_events.actor is 'The person who did it; null for the system.';
-comment on column public.billing_alert_events.reason is 'The message it was raised with, or the note it was resolved with.';
+comment on column public.billing_alert_events.reason is 'The message it was raised with, or the note of who did it.';
 comment on column public.billing_alert_events.created_at is 'When it happened.';
 create index billing_alert_events_alert_id_idx on public.billing_alert_events (alert_id, id);
 comment on index public.billing_alert_events_alert_id_idx is 'The history of one alert.';
@@ -118,10 +136,47 @@ as $$
     'resolved_by', p_alert.resolved_by,
     'resolution', p_alert.resolution,
     'resolution_note', p_alert.resolution_note,
-    'previous_alert_id', p_alert.previous_alert_id
+    'previous_alert_id', p_alert.previous_alert_id,
+    'acknowledged_at', billing_ops.utc(p_alert.acknowledged_at),
+    'acknowledged_by', p_alert.acknowledged_by,
+    'acknowledged_until', billing_ops.utc(p_alert.acknowledged_until),
+    'snoozed_until', billing_ops.utc(p_alert.snoozed_until),
+    'snoozed_by', p_alert.snoozed_by,
+    'history', (
+      select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('event', e.event, 'severity', e.severity, 'actor', e.actor,
+        'reason', e.reason, 'created_at', billing_ops.utc(e.created_at)) order by e.id desc), '[]')
+      from (select * from public.billing_alert_events h where h.alert_id = p_alert.id order by h.id desc limit 20) e)
   )
 $$;
-comment on function billing_ops.alert_json(public.billing_alerts) is 'An alert as callers see it.';
+comment on function billing_ops.alert_json(public.billing_alerts) is 'An alert as callers see it, with the last 20 events of its history.';
+
+create function billing_ops.attended(p_alert public.billing_alerts)
+returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select coalesce(p_alert.acknowledged_until > pg_catalog.clock_timestamp(), false)
+    or coalesce(p_alert.snoozed_until > pg_catalog.clock_timestamp(), false)
+$$;
+comment on function billing_ops.attended(public.billing_alerts) is 'Whether somebody''s acknowledgement or snooze is in force.';
+
+-- The one way into the history: what is told of it is written in the same transaction, so that nothing is lost between the two.
+create function billing_ops.record_alert_event(p_alert public.billing_alerts, p_event text, p_actor uuid, p_reason text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_event_id bigint;
+begin
+  insert into public.billing_alert_events (alert_id, event, severity, actor, reason)
+  values (p_alert.id, p_event, p_alert.severity, p_actor, p_reason)
+  returning id into v_event_id;
+  perform billing_ops.queue_deliveries(v_event_id, p_alert, p_event);
+end
+$$;
+comment on function billing_ops.record_alert_event(public.billing_alerts, text, uuid, text) is
+  'Adds to an alert''s history (p_actor: the person, null for the system), and queues what each channel is to be told of it.';
 
 create function billing_ops.raise_alert(
   p_alert_key text, p_alert_type text, p_severity text, p_message text, p_metadata jsonb
@@ -131,52 +186,64 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  v_id uuid;
-  v_before text;
-  v_after text;
+  v_before public.billing_alerts;
+  v_alert public.billing_alerts;
+  v_newest timestamptz;
+  v_rises boolean;
+  v_grows boolean;
 begin
+  -- By when a difference was first seen, not by how many there are: three that went and three that came are news.
+  if p_alert_key like 'drift\_%' then
+    select max(d.first_seen_at) into v_newest from public.drift d
+    where d.closed_at is null and d.type = p_metadata ->> 'type'
+      and (d.excepted_until is null or d.excepted_until <= clock_timestamp());
+  end if;
   -- Bounded: on a table whose unique index lacks the predicate a resolved alert would be in the way for ever.
   for v_round in 1..100 loop
-    update public.billing_alerts a
-    set occurrences = a.occurrences + 1,
-        last_seen_at = clock_timestamp(),
-        severity = case when billing_ops.severity_rank(p_severity) > billing_ops.severity_rank(a.severity)
-                   then p_severity else a.severity end,
-        -- One that somebody else wrote, or an earlier version, has been what it is since it began.
-        severe_since = case
-          when billing_ops.severity_rank(a.severity) >= 3 then coalesce(a.severe_since, a.first_seen_at)
-          when billing_ops.severity_rank(p_severity) >= 3 then clock_timestamp()
-        end,
-        message = p_message,
-        metadata = p_metadata
-    from (
-      select id, severity from public.billing_alerts
-      where alert_key = p_alert_key and resolved = false for no key update
-    ) before
-    where a.id = before.id
-    returning a.id, before.severity, a.severity into v_id, v_before, v_after;
+    select * into v_before from public.billing_alerts
+    where alert_key = p_alert_key and resolved = false for no key update;
     if found then
-      if v_before <> v_after then
-        insert into public.billing_alert_events (alert_id, event, severity, reason)
-        values (v_id, 'escalated', v_after, p_message);
+      v_rises := billing_ops.severity_rank(p_severity) > billing_ops.severity_rank(v_before.severity);
+      -- One that spoke only of what had been repaired by then, or was let stand, had no members: those that were there when it was last seen.
+      v_grows := coalesce(v_newest > coalesce(v_before.newest_member_at, v_before.last_seen_at), false);
+      update public.billing_alerts a
+      set occurrences = a.occurrences + 1,
+          last_seen_at = clock_timestamp(),
+          severity = case when v_rises then p_severity else a.severity end,
+          -- One that somebody else wrote, or an earlier version, has been what it is since it began.
+          severe_since = case
+            when billing_ops.severity_rank(a.severity) >= 3 then coalesce(a.severe_since, a.first_seen_at)
+            when billing_ops.severity_rank(p_severity) >= 3 then clock_timestamp()
+          end,
+          message = p_message,
+          metadata = p_metadata,
+          newest_member_at = greatest(a.newest_member_at, v_newest)
+      where a.id = v_before.id
+      returning * into v_alert;
+      if v_rises or v_grows then
+        -- Whoever wanted no word of it did so of something that was less bad, or less.
+        update public.billing_alerts a
+        set acknowledged_at = null, acknowledged_by = null, acknowledged_until = null, snoozed_until = null, snoozed_by = null
+        where a.id = v_alert.id
+        returning * into v_alert;
+        perform billing_ops.record_alert_event(v_alert, case when v_rises then 'escalated' else 'grown' end, null, p_message);
       end if;
       return 'refreshed';
     end if;
 
     insert into public.billing_alerts
       (alert_key, alert_type, severity, message, metadata, first_seen_at, last_seen_at, created_at, severe_since,
-       previous_alert_id)
+       newest_member_at, previous_alert_id)
     values
       (p_alert_key, p_alert_type, p_severity, p_message, p_metadata,
        clock_timestamp(), clock_timestamp(), clock_timestamp(),
-       case when billing_ops.severity_rank(p_severity) >= 3 then clock_timestamp() end,
+       case when billing_ops.severity_rank(p_severity) >= 3 then clock_timestamp() end, v_newest,
        (select a.id from public.billing_alerts a where a.alert_key = p_alert_key and a.resolved
         order by a.created_at desc limit 1))
     on conflict (alert_key) where resolved = false do nothing
-    returning id into v_id;
+    returning * into v_alert;
     if found then
-      insert into public.billing_alert_events (alert_id, event, severity, reason)
-      values (v_id, 'raised', p_severity, p_message);
+      perform billing_ops.record_alert_event(v_alert, 'raised', null, p_message);
       return 'raised';
     end if;
     -- Another caller raised it between the two statements: refresh theirs.
@@ -185,7 +252,8 @@ begin
 end
 $$;
 comment on function billing_ops.raise_alert(text, text, text, text, jsonb) is
-  'Opens the alert of a condition (raised), or counts it again (refreshed). For apply_condition_outcomes, which holds the lock.
+  'Opens the alert of a condition (raised), or counts it again (refreshed). A rise in severity, and new members of a class of drift,
+  end what people said of it before. For apply_condition_outcomes, which holds the lock.
   The conflict target names the predicate of the partial unique index: that is what PostgREST''s upsert cannot do.';
 
 create function billing_ops.clear_alert(p_alert_key text, p_note text)
@@ -194,18 +262,17 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  v_id uuid;
-  v_severity text;
+  v_alert public.billing_alerts;
 begin
   update public.billing_alerts
-  set resolved = true, resolved_at = clock_timestamp(), resolution = 'auto', resolution_note = p_note
+  set resolved = true, resolved_at = clock_timestamp(), resolution = 'auto', resolution_note = p_note,
+      acknowledged_at = null, acknowledged_by = null, acknowledged_until = null, snoozed_until = null, snoozed_by = null
   where alert_key = p_alert_key and resolved = false
-  returning id, severity into v_id, v_severity;
+  returning * into v_alert;
   if not found then
     return false;
   end if;
-  insert into public.billing_alert_events (alert_id, event, severity, reason)
-  values (v_id, 'resolved', v_severity, p_note);
+  perform billing_ops.record_alert_event(v_alert, 'resolved', null, p_note);
   return true;
 end
 $$;
@@ -265,12 +332,12 @@ declare
 begin
   update public.billing_alerts
   set resolved = true, resolved_at = clock_timestamp(), resolved_by = p_resolved_by, resolution = 'manual',
-      resolution_note = p_note
+      resolution_note = p_note,
+      acknowledged_at = null, acknowledged_by = null, acknowledged_until = null, snoozed_until = null, snoozed_by = null
   where id = p_alert_id and resolved = false
   returning * into v_alert;
   if found then
-    insert into public.billing_alert_events (alert_id, event, severity, actor, reason)
-    values (v_alert.id, 'resolved', v_alert.severity, p_resolved_by, p_note);
+    perform billing_ops.record_alert_event(v_alert, 'resolved', p_resolved_by, p_note);
     return jsonb_build_object('outcome', 'resolved', 'alert', billing_ops.alert_json(v_alert));
   end if;
   select * into v_alert from public.billing_alerts where id = p_alert_id;
@@ -283,3 +350,63 @@ $$;
 comment on function public.resolve_billing_alert(uuid, uuid, text) is
   'Resolves one alert in a person''s name. Answers {outcome: resolved|already_resolved|not_found, alert}; a second call
   changes nothing. The service role calls it after the person was found to be an admin.';
+
+create function public.attend_billing_alert(
+  p_alert_id uuid, p_actor uuid, p_action text, p_minutes integer default null, p_note text default null
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_alert public.billing_alerts;
+  v_until timestamptz;
+  v_event text;
+begin
+  select * into v_alert from public.billing_alerts where id = p_alert_id for no key update;
+  if not found then
+    return jsonb_build_object('outcome', 'not_found');
+  end if;
+  if v_alert.resolved then
+    return jsonb_build_object('outcome', 'alert_resolved', 'alert', billing_ops.alert_json(v_alert));
+  end if;
+  v_until := v_now + make_interval(mins => coalesce(p_minutes, case v_alert.severity when 'critical' then 240 else 1440 end));
+
+  -- The same again, as where a button is pressed twice, is no news.
+  if p_action = 'acknowledge' and abs(extract(epoch from v_until - v_alert.acknowledged_until)) < 60
+    or p_action = 'snooze' and abs(extract(epoch from v_until - v_alert.snoozed_until)) < 60
+    or p_action = 'unacknowledge' and (v_alert.acknowledged_until > v_now) is not true
+    or p_action = 'unsnooze' and (v_alert.snoozed_until > v_now) is not true
+  then
+    return jsonb_build_object('outcome', 'already', 'alert', billing_ops.alert_json(v_alert));
+  end if;
+
+  case p_action
+    when 'acknowledge' then
+      v_event := 'acknowledged';
+      update public.billing_alerts set acknowledged_at = v_now, acknowledged_by = p_actor, acknowledged_until = v_until
+      where id = p_alert_id returning * into v_alert;
+    when 'unacknowledge' then
+      v_event := 'unacknowledged';
+      update public.billing_alerts set acknowledged_at = null, acknowledged_by = null, acknowledged_until = null
+      where id = p_alert_id returning * into v_alert;
+    when 'snooze' then
+      v_event := 'snoozed';
+      update public.billing_alerts set snoozed_until = v_until, snoozed_by = p_actor
+      where id = p_alert_id returning * into v_alert;
+    when 'unsnooze' then
+      v_event := 'unsnoozed';
+      update public.billing_alerts set snoozed_until = null, snoozed_by = null
+      where id = p_alert_id returning * into v_alert;
+    when 'note' then
+      v_event := 'noted';
+  end case;
+  perform billing_ops.record_alert_event(v_alert, v_event, p_actor, p_note);
+  return jsonb_build_object('outcome', 'done', 'alert', billing_ops.alert_json(v_alert));
+end
+$$;
+comment on function public.attend_billing_alert(uuid, uuid, text, integer, text) is
+  'What a person does about an open alert beside resolving it: p_action is acknowledge, unacknowledge, snooze, unsnooze or note;
+  p_minutes for how long (an acknowledgement: 4 h for a critical one, else 24 h, where nothing is said). Answers {outcome:
+  done|already|alert_resolved|not_found, alert}. The service role calls it after the person was found to be an admin.';

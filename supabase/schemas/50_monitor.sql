@@ -12,7 +12,8 @@ as $$
     from public.billing_alerts a
     where a.resolved = false and a.severity in ('critical', 'high')
       and a.alert_key not in ('reconcile_stale', 'high_severity_stale', 'reconcile_failing', 'sweep_incomplete',
-        'settings_invalid')
+        'notifications_failing', 'settings_invalid')
+      and not billing_ops.attended(a)
   )
   select pg_catalog.jsonb_build_object(
     'now', billing_ops.utc(pg_catalog.clock_timestamp()),
@@ -41,6 +42,7 @@ as $$
         'since', billing_ops.utc(a.since))
       from unattended a order by a.since limit 1),
     'open_high_severity_count', (select count(*) from unattended),
+    'notifications', billing_ops.notification_facts(),
     'reconcile_stale_since', (
       select billing_ops.utc(a.first_seen_at) from public.billing_alerts a
       where a.resolved = false and a.alert_key = 'reconcile_stale')

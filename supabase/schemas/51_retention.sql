@@ -18,6 +18,7 @@ declare
   v_runs bigint := 0;
   v_alerts bigint := 0;
   v_windows bigint := 0;
+  v_deliveries bigint := 0;
 begin
   -- In pieces, as a row that is deleted takes its history with it, and nobody knows how long that is.
   while v_left > 0 loop
@@ -32,6 +33,18 @@ begin
       for update skip locked);
     get diagnostics v_count = row_count;
     v_windows := v_windows + v_count;
+    v_seen := v_seen + v_count;
+
+    delete from public.notification_deliveries n
+    where n.id in (
+      select o.id from public.notification_deliveries o
+      where o.status <> 'due' and o.created_at < now() - interval '90 days'
+        -- What was told of an alert says whether its end is told, and that it has been told at all.
+        and (o.kind = 'repeated' or (
+          select coalesce(a.resolved_at, now()) >= now() - interval '90 days' from public.billing_alerts a where a.id = o.alert_id) is not true)
+      order by o.created_at limit v_piece for update skip locked);
+    get diagnostics v_count = row_count;
+    v_deliveries := v_deliveries + v_count;
     v_seen := v_seen + v_count;
 
     -- By age, and by number: of the closed ones the 200,000 that ended last are kept.
@@ -67,10 +80,12 @@ begin
 
     exit when v_seen = 0 or clock_timestamp() > v_until;
   end loop;
-  return jsonb_build_object('drift', v_drift, 'runs', v_runs, 'alerts', v_alerts, 'rate_limit_windows', v_windows);
+  return jsonb_build_object('drift', v_drift, 'runs', v_runs, 'alerts', v_alerts, 'deliveries', v_deliveries,
+    'rate_limit_windows', v_windows);
 end
 $$;
 comment on function billing_ops.prune(integer) is
-  'Deletes at most p_limit rows of each kind that are past their keep: closed drift 90 days, and at most 200,000 entries; runs, resolved alerts and their
+  'Deletes at most p_limit rows of each kind that are past their keep: closed drift 90 days, and at most 200,000 entries; deliveries 90 days,
+  but what was told of an open alert (repeats aside) 90 days after its end; runs, resolved alerts and their
   history 400 days, so that a yearly audit finds them; rate limit windows 1 day. Open alerts and the newest run stay for
   ever. It begins no further piece after two seconds: the next pass goes on. Definer: nobody else may delete.';

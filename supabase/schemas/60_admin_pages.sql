@@ -62,11 +62,25 @@ $$;
 comment on function public.admin_monitor_facts(text) is
   'monitor_facts for an admin''s session: {outcome: ok|unauthorized|forbidden|rate_limited, facts, retry_after}.';
 
+create function billing_ops.alert_state(p_alert public.billing_alerts, p_state text)
+returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select not p_alert.resolved and case p_state
+    when 'acknowledged' then coalesce(p_alert.acknowledged_until > pg_catalog.clock_timestamp(), false)
+    when 'snoozed' then coalesce(p_alert.snoozed_until > pg_catalog.clock_timestamp(), false)
+    else not billing_ops.attended(p_alert) end
+$$;
+comment on function billing_ops.alert_state(public.billing_alerts, text) is
+  'Whether an open alert is acknowledged, snoozed, or (any other word) unattended, by what is in force. One that is both is in both lists.';
+
 create function public.admin_billing_alerts(
   p_client text default null,
   p_status text default 'open',
   p_severity text default null,
   p_type text default null,
+  p_state text default null,
   p_limit integer default 50,
   p_before_at timestamptz default null,
   p_before_id uuid default null
@@ -90,6 +104,7 @@ begin
     from (
       select a.* from public.billing_alerts a
       where (p_severity is null or a.severity = p_severity) and (p_type is null or a.alert_type = p_type)
+        and (p_state is null or billing_ops.alert_state(a, p_state))
         and (p_before_at is null or (a.created_at, a.id) < (p_before_at, p_before_id))
       order by a.created_at desc, a.id desc limit billing_ops.page_size(p_limit) + 1
     ) page;
@@ -99,6 +114,7 @@ begin
       select a.* from public.billing_alerts a
       where a.resolved = false
         and (p_severity is null or a.severity = p_severity) and (p_type is null or a.alert_type = p_type)
+        and (p_state is null or billing_ops.alert_state(a, p_state))
         and (p_before_at is null or (a.created_at, a.id) < (p_before_at, p_before_id))
       order by a.created_at desc, a.id desc limit billing_ops.page_size(p_limit) + 1
     ) page;
@@ -108,6 +124,7 @@ begin
       select a.* from public.billing_alerts a
       where a.resolved
         and (p_severity is null or a.severity = p_severity) and (p_type is null or a.alert_type = p_type)
+        and (p_state is null or billing_ops.alert_state(a, p_state))
         and (p_before_at is null or (a.created_at, a.id) < (p_before_at, p_before_id))
       order by a.created_at desc, a.id desc limit billing_ops.page_size(p_limit) + 1
     ) page;
@@ -125,8 +142,8 @@ begin
     'info_count', v_counts.info);
 end
 $$;
-comment on function public.admin_billing_alerts(text, text, text, text, integer, timestamptz, uuid) is
-  'Alerts, newest first, after (p_before_at, p_before_id). Answers {outcome, items, count, critical_count, high_count,
+comment on function public.admin_billing_alerts(text, text, text, text, text, integer, timestamptz, uuid) is
+  'Alerts, newest first, after (p_before_at, p_before_id); p_state as of alert_state. Answers {outcome, items, count, critical_count, high_count,
   warning_count, info_count}: one item more than p_limit says that there is a next page; the counts are of all open alerts.';
 
 create function public.admin_reconciliation_runs(

@@ -7,13 +7,14 @@ revoke all on schema billing_ops from public;
 grant usage on schema billing_ops to authenticated, service_role;
 
 revoke all on public.reconciliation_logs, public.drift, public.drift_events, public.drift_policies,
-  public.billing_alerts, public.billing_alert_events, public.rate_limit_windows from public, anon, authenticated, service_role;
-revoke all on sequence public.drift_events_id_seq, public.billing_alert_events_id_seq
+  public.billing_alerts, public.billing_alert_events, public.notification_channels, public.notification_deliveries,
+  public.rate_limit_windows from public, anon, authenticated, service_role;
+revoke all on sequence public.drift_events_id_seq, public.billing_alert_events_id_seq, public.notification_deliveries_id_seq
   from public, anon, authenticated, service_role;
 grant select on public.reconciliation_logs, public.drift, public.drift_events, public.drift_policies, public.billing_alerts,
-  public.billing_alert_events to authenticated;
-grant select, insert, update on public.reconciliation_logs, public.drift, public.drift_policies, public.billing_alerts
-  to service_role;
+  public.billing_alert_events, public.notification_channels, public.notification_deliveries to authenticated;
+grant select, insert, update on public.reconciliation_logs, public.drift, public.drift_policies, public.billing_alerts,
+  public.notification_channels, public.notification_deliveries to service_role;
 grant select, insert on public.drift_events, public.billing_alert_events to service_role;
 
 do $$
@@ -41,6 +42,10 @@ begin
       ('public.allow_held_drift(text, integer, text, uuid)', 'service_role'),
       ('public.take_drift_allowances(uuid, integer)', 'service_role'),
       ('public.resolve_billing_alert(uuid, uuid, text)', 'service_role'),
+      ('public.attend_billing_alert(uuid, uuid, text, integer, text)', 'service_role'),
+      ('public.claim_deliveries(jsonb, text)', 'service_role'),
+      ('public.claim_delivery(jsonb, text, bigint)', 'service_role'),
+      ('public.finish_deliveries(jsonb)', 'service_role'),
       ('public.monitor_facts(text)', 'service_role'),
       ('public.apply_monitor_outcomes(jsonb)', 'service_role'),
       ('public.billing_ops_schema(text)', 'service_role'),
@@ -48,12 +53,13 @@ begin
       -- The API's functions, with a person's own token. Each asks first whether the person is an admin.
       ('public.admin_authorize(text, text)', 'authenticated'),
       ('public.admin_monitor_facts(text)', 'authenticated'),
-      ('public.admin_billing_alerts(text, text, text, text, integer, timestamptz, uuid)', 'authenticated'),
+      ('public.admin_billing_alerts(text, text, text, text, text, integer, timestamptz, uuid)', 'authenticated'),
       ('public.admin_reconciliation_runs(text, text, text, integer, timestamptz, uuid)', 'authenticated'),
       ('public.admin_reconciliation_run(uuid, text, text, text, integer, timestamptz, uuid)', 'authenticated'),
       ('public.admin_drift(text, text, text, text, text, text, integer, timestamptz, uuid)', 'authenticated'),
       ('public.admin_drift_for_approval(jsonb, text)', 'authenticated'),
       ('public.admin_drift_policies(text)', 'authenticated'),
+      ('public.admin_notifications(text, text, text, uuid, integer, bigint)', 'authenticated'),
       -- What those call with their caller's rights. The API does not show this schema to anyone.
       ('billing_ops.start_answer(text, public.reconciliation_logs)', 'service_role'),
       ('billing_ops.hold_run(uuid, integer, integer, jsonb, jsonb)', 'service_role'),
@@ -69,6 +75,15 @@ begin
       ('billing_ops.policies_json()', 'authenticated, service_role'),
       ('billing_ops.clear_drift(uuid, text[])', 'service_role'),
       ('billing_ops.severity_rank(text)', 'service_role'),
+      ('billing_ops.attended(public.billing_alerts)', 'authenticated, service_role'),
+      ('billing_ops.record_alert_event(public.billing_alerts, text, uuid, text)', 'service_role'),
+      ('billing_ops.is_alarm(text)', 'service_role'),
+      ('billing_ops.queue_deliveries(bigint, public.billing_alerts, text)', 'service_role'),
+      ('billing_ops.sync_channels(jsonb)', 'service_role'),
+      ('billing_ops.settle_silences()', 'service_role'),
+      ('billing_ops.repeat_alarms()', 'service_role'),
+      ('billing_ops.hand_out(bigint[])', 'service_role'),
+      ('billing_ops.notification_facts()', 'authenticated, service_role'),
       ('billing_ops.raise_alert(text, text, text, text, jsonb)', 'service_role'),
       ('billing_ops.clear_alert(text, text)', 'service_role'),
       ('billing_ops.apply_condition_outcomes(jsonb)', 'service_role'),
@@ -77,6 +92,7 @@ begin
       ('billing_ops.caller_standing()', 'authenticated'),
       ('billing_ops.admit(text, text)', 'authenticated'),
       ('billing_ops.page_size(integer)', 'authenticated'),
+      ('billing_ops.alert_state(public.billing_alerts, text)', 'authenticated'),
       ('billing_ops.rows_for_approval(jsonb)', 'authenticated'),
       ('billing_ops.utc(timestamptz)', 'authenticated, service_role'),
       ('billing_ops.consume_rate_limit(text, text)', 'authenticated, service_role'),

@@ -13,6 +13,8 @@ insert into public.billing_alerts (id, alert_key, alert_type, severity, message)
   ('00000000-0000-4000-8000-0000000000f2', 'k', 't', 'info', 'm');
 insert into public.billing_alert_events (alert_id, event, severity) values
   ('00000000-0000-4000-8000-0000000000f2', 'raised', 'info');
+insert into public.notification_channels (channel, fingerprint, min_severity) values ('slack', 'f', 'warning');
+insert into public.notification_deliveries (channel, kind, severity, status) values ('slack', 'raised', 'info', 'due');
 insert into public.rate_limit_windows (route, client, window_started_at, hits) values ('alerts', '192.0.2.1', now(), 1);
 insert into public.subscriptions (organization_id, status, stripe_subscription_id) values
   ('00000000-0000-4000-8000-00000000000a', 'active', 'sub_1');
@@ -52,6 +54,16 @@ insert into cells values
   ('billing_alert_events', 'admin', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
   ('billing_alert_events', 'owner', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
   ('billing_alert_events', 'service_role', array['1 rows', '1 rows', 'denied', 'denied', 'denied']),
+  ('notification_channels', 'anon', array['denied', 'denied', 'denied', 'denied', 'denied']),
+  ('notification_channels', 'member', array['0 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('notification_channels', 'admin', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('notification_channels', 'owner', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('notification_channels', 'service_role', array['1 rows', '1 rows', '1 rows', 'denied', 'denied']),
+  ('notification_deliveries', 'anon', array['denied', 'denied', 'denied', 'denied', 'denied']),
+  ('notification_deliveries', 'member', array['0 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('notification_deliveries', 'admin', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('notification_deliveries', 'owner', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('notification_deliveries', 'service_role', array['1 rows', '1 rows', '1 rows', 'denied', 'denied']),
   ('rate_limit_windows', 'anon', array['denied', 'denied', 'denied', 'denied', 'denied']),
   ('rate_limit_windows', 'member', array['denied', 'denied', 'denied', 'denied', 'denied']),
   ('rate_limit_windows', 'admin', array['denied', 'denied', 'denied', 'denied', 'denied']),
@@ -100,6 +112,16 @@ insert into statements values
       values ('00000000-0000-4000-8000-0000000000f2', 'resolved', 'info')$$,
     $$update public.billing_alert_events set reason = 'x'$$,
     'delete from public.billing_alert_events', 'truncate public.billing_alert_events']),
+  ('notification_channels', array[
+    'select from public.notification_channels',
+    $$insert into public.notification_channels (channel, fingerprint, min_severity) values ('email', 'f', 'high')$$,
+    $$update public.notification_channels set min_severity = 'high'$$,
+    'delete from public.notification_channels', 'truncate public.notification_channels']),
+  ('notification_deliveries', array[
+    'select from public.notification_deliveries',
+    $$insert into public.notification_deliveries (channel, kind, severity, status) values ('slack', 'test', 'info', 'due')$$,
+    $$update public.notification_deliveries set attempts = 1$$,
+    'delete from public.notification_deliveries', 'truncate public.notification_deliveries']),
   ('rate_limit_windows', array[
     'select from public.rate_limit_windows',
     $$insert into public.rate_limit_windows (route, client, window_started_at, hits) values ('r', 'c', now(), 1)$$,
@@ -144,7 +166,8 @@ from unnest(array['anon', 'member', 'admin']) actor;
 
 -- A token that is no person's reads no row, though its role has the grant.
 select is(attempt('admin', 'select from public.' || relation, claims), '0 rows', format('%s reads no %s', what, relation))
-from unnest(array['reconciliation_logs', 'drift', 'drift_events', 'drift_policies', 'billing_alerts', 'billing_alert_events']) relation,
+from unnest(array['reconciliation_logs', 'drift', 'drift_events', 'drift_policies', 'billing_alerts', 'billing_alert_events',
+    'notification_channels', 'notification_deliveries']) relation,
   (values ('an anonymous sign-in', tests.claims(1, '{"is_anonymous": true}')),
           ('a token of another audience', tests.claims(1, '{"aud": "other"}')),
           ('a token without a person', tests.claims(1) - 'sub')) token (what, claims)
@@ -153,7 +176,7 @@ order by relation, what;
 -- Sequences: nobody moves them.
 select is(attempt(actor, format('select nextval(%L)', sequence)), 'denied', format('%s: %s', actor, sequence))
 from unnest(array['anon', 'member', 'admin', 'service_role']) actor,
-  unnest(array['public.drift_events_id_seq', 'public.billing_alert_events_id_seq']) sequence
+  unnest(array['public.drift_events_id_seq', 'public.billing_alert_events_id_seq', 'public.notification_deliveries_id_seq']) sequence
 order by sequence, actor;
 
 select * from finish();

@@ -10,6 +10,7 @@ insert into calls values
   ('admin_authorize', $$public.admin_authorize('resolve')$$),
   ('admin_monitor_facts', 'public.admin_monitor_facts()'),
   ('admin_billing_alerts', 'public.admin_billing_alerts()'),
+  ('admin_notifications', 'public.admin_notifications()'),
   ('admin_reconciliation_runs', 'public.admin_reconciliation_runs()'),
   ('admin_drift', 'public.admin_drift()'),
   ('admin_reconciliation_run', 'public.admin_reconciliation_run(gen_random_uuid())');
@@ -58,6 +59,23 @@ select is(keys(alerts(format($$p_limit => 2, p_before_at => %L, p_before_id => %
 select is(keys(alerts(format($$p_before_at => %L, p_before_id => %L$$, timestamptz '2026-01-01 00:00Z',
   '00000000-0000-4000-8000-000000000001'))), null, 'after the last there is none');
 select is(alerts($$p_severity => 'none'$$) -> 'items', '[]', 'none at all: an empty list');
+
+-- By who attends to them: 1 and 2 are acknowledged, 2 and 3 snoozed; of 4 both has run out; 9 is resolved, and says it all the same.
+update public.billing_alerts set acknowledged_until = clock_timestamp() + case when alert_key = 'key_4' then interval '-1 second' else interval '1 hour' end
+where alert_key in ('key_1', 'key_2', 'key_4', 'key_9');
+update public.billing_alerts set snoozed_until = clock_timestamp() + case when alert_key = 'key_4' then interval '-1 second' else interval '1 hour' end
+where alert_key in ('key_2', 'key_3', 'key_4', 'key_9');
+select is(keys(alerts($$p_state => 'acknowledged'$$)), '2 1', 'those that are acknowledged');
+select is(keys(alerts($$p_state => 'snoozed'$$)), '3 2', 'those that are snoozed: one that is both is in both lists');
+select is(keys(alerts($$p_state => 'unattended'$$)), '8 7 6 5 4', 'those that nobody attends to: what has run out counts no more');
+select is(keys(alerts(format($$p_state => %L, p_status => 'all'$$, state))), shown, 'of all, only open ones are ' || state)
+from (values ('acknowledged', '2 1'), ('snoozed', '3 2'), ('unattended', '8 7 6 5 4')) states (state, shown);
+select is(alerts($$p_state => 'snoozed', p_status => 'resolved'$$) -> 'items', '[]', 'what is resolved is nothing of the kind');
+select is(keys(alerts($$p_state => 'unattended', p_severity => 'critical', p_type => 'even', p_limit => 1$$)), '8 4', 'with other filters, by pages');
+select is(alerts($$p_state => 'snoozed'$$) - 'items', alerts('') - 'items', 'the counts are of the open ones all the same');
+select is((select (item ->> 'acknowledged_until')::timestamptz from jsonb_array_elements(alerts('') -> 'items') item where item ->> 'alert_key' = 'key_4'),
+  (select acknowledged_until from public.billing_alerts where alert_key = 'key_4'), 'a time that has run out is still shown');
+
 insert into public.billing_alerts (alert_key, alert_type, severity, message) select 'more_' || n, 't', 'info', 'm' from generate_series(1, 300) n;
 select is(jsonb_array_length(alerts('p_limit => 1000000') -> 'items'), 201, 'a page is never longer than 200');
 select is(jsonb_array_length(alerts('p_limit => null') -> 'items'), 51, '50 where nothing is said');

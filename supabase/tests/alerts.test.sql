@@ -127,9 +127,9 @@ select is((select (a ->> 'resolved', a ->> 'resolution', a ->> 'resolution_note'
            from (select answer -> 'alert' as a from answers) x),
   '(true,manual,"seen to",00000000-0000-4000-8000-000000000001,b)', 'by whom and why');
 select is((select array_agg(key order by key) from answers, jsonb_object_keys(answer -> 'alert') key),
-  array['alert_key', 'alert_type', 'created_at', 'first_seen_at', 'id', 'last_seen_at', 'message', 'metadata', 'occurrences',
-        'previous_alert_id', 'resolution', 'resolution_note', 'resolved', 'resolved_at', 'resolved_by', 'severe_since',
-        'severity'],
+  array['acknowledged_at', 'acknowledged_by', 'acknowledged_until', 'alert_key', 'alert_type', 'created_at', 'first_seen_at', 'history', 'id',
+        'last_seen_at', 'message', 'metadata', 'occurrences', 'previous_alert_id', 'resolution', 'resolution_note', 'resolved', 'resolved_at',
+        'resolved_by', 'severe_since', 'severity', 'snoozed_by', 'snoozed_until'],
   'an alert is shown with these fields');
 select is((select (event, actor, reason)::text from public.billing_alert_events order by id desc limit 1),
   '(resolved,00000000-0000-4000-8000-000000000001,"seen to")', 'the history says so too');

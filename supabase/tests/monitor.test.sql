@@ -11,7 +11,9 @@ create function tests.utc(p_time text) returns jsonb language sql as $$ select t
 -- A database in which nothing has happened ------------------------------------------------------------------------------------
 
 select is(facts() - 'now', '{"last_good_run_finished_at": null, "last_complete_sweep_at": null, "first_run_started_at": null, "live_run_id": null,
-  "latest_results": [], "oldest_high_severity_alert": null, "open_high_severity_count": 0, "reconcile_stale_since": null}', 'nothing yet');
+  "latest_results": [], "oldest_high_severity_alert": null, "open_high_severity_count": 0, "reconcile_stale_since": null,
+  "notifications": {"overdue": 0, "oldest_due_since": null,
+  "off": 0, "configured": 0, "given_up": 0, "channels": [], "none_works": false}}', 'nothing yet');
 select ok(abs(extract(epoch from clock_timestamp() - (facts() ->> 'now')::timestamptz)) < 5, 'the database''s clock is the one that counts');
 
 -- Runs --------------------------------------------------------------------------------------------------------------------------
@@ -43,7 +45,9 @@ insert into public.billing_alerts (id, alert_key, alert_type, severity, message,
   ('00000000-0000-4000-8000-000000000011', 'reconcile_stale', 'reconcile_stale', 'critical', 'm', false, '2026-01-01Z', '2026-01-01Z'),
   ('00000000-0000-4000-8000-000000000012', 'high_severity_stale', 'high_severity_stale', 'critical', 'm', false, '2026-01-01Z', '2026-01-01Z'),
   ('00000000-0000-4000-8000-000000000013', 'reconcile_failing', 'reconcile_failing', 'critical', 'm', false, '2026-01-01Z', '2026-01-01Z'),
-  ('00000000-0000-4000-8000-000000000014', 'sweep_incomplete', 'sweep_incomplete', 'critical', 'm', false, '2026-01-01Z', '2026-01-01Z');
+  ('00000000-0000-4000-8000-000000000014', 'sweep_incomplete', 'sweep_incomplete', 'critical', 'm', false, '2026-01-01Z', '2026-01-01Z'),
+  ('00000000-0000-4000-8000-000000000015', 'settings_invalid', 'settings_invalid', 'critical', 'm', false, '2026-01-01Z', '2026-01-01Z'),
+  ('00000000-0000-4000-8000-000000000016', 'notifications_failing', 'notifications_failing', 'critical', 'm', false, '2026-01-01Z', '2026-01-01Z');
 select is(facts() -> 'oldest_high_severity_alert', 'null', 'the monitor''s own alerts don''t count, or it could never clear');
 select is(facts() -> 'open_high_severity_count', '0', 'not in the count either');
 select is(facts() -> 'reconcile_stale_since', utc('2026-01-01Z'), 'how long reconcile_stale has been open');
@@ -62,9 +66,27 @@ select is(facts() #>> '{oldest_high_severity_alert,alert_key}', 'high', 'one tha
 update public.billing_alerts set severe_since = '2026-01-01 23:59Z' where alert_key = 'old';
 select is(facts() -> 'oldest_high_severity_alert', jsonb_build_object('id', '00000000-0000-4000-8000-000000000026', 'alert_key', 'old',
   'severity', 'critical', 'since', utc('2026-01-01 23:59Z')), 'but since it became so');
+-- What somebody attends to is not what nobody attends to.
+create function tests.oldest(p_change text) returns text language plpgsql as $$
+begin
+  execute 'update public.billing_alerts set ' || p_change || ' where alert_key = ''old''';
+  return tests.facts() #>> '{oldest_high_severity_alert,alert_key}' || ' ' || (tests.facts() ->> 'open_high_severity_count');
+end
+$$;
+select is(oldest('acknowledged_until = clock_timestamp() + interval ''1 minute'''), 'high 2', 'one that is acknowledged is left out');
+select is(oldest('acknowledged_until = clock_timestamp()'), 'old 3', 'until that has run out');
+select is(oldest('snoozed_until = clock_timestamp() + interval ''1 minute'''), 'high 2', 'so is one that is snoozed');
+select is(oldest('snoozed_until = clock_timestamp(), acknowledged_until = null'), 'old 3', 'until that has run out, too');
 delete from public.billing_alerts where alert_key = 'old';
 update public.billing_alerts set resolved = true where alert_key = 'reconcile_stale';
 select is(facts() -> 'reconcile_stale_since', 'null', 'reconcile_stale is not open any more');
+
+-- Whether messages arrive (what makes them so: notifications) ---------------------------------------------------------------------
+
+insert into public.notification_channels (channel, fingerprint, min_severity, last_failure_at) values ('slack', 'f', 'warning', now());
+insert into public.notification_deliveries (channel, kind, severity, status, due_since) values ('slack', 'summary', 'info', 'due', '2026-01-01Z');
+select is(facts() -> 'notifications', jsonb_build_object('overdue', 1, 'oldest_due_since', utc('2026-01-01Z'), 'off', 0, 'configured', 1, 'given_up', 0,
+  'channels', jsonb_build_array('slack'), 'none_works', true), 'one of last year has not arrived, and no channel works');
 
 -- An admin sees the same facts ----------------------------------------------------------------------------------------------------
 
@@ -73,7 +95,8 @@ select is(call('admin', 'public.admin_monitor_facts()') ->> 'outcome', 'ok', 'fo
 select is(call('member', 'public.admin_monitor_facts()'), '{"outcome": "forbidden"}', 'not for a member');
 select is(call('member', 'billing_ops.gather_monitor_facts()') - 'now', '{"last_good_run_finished_at": null, "last_complete_sweep_at": null, "first_run_started_at": null,
   "live_run_id": null, "latest_results": [], "oldest_high_severity_alert": null, "open_high_severity_count": 0,
-  "reconcile_stale_since": null}', 'the helper shows a member nothing');
+  "reconcile_stale_since": null, "notifications": {"overdue": 0, "oldest_due_since": null, "off": 0, "configured": 0, "given_up": 0, "channels": [], "none_works": false}}',
+  'the helper shows a member nothing');
 
 -- Health ------------------------------------------------------------------------------------------------------------------------
 

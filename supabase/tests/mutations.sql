@@ -28,7 +28,7 @@ comment on function billing_ops.admit(text, text) is null;
 -- mutant: everybody may start runs | access_functions
 grant execute on function public.start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid) to public;
 -- mutant: anon may ask for alerts | access_functions
-grant execute on function public.admin_billing_alerts(text, text, text, text, integer, timestamptz, uuid) to anon;
+grant execute on function public.admin_billing_alerts(text, text, text, text, text, integer, timestamptz, uuid) to anon;
 -- mutant: people may apply repairs | access_functions
 grant execute on function public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb, jsonb) to authenticated;
 -- mutant: people may prune | access_functions
@@ -105,7 +105,7 @@ alter function billing_ops.is_admin() reset search_path;
 -- mutant: a helper runs with its owner's rights | structure
 alter function billing_ops.gather_monitor_facts() security definer;
 -- mutant: an admin view runs with its owner's rights | structure
-alter function public.admin_billing_alerts(text, text, text, text, integer, timestamptz, uuid) security definer;
+alter function public.admin_billing_alerts(text, text, text, text, text, integer, timestamptz, uuid) security definer;
 
 -- mutant: any attempt may write | runs
 select pg_temp.rewrite('billing_ops.hold_run', ' and attempt = p_attempt', '');
@@ -138,19 +138,19 @@ select pg_temp.rewrite('public.finish_reconciliation_run', 'and v_run.result is 
 select pg_temp.rewrite('public.finish_reconciliation_run', 'lease_expires_at = null, ', '');
 
 -- mutant: severity falls | alerts
-select pg_temp.rewrite('billing_ops.raise_alert', 'billing_ops.severity_rank(p_severity) > billing_ops.severity_rank(a.severity)', 'true');
+select pg_temp.rewrite('billing_ops.raise_alert', 'severity = case when v_rises then p_severity else a.severity end', 'severity = p_severity');
 -- mutant: outcomes are not applied one caller at a time | alerts
 select pg_temp.rewrite('billing_ops.apply_condition_outcomes', 'perform pg_advisory_xact_lock(hashtext(''billing_ops.apply_condition_outcomes''));', '');
 -- mutant: a repeat is not counted | alerts
 select pg_temp.rewrite('billing_ops.raise_alert', 'a.occurrences + 1', 'a.occurrences');
 -- mutant: an escalation is not recorded | alerts
-select pg_temp.rewrite('billing_ops.raise_alert', 'v_before <> v_after', 'false');
+select pg_temp.rewrite('billing_ops.raise_alert', 'if v_rises or v_grows then', 'if v_grows then');
 -- mutant: episodes are not linked | alerts
 select pg_temp.rewrite('billing_ops.raise_alert', 'order by a.created_at desc limit 1', 'order by a.created_at desc limit 0');
 -- mutant: an episode is linked to the first | alerts
 select pg_temp.rewrite('billing_ops.raise_alert', 'order by a.created_at desc limit 1', 'order by a.created_at limit 1');
 -- mutant: an alert that cleared leaves no trace | alerts
-select pg_temp.rewrite('billing_ops.clear_alert', 'values (v_id, ''resolved'', v_severity, p_note)', 'select v_id, ''resolved'', v_severity, p_note where false');
+select pg_temp.rewrite('billing_ops.clear_alert', 'perform billing_ops.record_alert_event(v_alert, ''resolved'', null, p_note);', '');
 -- mutant: resolving twice rewrites the note | alerts
 select pg_temp.rewrite('public.resolve_billing_alert', 'where id = p_alert_id and resolved = false', 'where id = p_alert_id');
 -- mutant: what cannot be judged is cleared | alerts
@@ -490,7 +490,7 @@ select pg_temp.rewrite('billing_ops.clear_drift', 'closed_at = pg_catalog.clock_
 -- mutant: people approve by themselves | access_functions
 grant execute on function public.apply_drift_decisions(uuid, jsonb, jsonb, jsonb) to authenticated;
 -- mutant: people take back by themselves | access_functions
-grant execute on function public.revert_drift(uuid, uuid, text) to authenticated;
+grant execute on function public.revert_drift(uuid, uuid, text, text) to authenticated;
 -- mutant: people set modes by themselves | access_tables
 grant update on public.drift_policies to authenticated;
 -- mutant: policies without row level security | access_tables
@@ -639,3 +639,263 @@ select pg_temp.rewrite('billing_ops.policies_json', 'd.severity = ''critical'' a
 select pg_temp.rewrite('billing_ops.policies_json', ' and d.action <> ''excepted''', '');
 -- mutant: what nobody can repair counts as what would be repaired | policies
 select pg_temp.rewrite('billing_ops.policies_json', ' and d.proposal is not null', '');
+
+-- mutant: people claim what others are to be told | access_functions
+grant execute on function public.claim_deliveries(jsonb, text) to authenticated;
+-- mutant: people acknowledge past the endpoint | access_functions
+grant execute on function public.attend_billing_alert(uuid, uuid, text, integer, text) to authenticated;
+-- mutant: deliveries without row level security | access_tables
+alter table public.notification_deliveries disable row level security;
+-- mutant: an event is told to a channel twice | structure
+drop index public.notification_deliveries_once;
+-- mutant: who sends and judges nothing is not counted | rate_limits
+select pg_temp.rewrite('public.claim_deliveries', 'if p_client is not null then', 'if false then');
+-- mutant: a person's word is not limited | rate_limits
+select pg_temp.rewrite('billing_ops.rate_limit', 'when ''snooze'' then 10', 'when ''snooze'' then 60');
+-- mutant: what is acknowledged stays so however bad it gets | attending
+select pg_temp.rewrite('billing_ops.raise_alert', 'if v_rises or v_grows then', 'if v_grows then');
+-- mutant: new members are no news | attending
+select pg_temp.rewrite('billing_ops.raise_alert', 'v_grows := coalesce(v_newest > coalesce(v_before.newest_member_at, v_before.last_seen_at), false)', 'v_grows := false');
+-- mutant: members that were let stand make an alert grow | attending
+select pg_temp.rewrite('billing_ops.raise_alert', 'and (d.excepted_until is null or d.excepted_until <= clock_timestamp())', '');
+-- mutant: members of another class make an alert grow | attending
+select pg_temp.rewrite('billing_ops.raise_alert', ' and d.type = p_metadata ->> ''type''', '');
+-- mutant: members that ended make an alert grow | attending
+select pg_temp.rewrite('billing_ops.raise_alert', 'where d.closed_at is null and d.type', 'where d.type');
+-- mutant: what went and came back makes an alert grow | attending
+select pg_temp.rewrite('billing_ops.raise_alert', 'newest_member_at = greatest(a.newest_member_at, v_newest)', 'newest_member_at = v_newest');
+-- mutant: a refresh ends what people said | attending
+select pg_temp.rewrite('billing_ops.raise_alert', 'if v_rises or v_grows then', 'if true then');
+-- mutant: what cleared stays acknowledged | attending
+select pg_temp.rewrite('billing_ops.clear_alert', ',
+      acknowledged_at = null, acknowledged_by = null, acknowledged_until = null, snoozed_until = null, snoozed_by = null', '');
+-- mutant: what a person resolved stays acknowledged | attending
+select pg_temp.rewrite('public.resolve_billing_alert', ',
+      acknowledged_at = null, acknowledged_by = null, acknowledged_until = null, snoozed_until = null, snoozed_by = null', '');
+-- mutant: what is critical is acknowledged for a day | attending
+select pg_temp.rewrite('public.attend_billing_alert', 'when ''critical'' then 240 else 1440', 'when ''critical'' then 1440 else 1440');
+-- mutant: a button pressed twice is news | attending
+select pg_temp.rewrite('public.attend_billing_alert', 'v_until - v_alert.acknowledged_until)) < 60', 'v_until - v_alert.acknowledged_until)) < 0');
+-- mutant: what has run out cannot be told from what holds | attending
+select pg_temp.rewrite('public.attend_billing_alert', '(v_alert.acknowledged_until > v_now) is not true', 'v_alert.acknowledged_until is null');
+-- mutant: who is resolved can be snoozed | attending
+select pg_temp.rewrite('public.attend_billing_alert', 'if v_alert.resolved then', 'if false then');
+-- mutant: nobody knows who did it | attending
+select pg_temp.rewrite('public.attend_billing_alert', 'v_event, p_actor, p_note', 'v_event, null, p_note');
+-- mutant: history is as long as it is | attending
+select pg_temp.rewrite('billing_ops.alert_json', 'limit 20', '');
+-- mutant: what has run out still holds | monitor
+select pg_temp.rewrite('billing_ops.attended', 'p_alert.acknowledged_until > pg_catalog.clock_timestamp()', 'p_alert.acknowledged_until is not null');
+-- mutant: what somebody attends to is stale | monitor
+select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'and not billing_ops.attended(a)', '');
+-- mutant: the monitor counts that it cannot tell anybody | monitor
+select pg_temp.rewrite('billing_ops.gather_monitor_facts', '''notifications_failing'', ''settings_invalid''', '''settings_invalid''');
+-- mutant: snoozed ones are nobody's | admin_views
+select pg_temp.rewrite('billing_ops.alert_state', 'when ''snoozed'' then coalesce(p_alert.snoozed_until > pg_catalog.clock_timestamp(), false)', '');
+-- mutant: every channel is told of an acknowledgement | notifications
+select pg_temp.rewrite('billing_ops.queue_deliveries', 'when p_event = ''acknowledged'' and c.channel <> ''pagerduty'' then ''pagerduty_only''', '');
+-- mutant: whoever wants less is told all | notifications
+select pg_temp.rewrite('billing_ops.queue_deliveries', 'billing_ops.severity_rank(p_alert.severity) < billing_ops.severity_rank(c.min_severity)', 'false');
+-- mutant: a channel that is gone never hears of the end | notifications
+select pg_temp.rewrite('billing_ops.queue_deliveries', 'and (d.status <> ''suppressed'' or d.may_have_arrived))', 'and false)');
+-- mutant: another destination has a past | notifications
+select pg_temp.rewrite('billing_ops.sync_channels', 'since = case when c.configured and c.fingerprint = excluded.fingerprint then c.since else v_now end', 'since = c.since');
+-- mutant: changed settings leave a channel off | notifications
+select pg_temp.rewrite('billing_ops.sync_channels', 'off_at = case when c.fingerprint = excluded.fingerprint then c.off_at end', 'off_at = c.off_at');
+-- mutant: another least severity switches a channel on | notifications
+select pg_temp.rewrite('billing_ops.sync_channels', 'off_at = case when c.fingerprint = excluded.fingerprint then c.off_at end', 'off_at = null');
+-- mutant: a channel that comes back has missed what ended | notifications
+select pg_temp.rewrite('billing_ops.sync_channels', 'and d.reason = ''not_configured'' and d.kind = ''resolved''', 'and false');
+-- mutant: another destination hears of what it knows nothing of | notifications
+select pg_temp.rewrite('billing_ops.sync_channels', 'using (channel, fingerprint)', 'using (channel)');
+-- mutant: a channel that is gone stays | notifications
+select pg_temp.rewrite('billing_ops.sync_channels', 'update public.notification_channels c set configured = false
+  where c.configured and', 'update public.notification_channels c set configured = false
+  where false and');
+-- mutant: the end is told where the beginning was refused | notifications
+select pg_temp.rewrite('public.claim_deliveries', '
+          and (e.status = ''sent'' or e.may_have_arrived))
+      limit', ') limit');
+-- mutant: the end is not told where the beginning may have arrived | notifications
+select pg_temp.rewrite('public.claim_deliveries', '(e.status = ''sent'' or e.may_have_arrived))', '(e.status = ''sent''))');
+-- mutant: what nobody is to be told of stays due until its turn comes | notifications
+select pg_temp.rewrite('billing_ops.queue_deliveries', 'when not billing_ops.is_alarm(p_event) and not heard.of_it then ''alarm_not_sent''', '');
+-- mutant: who attends is told where the beginning was refused | notifications
+select pg_temp.rewrite('billing_ops.settle_silences', '(e.status in (''due'', ''sent'') or e.may_have_arrived)', 'true');
+select pg_temp.rewrite('public.claim_deliveries', '
+          and (e.status = ''sent'' or e.may_have_arrived))
+      limit', ') limit');
+-- mutant: who attends is not told while the beginning is tried | notifications
+select pg_temp.rewrite('billing_ops.settle_silences', 'e.status in (''due'', ''sent'')', 'e.status = ''sent''');
+-- mutant: what is due to a channel that is off stays due | notifications
+select pg_temp.rewrite('billing_ops.settle_silences', '(c.off_at is not null or not c.configured)', 'not c.configured');
+-- mutant: what is due to a channel that is gone stays due | notifications
+select pg_temp.rewrite('billing_ops.settle_silences', '(c.off_at is not null or not c.configured)', 'c.off_at is not null');
+-- mutant: what is silenced never arrived | notifications
+select pg_temp.rewrite('billing_ops.settle_silences', ', may_have_arrived = d.may_have_arrived or d.claim is not null', '');
+-- mutant: what is over is repeated | notifications
+select pg_temp.rewrite('billing_ops.settle_silences', 'd.status = ''due'' and d.kind = ''repeated''', 'false');
+-- mutant: what is snoozed is sent | notifications
+select pg_temp.rewrite('billing_ops.settle_silences', 'and not a.resolved and a.snoozed_until > pg_catalog.clock_timestamp()', 'and false');
+-- mutant: what kills processes is sent for ever | notifications
+select pg_temp.rewrite('billing_ops.settle_silences', '(d.kind = ''test'' or d.due_since < pg_catalog.clock_timestamp() - interval ''24 hours'')', 'd.kind = ''test''');
+-- mutant: a test that nobody finished is sent again | notifications
+select pg_temp.rewrite('billing_ops.settle_silences', '(d.kind = ''test'' or d.due_since < pg_catalog.clock_timestamp() - interval ''24 hours'')', 'd.due_since < pg_catalog.clock_timestamp() - interval ''24 hours''');
+-- mutant: what somebody attends to is repeated | notifications
+select pg_temp.rewrite('billing_ops.repeat_alarms', 'and not billing_ops.attended(a)', '');
+-- mutant: what is due is repeated | notifications
+select pg_temp.rewrite('billing_ops.repeat_alarms', 'and not told.is_due', '');
+-- mutant: what was given up is tried again at once | notifications
+select pg_temp.rewrite('billing_ops.repeat_alarms', 'd.status in (''sent'', ''dead'')', 'd.status = ''sent''');
+-- mutant: what was summed up is told one by one | notifications
+select pg_temp.rewrite('billing_ops.repeat_alarms', ' or d.reason = ''summarised''', '');
+-- mutant: nobody is reminded after a snooze | notifications
+select pg_temp.rewrite('billing_ops.repeat_alarms', 'or told.last_at < a.snoozed_until', '');
+-- mutant: a channel is repeated what it need not know | notifications
+select pg_temp.rewrite('billing_ops.repeat_alarms', 'and array_position(''{critical,high,warning,info}'', a.severity) <= array_position(''{critical,high,warning,info}'', c.min_severity)', '');
+-- mutant: warnings are repeated by the hour | notifications
+select pg_temp.rewrite('billing_ops.repeat_alarms', 'interval ''24 hours''', 'interval ''1 hour''');
+-- mutant: what is told goes by what another was told | notifications
+select pg_temp.rewrite('billing_ops.repeat_alarms', 'where d.alert_id = a.id and d.channel = c.channel', 'where d.alert_id = a.id');
+-- mutant: a claim that ran out leaves no trace | notifications
+select pg_temp.rewrite('billing_ops.hand_out', 'd.may_have_arrived or d.claim is not null', 'd.may_have_arrived');
+-- mutant: a claim has the name of the one before | notifications
+select pg_temp.rewrite('billing_ops.hand_out', 'claim = gen_random_uuid()', 'claim = coalesce(d.claim, gen_random_uuid())');
+-- mutant: a claim holds for a second | notifications
+select pg_temp.rewrite('billing_ops.hand_out', 'interval ''60 seconds''', 'interval ''1 second''');
+-- mutant: what is handed out has no order | notifications
+select pg_temp.rewrite('billing_ops.hand_out', 'order by array_position(p_ids, d.id)', 'order by d.id desc');
+-- mutant: claims are not one at a time | notifications
+select pg_temp.rewrite('public.claim_deliveries', 'perform pg_advisory_xact_lock(hashtext(''billing_ops.claim_deliveries''));', '');
+-- mutant: who finishes does not wait for claims | notifications
+select pg_temp.rewrite('public.finish_deliveries', 'perform pg_advisory_xact_lock(hashtext(''billing_ops.claim_deliveries''));', '');
+-- mutant: a person does not wait for claims | notifications
+select pg_temp.rewrite('public.claim_delivery', 'perform pg_advisory_xact_lock(hashtext(''billing_ops.claim_deliveries''));', '');
+-- mutant: seven a minute | notifications
+select pg_temp.rewrite('public.claim_deliveries', '6 - count', '7 - count');
+-- mutant: no cap an hour | notifications
+select pg_temp.rewrite('public.claim_deliveries', '30 - count(d.id)', '300 - count(d.id)');
+-- mutant: tests count for the caps | notifications
+select pg_temp.rewrite('public.claim_deliveries', ' and d.kind <> ''test''', '');
+-- mutant: nobody waits for a receiver that asks for it | notifications
+select pg_temp.rewrite('public.claim_deliveries', '(c.wait_until > v_now) is not true', 'true');
+-- mutant: what happened later is not held back | notifications
+select pg_temp.rewrite('public.claim_deliveries', 'select distinct on (d.alert_id, case when d.alert_id is null then d.id end) d.id', 'select d.id');
+-- mutant: what failed is sent again at once | notifications
+select pg_temp.rewrite('public.claim_deliveries', 'first.next_attempt_at <= v_now and', '');
+-- mutant: what is being sent is sent | notifications
+select pg_temp.rewrite('public.claim_deliveries', ' and (first.claimed_until > v_now) is not true', '');
+-- mutant: the oldest go first, however bad the others | notifications
+select pg_temp.rewrite('public.claim_deliveries', 'array_position(''{critical,high,warning,info}'', first.severity), first.id', 'first.id');
+-- mutant: ends are summed up | notifications
+select pg_temp.rewrite('public.claim_deliveries', 'where x.is_alarm and x.place', 'where x.place');
+-- mutant: one alarm is summed up | notifications
+select pg_temp.rewrite('public.claim_deliveries', 'cardinality(v_alarms) > 1', 'cardinality(v_alarms) > 0');
+-- mutant: nothing is summed up | notifications
+select pg_temp.rewrite('public.claim_deliveries', 'cardinality(v_alarms) > 1', 'false');
+-- mutant: a summary names all alerts | notifications
+select pg_temp.rewrite('public.claim_deliveries', 'any (v_alarms[:5])', 'any (v_alarms)');
+-- mutant: what is summed up never arrived | notifications
+select pg_temp.rewrite('public.claim_deliveries', ', may_have_arrived = may_have_arrived or claim is not null', '');
+-- mutant: what was sent is sent again at a person's word | notifications
+select pg_temp.rewrite('public.claim_delivery', 'elsif v_delivery.status <> ''dead'' then', 'elsif false then');
+-- mutant: a retry is the attempt after the last | notifications
+select pg_temp.rewrite('public.claim_delivery', 'attempts = 0, ', '');
+-- mutant: a retry has no day of its own | notifications
+select pg_temp.rewrite('public.claim_delivery', 'set status = ''due'', attempts = 0, due_since = clock_timestamp(),', 'set status = ''due'', attempts = 0,');
+-- mutant: the end of what was sent after all is not told | notifications
+select pg_temp.rewrite('public.claim_delivery', 'status = ''suppressed'' and reason = ''alarm_not_sent'' or', '');
+-- mutant: what was sent after the end stands for ever | notifications
+select pg_temp.rewrite('public.claim_delivery', ' or status = ''sent'' and kind = ''resolved''', '');
+-- mutant: any channel can be tested | notifications
+select pg_temp.rewrite('public.claim_delivery', 'if p_test <> all (v_configured) then', 'if false then');
+-- mutant: who comes late decides | notifications
+select pg_temp.rewrite('public.finish_deliveries', 'and claim = v_result.claim and', 'and');
+-- mutant: what is finished can be finished again | notifications
+select pg_temp.rewrite('public.finish_deliveries', 'and claim = v_result.claim and status = ''due'' for update', 'and (claim = v_result.claim or claim is null) for update');
+-- mutant: each pause is as long as the first | notifications
+select pg_temp.rewrite('public.finish_deliveries', 'power(2, least(v_delivery.attempts - 1, 10))', '1');
+-- mutant: pauses double for ever | notifications
+select pg_temp.rewrite('public.finish_deliveries', 'least(interval ''1 hour'', interval ''30 seconds'' *', 'least(interval ''1 day'', interval ''30 seconds'' *');
+-- mutant: nothing is given up | notifications
+select pg_temp.rewrite('public.finish_deliveries', 'v_now + v_pause <= due_since + interval ''24 hours''', 'true');
+-- mutant: what is refused is tried again | notifications
+select pg_temp.rewrite('public.finish_deliveries', 'case when v_result.outcome = ''failed'' and kind <> ''test'' and v_now + v_pause <=', 'case when kind <> ''test'' and v_now + v_pause <=');
+-- mutant: a test that fails is tried again | notifications
+select pg_temp.rewrite('public.finish_deliveries', 'case when v_result.outcome = ''failed'' and kind <> ''test'' and v_now + v_pause <=', 'case when v_result.outcome = ''failed'' and v_now + v_pause <=');
+-- mutant: the channel waits as long as the message | notifications
+select pg_temp.rewrite('public.finish_deliveries', 'then v_now + v_asked else', 'then v_now + v_pause else');
+-- mutant: a receiver may ask for years | notifications
+select pg_temp.rewrite('public.finish_deliveries', 'least(coalesce(v_result.retry_after, 0), 86400)', 'least(coalesce(v_result.retry_after, 0), 86400000)');
+-- mutant: a destination that is gone is tried again | notifications
+select pg_temp.rewrite('public.finish_deliveries', 'case when v_result.outcome = ''gone'' then coalesce(off_at, v_now) else off_at end', 'off_at');
+-- mutant: what is refused switches a channel off | notifications
+select pg_temp.rewrite('public.finish_deliveries', 'case when v_result.outcome = ''gone'' then coalesce(off_at, v_now) else off_at end', 'coalesce(off_at, v_now)');
+-- mutant: what arrives leaves a channel off | notifications
+select pg_temp.rewrite('public.finish_deliveries', 'off_at = null, off_reason = null
+', 'off_reason = null
+');
+-- mutant: a channel that is on again has missed what ended | notifications
+select pg_temp.rewrite('public.finish_deliveries', 'and d.kind = ''resolved'' and d.due_since >= v_channel.since', 'and false');
+-- mutant: a channel that is on again hears of what ended under other settings | notifications
+select pg_temp.rewrite('public.finish_deliveries', ' and d.due_since >= v_channel.since', '');
+-- mutant: a channel that is on again does not hear of what stands | notifications
+select pg_temp.rewrite('public.finish_deliveries', 'since = case when off_at is null then since else v_now end', 'since = since');
+-- mutant: what arrives makes no end of waiting | notifications
+select pg_temp.rewrite('public.finish_deliveries', 'wait_until = null, since', 'since');
+-- mutant: one that found its channel gone silences the others of its call | notifications
+select pg_temp.rewrite('public.finish_deliveries', 'order by r.outcome = ''gone''', '');
+-- mutant: what was released was tried | notifications
+select pg_temp.rewrite('public.finish_deliveries', 'attempts = attempts - 1, ', '');
+-- mutant: what was released was never tried | notifications
+select pg_temp.rewrite('public.finish_deliveries', 'case when attempts > 1 then last_attempt_at end', 'null');
+-- mutant: nobody remembers that there was no answer | notifications
+select pg_temp.rewrite('public.finish_deliveries', 'may_have_arrived or coalesce(v_result.unanswered, false)', 'may_have_arrived');
+-- mutant: what is a minute late is overdue | notifications
+select pg_temp.rewrite('billing_ops.notification_facts', 'interval ''15 minutes''', 'interval ''1 minute''');
+-- mutant: a test may be overdue | notifications
+select pg_temp.rewrite('billing_ops.notification_facts', 'd.status = ''due'' and d.kind <> ''test''', 'd.status = ''due''');
+-- mutant: a test is given up | notifications
+select pg_temp.rewrite('billing_ops.notification_facts', 'd.status = ''dead'' and d.kind <> ''test''', 'd.status = ''dead''');
+-- mutant: nothing makes up for what was given up | notifications
+select pg_temp.rewrite('billing_ops.notification_facts', 'and (c.last_success_at > d.last_attempt_at) is not true', '');
+-- mutant: what was given up worries for ever | notifications
+select pg_temp.rewrite('billing_ops.notification_facts', ' and d.last_attempt_at > pg_catalog.clock_timestamp() - interval ''24 hours''', '');
+-- mutant: one channel that fails is none that works | notifications
+select pg_temp.rewrite('billing_ops.notification_facts', 'bool_and(', 'bool_or(');
+-- mutant: a channel that is off works | notifications
+select pg_temp.rewrite('billing_ops.notification_facts', 'c.off_at is not null or ', '');
+-- mutant: a channel that is gone may work | notifications
+select pg_temp.rewrite('billing_ops.notification_facts', 'from public.notification_channels c where c.configured))', 'from public.notification_channels c))');
+-- mutant: a failure that was made up for counts | notifications
+select pg_temp.rewrite('billing_ops.notification_facts', 'c.last_failure_at > coalesce(c.last_success_at, ''-infinity'')', 'c.last_failure_at is not null');
+-- mutant: pages of deliveries overlap | notifications
+select pg_temp.rewrite('public.admin_notifications', 'd.id < p_before', 'd.id <= p_before');
+-- mutant: what is due is pruned | retention
+select pg_temp.rewrite('billing_ops.prune', 'o.status <> ''due'' and o.created_at', 'o.created_at');
+-- mutant: what was told of an open alert is pruned | retention
+select pg_temp.rewrite('billing_ops.prune', 'and (o.kind = ''repeated'' or (', 'and (true or (');
+-- mutant: repeats are kept for ever | retention
+select pg_temp.rewrite('billing_ops.prune', '(o.kind = ''repeated'' or (', '(false or (');
+-- mutant: an alert without members grows by none | attending
+select pg_temp.rewrite('billing_ops.raise_alert', 'coalesce(v_before.newest_member_at, v_before.last_seen_at)', 'v_before.newest_member_at');
+-- mutant: what is over goes before what is wrong | notifications
+select pg_temp.rewrite('public.claim_deliveries', 'first.kind in (''resolved'', ''acknowledged''), ', '');
+-- mutant: a snooze that is taken back has swallowed it | notifications
+select pg_temp.rewrite('billing_ops.repeat_alarms', ' or told.missed', '');
+-- mutant: a channel that goes off forgets who is sending | notifications
+select pg_temp.rewrite('public.finish_deliveries', 'may_have_arrived = may_have_arrived or claim is not null', 'may_have_arrived = may_have_arrived');
+-- mutant: a summary that dies has told | notifications
+select pg_temp.rewrite('public.finish_deliveries', 's.status = ''dead'' and', 's.status = ''sent'' and');
+-- mutant: the end that found its channel gone stays dead | notifications
+select pg_temp.rewrite('public.finish_deliveries', 'd.last_attempt_at >= v_channel.off_at - interval ''1 minute''', 'false');
+-- mutant: a test that is refused changes channels | notifications
+select pg_temp.rewrite('public.claim_delivery', 'if p_retry is null then', 'perform billing_ops.sync_channels(p_channels); if p_retry is null then');
+-- mutant: whoever was told that somebody attends to it is never woken again | notifications
+select pg_temp.rewrite('billing_ops.hand_out', 'k.kind = ''acknowledged''', 'k.kind = ''none''');
+-- mutant: an incident that rings again ends each time before | notifications
+select pg_temp.rewrite('billing_ops.hand_out', 'billing_ops.is_alarm(l.kind) and l.status = ''sent''', 'false');
+-- mutant: a channel that is off is at peace | notifications
+select pg_temp.rewrite('billing_ops.notification_facts', 'c.configured and c.off_at is not null', 'false');
+-- mutant: after a day there is no last try | notifications
+select pg_temp.rewrite('public.finish_deliveries', 'v_pause := least(v_pause, v_delivery.due_since + interval ''24 hours'' - v_now)', 'null');

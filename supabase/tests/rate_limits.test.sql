@@ -14,7 +14,8 @@ create function tests.older(p_route text, p_by interval) returns void language s
 $$;
 
 select is(billing_ops.rate_limit(route), calls, format('%s: %s a minute', route, calls))
-from (values ('reconcile', 5), ('reconcile_now', 10), ('resolve', 10), ('approve', 10), ('revert', 10),
+from (values ('reconcile', 5), ('reconcile_now', 10), ('resolve', 10), ('acknowledge', 10), ('unacknowledge', 10), ('snooze', 10),
+             ('unsnooze', 10), ('note', 10), ('notify', 10), ('notifications', 60), ('approve', 10), ('revert', 10),
              ('except', 10), ('unexcept', 10), ('set_policy', 10), ('policies', 60), ('monitor', 30), ('alerts', 60), ('runs', 60), ('run', 60),
              ('health', 60)) limits (route, calls);
 
@@ -62,11 +63,19 @@ select is(call('service_role', $$public.start_reconciliation_run('manual_2026-11
 select is((select hits from public.rate_limit_windows), 5, 'nor is it counted then');
 
 select is((outcomes('service_role', $$public.monitor_facts('192.0.2.1')$$, 31))[30:31], array['ok', 'rate_limited'], 'the monitor');
+select is(outcomes('service_role', $$public.claim_deliveries('[]', '192.0.2.1')$$, 1), array['rate_limited'],
+  'what sends and judges nothing is counted with it');
+select is((outcomes('service_role', $$public.claim_deliveries('[]', '192.0.2.3')$$, 31))[30:31], array['ok', 'rate_limited'], 'and by itself');
+select ok((call('service_role', $$public.claim_deliveries('[]', '192.0.2.3')$$) ->> 'retry_after')::integer between 1 and 60, 'it is told how long to wait');
+select is((outcomes('service_role', $$public.claim_deliveries('[]')$$, 31))[31], 'ok', 'who sends what it has just raised is not counted');
 select is((outcomes('service_role', $$public.billing_ops_schema('192.0.2.1')$$, 61))[60:61], array['ok', 'rate_limited'], 'health');
 select is((outcomes('admin', $$public.admin_authorize('resolve', '192.0.2.1')$$, 11))[10:11], array['ok', 'rate_limited'], 'resolve');
 select is((outcomes('admin', $$public.admin_authorize('reconcile_now', '192.0.2.1')$$, 11))[10:11], array['ok', 'rate_limited'], 'Reconcile Now');
 select is((outcomes('admin', $$public.admin_monitor_facts('192.0.2.9')$$, 31))[30:31], array['ok', 'rate_limited'], 'the monitor, by an admin');
 select is((outcomes('admin', $$public.admin_billing_alerts('192.0.2.1')$$, 61))[60:61], array['ok', 'rate_limited'], 'alerts');
+select is((outcomes('admin', $$public.admin_notifications('192.0.2.1')$$, 61))[60:61], array['ok', 'rate_limited'], 'deliveries');
+select is((outcomes('admin', format('public.admin_authorize(%L, %L)', route, '192.0.2.1'), 11))[10:11], array['ok', 'rate_limited'], route)
+from unnest(array['acknowledge', 'unacknowledge', 'snooze', 'unsnooze', 'note', 'notify']) route;
 select is((outcomes('admin', $$public.admin_drift_for_approval('[]', '192.0.2.1')$$, 11))[10:11], array['ok', 'rate_limited'], 'what is shown before an approval');
 select is((outcomes('admin', $$public.admin_drift_policies('192.0.2.1')$$, 61))[60:61], array['ok', 'rate_limited'], 'policies');
 select is((outcomes('admin', $$public.admin_reconciliation_runs('192.0.2.1')$$, 61))[60:61], array['ok', 'rate_limited'], 'runs');

@@ -7,7 +7,7 @@ create function tests.prune(p_limit integer default 5000) returns jsonb language
   select tests.call('service_role', format('billing_ops.prune(%s)', p_limit))
 $$;
 
-select is(prune(), '{"drift": 0, "runs": 0, "alerts": 0, "rate_limit_windows": 0}', 'nothing to delete');
+select is(prune(), '{"drift": 0, "runs": 0, "alerts": 0, "deliveries": 0, "rate_limit_windows": 0}', 'nothing to delete');
 
 insert into public.reconciliation_logs (run_key, run_type, status, started_at, finished_at)
 select 'run_' || days, 'scheduled', 'success', now() - make_interval(days => days), now() - make_interval(days => days)
@@ -30,10 +30,10 @@ select id, 'raised', 'info', now() - interval '401 days' from public.billing_ale
 insert into public.rate_limit_windows (route, client, window_started_at, hits) values
   ('r', 'old', now() - interval '25 hours', 1), ('r', 'young', now() - interval '23 hours', 1);
 
-select is(prune(1), '{"drift": 1, "runs": 1, "alerts": 1, "rate_limit_windows": 1}', 'at most so many of each kind');
+select is(prune(1), '{"drift": 1, "runs": 1, "alerts": 1, "deliveries": 0, "rate_limit_windows": 1}', 'at most so many of each kind');
 select is((select string_agg(drift_key, ' ' order by drift_key) from public.drift), 'closed_89 closed_91 open', 'the oldest first');
 select is((select string_agg(run_key, ' ' order by run_key) from public.reconciliation_logs), 'run_399 run_401 run_402', 'of runs too');
-select is(prune(), '{"drift": 1, "runs": 2, "alerts": 0, "rate_limit_windows": 0}', 'then the rest');
+select is(prune(), '{"drift": 1, "runs": 2, "alerts": 0, "deliveries": 0, "rate_limit_windows": 0}', 'then the rest');
 select is((select string_agg(drift_key, ' ' order by drift_key) from public.drift), 'closed_89 open',
           'drift: 90 days after it ended; what stands for ever');
 select is((select string_agg(alert_key, ' ' order by alert_key) from public.billing_alerts), 'next open resolved_late young',
@@ -53,10 +53,28 @@ select is(prune() ->> 'runs', '0', 'the newest run stays whatever its age');
 insert into public.reconciliation_logs (run_key, run_type, status, started_at) values ('dead', 'scheduled', 'running', now() - interval '9 years 1 day');
 select is(prune() ->> 'runs', '0', 'so does one that is marked as running');
 
-select is((call('service_role', $$public.apply_monitor_outcomes('[]')$$) -> 'pruned') - array['drift', 'runs', 'alerts', 'rate_limit_windows'],
+select is((call('service_role', $$public.apply_monitor_outcomes('[]')$$) -> 'pruned') - array['drift', 'runs', 'alerts', 'deliveries', 'rate_limit_windows'],
           '{}', 'the monitor''s second call prunes');
 insert into public.rate_limit_windows (route, client, window_started_at, hits) values ('r', 'old', now() - interval '25 hours', 1);
 select is(call('service_role', $$public.apply_monitor_outcomes('[]')$$) -> 'pruned' ->> 'rate_limit_windows', '1', 'really');
+
+-- Deliveries -------------------------------------------------------------------------------------------------------------------
+
+insert into public.billing_alerts (alert_key, alert_type, severity, message, resolved, resolved_at)
+select k, 't', 'info', 'm', days is not null, now() - make_interval(days => days)
+from (values ('stands', null), ('over_young', 89), ('over', 91)) alerts (k, days);
+create function tests.delivery(p_kind text, p_status text, p_days integer, p_key text default null) returns void language sql as $$
+  insert into public.notification_deliveries (channel, kind, severity, status, reason, created_at, alert_id)
+  values ('slack', p_kind, 'info', p_status, concat_ws(' ', p_key, p_kind, p_status, p_days), now() - make_interval(days => p_days),
+    (select id from public.billing_alerts where alert_key = p_key))
+$$;
+select delivery('summary', status, days) from unnest(array['sent', 'suppressed', 'dead', 'due']) status, unnest(array[89, 91]) days;
+select delivery(kind, 'sent', 91, key) from unnest(array['raised', 'repeated']) kind, unnest(array['stands', 'over_young', 'over']) key;
+select is(prune(1) ->> 'deliveries', '1', 'deliveries, in pieces');
+select is(prune() ->> 'deliveries', '6', 'the rest');
+select is((select array_agg(reason order by reason) from public.notification_deliveries), array['over_young raised sent 91', 'stands raised sent 91',
+  'summary dead 89', 'summary due 89', 'summary due 91', 'summary sent 89', 'summary suppressed 89'],
+  'finished ones: 90 days, of an alert what was told but repeats until 90 days after its end; what is due for ever');
 
 -- Housekeeping does not undo an alarm ------------------------------------------------------------------------------------------
 

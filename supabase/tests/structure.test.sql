@@ -101,6 +101,12 @@ insert into expected_columns values
   ('billing_alerts', 'resolution_note', 'text', false),
   ('billing_alerts', 'previous_alert_id', 'uuid', false),
   ('billing_alerts', 'severe_since', 'timestamp with time zone', false),
+  ('billing_alerts', 'acknowledged_at', 'timestamp with time zone', false),
+  ('billing_alerts', 'acknowledged_by', 'uuid', false),
+  ('billing_alerts', 'acknowledged_until', 'timestamp with time zone', false),
+  ('billing_alerts', 'snoozed_until', 'timestamp with time zone', false),
+  ('billing_alerts', 'snoozed_by', 'uuid', false),
+  ('billing_alerts', 'newest_member_at', 'timestamp with time zone', false),
   ('billing_alert_events', 'id', 'bigint', true),
   ('billing_alert_events', 'alert_id', 'uuid', true),
   ('billing_alert_events', 'event', 'text', true),
@@ -108,6 +114,36 @@ insert into expected_columns values
   ('billing_alert_events', 'actor', 'uuid', false),
   ('billing_alert_events', 'reason', 'text', false),
   ('billing_alert_events', 'created_at', 'timestamp with time zone', true),
+  ('notification_channels', 'channel', 'text', true),
+  ('notification_channels', 'fingerprint', 'text', true),
+  ('notification_channels', 'min_severity', 'text', true),
+  ('notification_channels', 'configured', 'boolean', true),
+  ('notification_channels', 'since', 'timestamp with time zone', true),
+  ('notification_channels', 'off_at', 'timestamp with time zone', false),
+  ('notification_channels', 'off_reason', 'text', false),
+  ('notification_channels', 'wait_until', 'timestamp with time zone', false),
+  ('notification_channels', 'last_success_at', 'timestamp with time zone', false),
+  ('notification_channels', 'last_failure_at', 'timestamp with time zone', false),
+  ('notification_channels', 'last_failure', 'text', false),
+  ('notification_deliveries', 'id', 'bigint', true),
+  ('notification_deliveries', 'event_id', 'bigint', false),
+  ('notification_deliveries', 'alert_id', 'uuid', false),
+  ('notification_deliveries', 'channel', 'text', true),
+  ('notification_deliveries', 'kind', 'text', true),
+  ('notification_deliveries', 'severity', 'text', true),
+  ('notification_deliveries', 'status', 'text', true),
+  ('notification_deliveries', 'reason', 'text', false),
+  ('notification_deliveries', 'attempts', 'integer', true),
+  ('notification_deliveries', 'due_since', 'timestamp with time zone', true),
+  ('notification_deliveries', 'next_attempt_at', 'timestamp with time zone', true),
+  ('notification_deliveries', 'claim', 'uuid', false),
+  ('notification_deliveries', 'claimed_until', 'timestamp with time zone', false),
+  ('notification_deliveries', 'may_have_arrived', 'boolean', true),
+  ('notification_deliveries', 'message_id', 'uuid', true),
+  ('notification_deliveries', 'summary', 'jsonb', false),
+  ('notification_deliveries', 'created_at', 'timestamp with time zone', true),
+  ('notification_deliveries', 'last_attempt_at', 'timestamp with time zone', false),
+  ('notification_deliveries', 'sent_at', 'timestamp with time zone', false),
   ('rate_limit_windows', 'route', 'text', true),
   ('rate_limit_windows', 'client', 'text', true),
   ('rate_limit_windows', 'window_started_at', 'timestamp with time zone', true),
@@ -202,6 +238,23 @@ select ok(refuses($$insert into public.billing_alerts (alert_key, alert_type, se
 select ok(not refuses($$insert into public.subscriptions (organization_id, status)
                         values ('00000000-0000-4000-8000-00000000000a', 'great')$$),
           'a subscription may have any status: Stripe may have a ninth word tomorrow, and the row is the app''s');
+select ok(refuses($$insert into public.billing_alert_events (alert_id, event, severity) values (gen_random_uuid(), 'lost', 'info')$$),
+          'nothing else happens to an alert');
+create function tests.delivery(p_channel text, p_kind text, p_status text) returns text language sql as $$
+  select format('insert into public.notification_deliveries (channel, kind, severity, status) values (%L, %L, %L, %L)', p_channel, p_kind, 'info', p_status)
+$$;
+create function tests.channel(p_channel text, p_severity text) returns text language sql as $$
+  select format('insert into public.notification_channels (channel, fingerprint, min_severity) values (%L, %L, %L)', p_channel, 'f', p_severity)
+$$;
+select ok(not refuses(delivery('slack', k, s)), format('what is told may be %s and %s', k, s))
+from unnest(array['raised', 'escalated', 'grown', 'repeated', 'acknowledged', 'resolved', 'summary', 'test']) k,
+  unnest(array['due', 'sent', 'suppressed', 'dead']) s;
+select ok(refuses(delivery('slack', 'noted', 'due')), 'nothing else is told');
+select ok(refuses(delivery('slack', 'raised', 'lost')), 'and nothing else becomes of it');
+select ok(not refuses(channel(c, s)), format('%s is a channel, and %s a least severity', c, s))
+from unnest(array['pagerduty', 'slack', 'discord', 'email', 'webhook']) c, unnest(array['critical', 'high', 'warning', 'info']) s;
+select ok(refuses(channel('carrier_pigeon', 'info')), 'there is no other channel');
+select ok(refuses(channel('slack', 'bad')), 'and no other least severity');
 select throws_ok($$insert into billing_ops.adoption (one, mapping, fingerprint, granted, generator) values (false, '{}', '{}', '[]', 1)$$,
   '23514', null, 'one table at most is adopted');
 select throws_ok($$insert into billing_ops.adoption (mapping, fingerprint, granted, generator) values ('{}', '{}', '[]', 1)$$,
@@ -247,6 +300,18 @@ insert into expected_indexes values
   ('drift_events_drift', 'CREATE INDEX drift_events_drift ON public.drift_events USING btree (drift_id, id)'),
   ('billing_alert_events_alert_id_idx', 'CREATE INDEX billing_alert_events_alert_id_idx ON
     public.billing_alert_events USING btree (alert_id, id)'),
+  ('notification_deliveries_once', 'CREATE UNIQUE INDEX notification_deliveries_once ON public.notification_deliveries USING
+    btree (event_id, channel) WHERE (event_id IS NOT NULL)'),
+  ('notification_deliveries_due', 'CREATE INDEX notification_deliveries_due ON public.notification_deliveries USING
+    btree (channel, alert_id, id) WHERE (status = ''due''::text)'),
+  ('notification_deliveries_told', 'CREATE INDEX notification_deliveries_told ON public.notification_deliveries USING
+    btree (alert_id, channel, id)'),
+  ('notification_deliveries_attempts', 'CREATE INDEX notification_deliveries_attempts ON public.notification_deliveries USING
+    btree (channel, last_attempt_at) WHERE (last_attempt_at IS NOT NULL)'),
+  ('notification_deliveries_dead', 'CREATE INDEX notification_deliveries_dead ON public.notification_deliveries USING
+    btree (id) WHERE (status = ''dead''::text)'),
+  ('notification_deliveries_age', 'CREATE INDEX notification_deliveries_age ON public.notification_deliveries USING
+    btree (created_at) WHERE (status <> ''due''::text)'),
   ('rate_limit_windows_age', 'CREATE INDEX rate_limit_windows_age ON
     public.rate_limit_windows USING btree (window_started_at)'),
   ('subscriptions_stripe_subscription_id_key', 'CREATE UNIQUE INDEX subscriptions_stripe_subscription_id_key ON
@@ -271,9 +336,11 @@ select is((select indisvalid from pg_index where indexrelid = table_of(name)), t
 from expected_indexes order by name;
 select set_has(
   $$select pg_get_constraintdef(oid) from pg_constraint where conrelid in
-      ('public.drift_events'::regclass, 'public.billing_alert_events'::regclass, 'public.billing_alerts'::regclass)$$,
+      ('public.drift_events'::regclass, 'public.billing_alert_events'::regclass, 'public.billing_alerts'::regclass,
+       'public.notification_deliveries'::regclass)$$,
   $$values ('FOREIGN KEY (drift_id) REFERENCES drift(id) ON DELETE CASCADE'),
            ('FOREIGN KEY (alert_id) REFERENCES billing_alerts(id) ON DELETE CASCADE'),
+           ('FOREIGN KEY (event_id) REFERENCES billing_alert_events(id) ON DELETE CASCADE'),
            ('FOREIGN KEY (previous_alert_id) REFERENCES billing_alerts(id) ON DELETE SET NULL')$$,
   'history goes with its entry or alert, and an episode outlives the one before');
 
@@ -288,11 +355,11 @@ where p.pronamespace = 'billing_ops'::regnamespace
     'read_subscriptions_for_reconcile', 'read_owners_for_reconcile', 'read_rows_of_owners_for_reconcile', 'read_unplaced_subscriptions',
     'read_duplicate_live_subscriptions',
     'apply_reconciliation_batch', 'apply_drift_decisions', 'revert_drift', 'except_drift', 'unexcept_drift', 'set_drift_policy',
-    'allow_held_drift', 'take_drift_allowances', 'resolve_billing_alert', 'monitor_facts', 'apply_monitor_outcomes', 'billing_ops_schema',
-    'billing_ops_adoption', 'admin_authorize', 'admin_monitor_facts', 'admin_billing_alerts', 'admin_reconciliation_runs',
-    'admin_reconciliation_run', 'admin_drift', 'admin_drift_for_approval', 'admin_drift_policies'));
+    'allow_held_drift', 'take_drift_allowances', 'resolve_billing_alert', 'attend_billing_alert', 'claim_deliveries', 'claim_delivery',
+    'finish_deliveries', 'monitor_facts', 'apply_monitor_outcomes', 'billing_ops_schema', 'billing_ops_adoption', 'admin_authorize', 'admin_monitor_facts', 'admin_billing_alerts', 'admin_reconciliation_runs',
+    'admin_reconciliation_run', 'admin_drift', 'admin_drift_for_approval', 'admin_drift_policies', 'admin_notifications'));
 
-select is(array[count(*), count(distinct proname)], array[30, 30]::bigint[], 'thirty functions are callable from outside, none of them twice')
+select is(array[count(*), count(distinct proname)], array[35, 35]::bigint[], 'thirty-five functions are callable from outside, none of them twice')
 from our_functions where pronamespace = 'public'::regnamespace;
 select ok(proconfig @> array['search_path=""'], signature || ' trusts no search path') from our_functions order by signature;
 select isnt(obj_description(oid, 'pg_proc'), null, signature || ' has a comment') from our_functions order by signature;
@@ -312,8 +379,8 @@ select isnt(obj_description('billing_ops'::regnamespace, 'pg_namespace'), null, 
 
 select ok((select relrowsecurity from pg_class where oid = table_of(relation)),
           'row level security is on for ' || relation)
-from unnest(array['reconciliation_logs', 'drift', 'drift_events', 'drift_policies', 'billing_alerts', 'billing_alert_events', 'rate_limit_windows',
-                  'billing_ops.subscription_marks', 'billing_ops.adoption', 'billing_ops.admins', 'organizations', 'users',
+from unnest(array['reconciliation_logs', 'drift', 'drift_events', 'drift_policies', 'billing_alerts', 'billing_alert_events',
+                  'notification_channels', 'notification_deliveries', 'rate_limit_windows', 'billing_ops.subscription_marks', 'billing_ops.adoption', 'billing_ops.admins', 'organizations', 'users',
                   'organization_members', 'subscriptions']) relation;
 select is_empty($$select polname from pg_policy p join pg_class c on c.oid = p.polrelid where c.relnamespace = 'billing_ops'::regnamespace
   or p.polrelid = any (array['public.organizations', 'public.users', 'public.organization_members', 'public.subscriptions']::regclass[])$$,
@@ -321,9 +388,11 @@ select is_empty($$select polname from pg_policy p join pg_class c on c.oid = p.p
 select set_eq(
   $$select concat_ws(' ', tablename, policyname, cmd, roles) from pg_policies
     where schemaname = 'public' and tablename in ('reconciliation_logs', 'drift', 'drift_events', 'drift_policies', 'billing_alerts',
-      'billing_alert_events', 'rate_limit_windows')$$,
+      'billing_alert_events', 'notification_channels', 'notification_deliveries', 'rate_limit_windows')$$,
   $$values ('billing_alert_events billing_alert_events_admin_read SELECT {authenticated}'),
            ('billing_alerts billing_alerts_admin_read SELECT {authenticated}'),
+           ('notification_channels notification_channels_admin_read SELECT {authenticated}'),
+           ('notification_deliveries notification_deliveries_admin_read SELECT {authenticated}'),
            ('rate_limit_windows rate_limit_windows_nobody ALL {public}'),
            ('drift drift_admin_read SELECT {authenticated}'),
            ('drift_events drift_events_admin_read SELECT {authenticated}'),

@@ -62,6 +62,11 @@ impl Function {
         panic!("{binary} does not start");
     }
 
+    /// The id of its process.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Runs a command that serves as a function does. `None`: it ended before it listened.
     pub(crate) fn run(http: &reqwest::Client, mut command: Command) -> Option<Self> {
         let address =

@@ -12,13 +12,13 @@ use support::Stack;
 use support::paths::MONITOR;
 
 /// A server that answers every request alike, and keeps the request lines and headers that came.
-struct Watcher {
-    url: String,
+pub(crate) struct Watcher {
+    pub(crate) url: String,
     heard: Arc<Mutex<Vec<String>>>,
 }
 
 impl Watcher {
-    fn start(answer: &'static str) -> Self {
+    pub(crate) fn start(answer: &'static str) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let url = format!("http://{}/ping/of-this-project", listener.local_addr().expect("an address"));
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -36,7 +36,7 @@ impl Watcher {
         Self { url, heard }
     }
 
-    fn heard(&self) -> Vec<String> {
+    pub(crate) fn heard(&self) -> Vec<String> {
         self.heard.lock().expect("no test panicked in here").clone()
     }
 }

@@ -1,6 +1,7 @@
 //! The endpoints over HTTP, as callers see them.
 
 mod access_matrix;
+mod attention;
 mod canaries;
 mod decisions;
 mod drift;
@@ -8,6 +9,7 @@ mod function;
 mod guards;
 mod heartbeat;
 mod limits;
+mod notifications;
 mod people;
 mod raw_http;
 mod request_log;

@@ -95,7 +95,7 @@ async fn a_function_with_a_setting_missing_or_unfit_is_closed_and_names_it() {
         }
     }
     for (binary, path) in [
-        ("billing_alert_resolve", "/api/admin/billing-alerts/0b0e3b0e-8c3e-4d53-9d35-0c5a4c7c4f5e/resolve"),
+        ("billing_alert_action", "/api/admin/billing-alerts/0b0e3b0e-8c3e-4d53-9d35-0c5a4c7c4f5e/resolve"),
         ("reconcile_now", RECONCILE_NOW),
     ] {
         let function = Function::start(&stack, binary, &[("SUPABASE_PUBLISHABLE_KEY", None)]);

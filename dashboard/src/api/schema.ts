@@ -4,11 +4,18 @@ export type paths = Record<string, never>;
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        AcknowledgeBody: {
+            hours: number | null;
+        };
         Alert: {
+            acknowledged_at: string | null;
+            acknowledged_by: string | null;
+            acknowledged_until: string | null;
             alert_key: string;
             alert_type: string;
             created_at: string;
             first_seen_at: string;
+            history: components["schemas"]["HistoryEvent"][];
             id: string;
             last_seen_at: string;
             message: string;
@@ -22,6 +29,8 @@ export interface components {
             resolved_by: string | null;
             severe_since: string | null;
             severity: string;
+            snoozed_by: string | null;
+            snoozed_until: string | null;
         };
         AlertChanges: {
             raised: string[];
@@ -55,11 +64,28 @@ export interface components {
         ApproveEach: {
             ids: string[];
         };
+        Attended: {
+            alert: components["schemas"]["Alert"];
+            outcome: string;
+        };
         AutoResolve: {
             resolved_count: number;
         };
+        /** @enum {string} */
+        Channel: "pagerduty" | "slack" | "discord" | "email" | "webhook";
+        ChannelHealth: {
+            channel: components["schemas"]["Channel"];
+            last_failure_at: string | null;
+            last_success_at: string | null;
+            min_severity: string;
+            reason: string | null;
+            status: components["schemas"]["ChannelStatus"];
+        };
+        /** @enum {string} */
+        ChannelStatus: "ok" | "failing" | "off" | "not_configured";
         Conditions: {
             high_severity_stale: boolean | null;
+            notifications_failing: boolean | null;
             reconcile_failing: boolean | null;
             reconcile_stale: boolean | null;
             settings_invalid: boolean | null;
@@ -81,6 +107,20 @@ export interface components {
             drift: components["schemas"]["DriftEntry"];
             excepted: components["schemas"]["DriftEntry"] | null;
             outcome: string;
+        };
+        DeliveryEntry: {
+            alert_id: string | null;
+            alert_key: string | null;
+            attempts: number;
+            channel: components["schemas"]["Channel"];
+            created_at: string;
+            id: string;
+            kind: string;
+            next_attempt_at: string | null;
+            reason: string | null;
+            sent_at: string | null;
+            severity: string;
+            status: string;
         };
         /** @enum {string} */
         DriftAction: "repaired" | "created" | "moved" | "observed" | "waiting" | "held" | "excepted" | "superseded" | "refused" | "none" | "cleared" | "reverted";
@@ -155,6 +195,13 @@ export interface components {
         };
         /** @enum {string} */
         HeldOnly: "held";
+        HistoryEvent: {
+            actor: string | null;
+            created_at: string;
+            event: string;
+            reason: string | null;
+            severity: string;
+        };
         ItemError: {
             error: string;
             id: string | null;
@@ -168,12 +215,24 @@ export interface components {
             monitoring: components["schemas"]["Conditions"];
             success: boolean;
         };
+        NoteBody: {
+            note: string;
+        };
+        NotificationPage: {
+            channels: components["schemas"]["ChannelHealth"][];
+            deliveries: components["schemas"]["DeliveryEntry"][];
+            next_cursor: string | null;
+        };
         OpenCounts: {
             count: number;
             critical_count: number;
             high_count: number;
             info_count: number;
             warning_count: number;
+        };
+        PassAnswer: components["schemas"]["MonitorAnswer"] | {
+            deliveries: components["schemas"]["Sent"];
+            success: boolean;
         };
         Policies: {
             policies: components["schemas"]["PolicyEntry"][];
@@ -223,6 +282,10 @@ export interface components {
         Resolved: {
             alert: components["schemas"]["Alert"];
             already_resolved: boolean;
+            outcome: string;
+        };
+        RetryBody: {
+            retry: string;
         };
         RevertBody: {
             note: string | null;
@@ -274,8 +337,26 @@ export interface components {
             next_cursor: string | null;
             runs: components["schemas"]["Run"][];
         };
+        SendBody: components["schemas"]["TestBody"] | components["schemas"]["RetryBody"];
+        Sent: {
+            failed: number;
+            refused: number;
+            sent: number;
+        };
+        SnoozeBody: {
+            minutes: number;
+            note: string | null;
+        };
         /** @enum {string} */
         StartOutcome: "created" | "reclaimed" | "existing_running" | "existing_finished" | "busy" | "conflict";
+        TestBody: {
+            test: components["schemas"]["Channel"];
+        };
+        ToldAnswer: {
+            answer: string;
+            outcome: string;
+            status: number | null;
+        };
         /** @enum {string} */
         TriggeredBy: "cron" | "secret" | "admin";
     };

@@ -20,3 +20,5 @@ pub const DRIFT: &str = "/api/admin/drift";
 pub const APPROVE_MANY: &str = "/api/admin/drift/approve";
 /// What may follow from a difference, by class.
 pub const POLICIES: &str = "/api/admin/policies";
+/// Who is told, and what became of each message.
+pub const NOTIFICATIONS: &str = "/api/admin/notifications";

@@ -7,7 +7,8 @@ select is_empty($$
   select c.oid::regclass, acl.grantee::regrole, acl.privilege_type
   from pg_class c, aclexplode(c.relacl) acl
   where c.oid in ('public.reconciliation_logs'::regclass, 'public.drift'::regclass, 'public.drift_events'::regclass, 'public.drift_policies'::regclass, 'public.billing_alerts'::regclass,
-                  'public.billing_alert_events'::regclass, 'public.rate_limit_windows'::regclass,
+                  'public.billing_alert_events'::regclass, 'public.notification_channels'::regclass, 'public.notification_deliveries'::regclass,
+                  'public.rate_limit_windows'::regclass, 'public.notification_deliveries_id_seq'::regclass,
                   'public.drift_events_id_seq'::regclass, 'public.billing_alert_events_id_seq'::regclass,
                   'billing_ops.subscription_marks'::regclass, 'billing_ops.adoption'::regclass, 'billing_ops.admins'::regclass)
     and (acl.grantee in (0, 'anon'::regrole) or (acl.grantee = 'authenticated'::regrole and acl.privilege_type <> 'SELECT')

@@ -1,9 +1,0 @@
-//! `POST /api/admin/billing-alerts/{id}/resolve`
-
-use billing_ops::endpoints::resolve::{ENDPOINT, handle};
-use billing_ops::http::serve;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), vercel_runtime::Error> {
-    serve(ENDPOINT, handle).await
-}
