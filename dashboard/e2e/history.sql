@@ -52,18 +52,18 @@ join (values
 with newest as (select id from public.reconciliation_logs order by started_at desc limit 1),
 first as (
   insert into public.billing_alerts (alert_key, alert_type, severity, message, occurrences, first_seen_at, last_seen_at, created_at, resolved, resolved_at, resolution)
-  values ('drift_missing_in_stripe', 'drift', 'critical', '1 row names a subscription that Stripe does not know.', 3,
+  values ('drift_missing_in_stripe', 'drift_missing_in_stripe', 'critical', '1 row names a subscription that Stripe does not know.', 3,
     now() - interval '90 hours', now() - interval '88 hours', now() - interval '90 hours', true, now() - interval '87 hours', 'auto')
   returning id),
 second as (
   insert into public.billing_alerts (alert_key, alert_type, severity, message, occurrences, first_seen_at, last_seen_at, created_at, resolved, resolved_at, resolved_by, resolution, resolution_note, previous_alert_id)
-  select 'drift_missing_in_stripe', 'drift', 'critical', '2 rows name subscriptions that Stripe does not know.', 6,
+  select 'drift_missing_in_stripe', 'drift_missing_in_stripe', 'critical', '2 rows name subscriptions that Stripe does not know.', 6,
     now() - interval '50 hours', now() - interval '45 hours', now() - interval '50 hours', true, now() - interval '44 hours',
     gen_random_uuid(), 'manual', 'Leftovers of the load test, deleted by hand.', id
   from first
   returning id)
 insert into public.billing_alerts (alert_key, alert_type, severity, message, occurrences, first_seen_at, last_seen_at, created_at, metadata, previous_alert_id)
-select 'drift_missing_in_stripe', 'drift', 'critical', '2 rows name subscriptions that Stripe does not know.', 5,
+select 'drift_missing_in_stripe', 'drift_missing_in_stripe', 'critical', '2 rows name subscriptions that Stripe does not know.', 5,
   now() - interval '5 hours', now() - interval '20 minutes', now() - interval '5 hours',
   jsonb_build_object('reconciliation_log_id', newest.id, 'count', 2, 'livemode', false, 'samples', jsonb_build_array(
     jsonb_build_object('stripe_subscription_id', 'sub_1QxAbCdEfGhIjKlMn', 'organization_id', '6a0f6a0e-8f5b-4b83-9d63-2d5ae1f0c001'),
@@ -71,14 +71,14 @@ select 'drift_missing_in_stripe', 'drift', 'critical', '2 rows name subscription
   second.id
 from newest, second
 union all
-select 'drift_organization_unknown', 'drift', 'warning', '1 subscription belongs to no known owner.', 27,
+select 'drift_organization_unknown', 'drift_organization_unknown', 'warning', '1 subscription belongs to no known owner.', 27,
   now() - interval '26 hours', now() - interval '20 minutes', now() - interval '26 hours',
   jsonb_build_object('reconciliation_log_id', newest.id, 'count', 1, 'livemode', false, 'samples', jsonb_build_array(
     jsonb_build_object('stripe_subscription_id', 'sub_1QxAbCdEfGhIjKlMp'))),
   null
 from newest
 union all
-select 'drift_status_mismatch', 'drift', 'info', '3 subscriptions had a different status; repaired.', 1,
+select 'drift_status_mismatch', 'drift_status_mismatch', 'info', '3 subscriptions had a different status; repaired.', 1,
   now() - interval '20 minutes', now() - interval '20 minutes', now() - interval '20 minutes',
   jsonb_build_object('reconciliation_log_id', newest.id, 'count', 3, 'livemode', false), null
 from newest;

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Page } from "@playwright/test";
 import type { AxeResults } from "axe-core";
-import { control, seedDecisions, seedHistory, seedNothing, sql, stack } from "./stack.ts";
+import { control, seedDecisions, seedDeliveries, seedHistory, seedNothing, sql, stack } from "./stack.ts";
 import { expect, signIn, test } from "./test.ts";
 
 const AXE = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
@@ -125,6 +125,41 @@ test("drift, some of it chosen; and its dialogs", async ({ page, admin }) => {
   await look(page, "drift-take-back");
 });
 
+test("an alert that somebody attends to, with all that was told; and the dialogs", async ({ page, admin }) => {
+  seedHistory();
+  seedDeliveries();
+  await admin("/?view=alerts");
+  const row = page.locator(".alert").filter({ hasText: "2 rows name subscriptions" });
+  await row.getByRole("button").first().click();
+  await expect(row.locator(".told li")).toHaveCount(5);
+  await page.keyboard.press("a");
+  await expect(row.locator(".outcome")).toContainText("Acknowledged.");
+  await page.keyboard.press("s");
+  await expect(row.locator(".outcome")).toContainText("Snoozed.");
+  await expect(row.locator(".timeline li")).not.toHaveCount(0);
+  await look(page, "alert-attended");
+  await row.getByRole("button", { name: "Acknowledge for another time…" }).click();
+  await look(page, "acknowledge");
+  await page.keyboard.press("Escape");
+  await row.getByRole("button", { name: "Snooze for another time…" }).click();
+  await look(page, "snooze");
+  await page.keyboard.press("Escape");
+  await row.getByRole("button", { name: "Add note…" }).click();
+  await look(page, "note");
+});
+
+test("notifications, after a test; and before any", async ({ page, admin }) => {
+  seedHistory();
+  await admin("/?view=notifications");
+  await expect(page.getByText("No deliveries yet")).toBeVisible();
+  await look(page, "notifications-none");
+  seedDeliveries();
+  await page.getByRole("button", { name: "Test Slack" }).click();
+  await expect(page.locator(".channel .outcome")).toBeVisible();
+  await expect(page.locator(".deliveries tbody tr").first()).toBeVisible();
+  await look(page, "notifications");
+});
+
 test("policies, one about to be switched", async ({ page, admin }) => {
   seedHistory();
   await admin("/?view=policies");
@@ -179,7 +214,7 @@ test("between the widths nothing overflows", async ({ page, admin }) => {
   seedHistory();
   await admin();
   await expect(page.locator(".chart-svg")).toBeVisible();
-  for (const path of ["/", "/?view=alerts", "/?view=runs", "/?view=drift", "/?view=policies"]) {
+  for (const path of ["/", "/?view=alerts", "/?view=runs", "/?view=drift", "/?view=policies", "/?view=notifications"]) {
     await page.goto(path);
     await expect(page.locator("[data-row]").first()).toBeVisible();
     for (const width of [320, 360, 414, 600, 768, 820, 960, 961, 1024, 1079, 1080, 1280, 1600]) {

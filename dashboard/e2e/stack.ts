@@ -27,14 +27,14 @@ const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
 /** A first start builds every function. */
 const START_LIMIT_MS = 20 * 60_000;
 
-/** Starts `devstack up` on free ports; DEVSTACK_BIN names a binary that is built already. */
-export async function startStack(): Promise<{ description: StackDescription; stop: () => Promise<void> }> {
+/** Starts `devstack up` on free ports, with these settings; DEVSTACK_BIN names a binary that is built already. */
+export async function startStack(settings: Record<string, string>): Promise<{ description: StackDescription; stop: () => Promise<void> }> {
   const binary = process.env["DEVSTACK_BIN"];
   const up = ["up", "--port", "0", "--subscriptions", "120", "--seed", "7"];
   const [command, args] =
     binary === undefined ? ["cargo", ["run", "--quiet", "-p", "devstack", "--", ...up]] : [binary, [...up, "--no-build"]];
   // The ceiling is high, so that each test can set the policies that it wants.
-  const env = { ...process.env, REPAIR_MODE: "auto" };
+  const env = { ...process.env, REPAIR_MODE: "auto", ...settings };
   const child = spawn(command as string, args as string[], { cwd: REPOSITORY, env, stdio: ["ignore", "pipe", "inherit"] });
   const stop = () => stopChild(child);
   try {
@@ -92,6 +92,13 @@ export function seedDecisions(): void {
   sql(DECISIONS);
 }
 
+const DELIVERIES = readFileSync(new URL("./notifications.sql", import.meta.url), "utf8");
+
+/** What was told of the alerts that `seedHistory` leaves. */
+export function seedDeliveries(): void {
+  sql(DELIVERIES);
+}
+
 /** No runs, no drift and no alerts at all. */
 export function seedNothing(): void {
   sql("truncate public.reconciliation_logs, public.drift, public.billing_alerts, public.rate_limit_windows cascade;");
@@ -104,6 +111,25 @@ export async function reconcile(): Promise<void> {
     headers: { authorization: `Bearer ${stack().reconcile_secret}`, "x-devstack-client-ip": "10.8.0.1" },
   });
   if (!answer.ok) throw new Error(`reconcile: ${answer.status} ${await answer.text()}`);
+}
+
+/** Lets the monitor judge how things stand, or only send what is due. */
+export async function monitor(only?: "deliver"): Promise<void> {
+  const answer = await fetch(`${stack().base_url}/api/admin/billing-alerts/monitor${only === undefined ? "" : `?only=${only}`}`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${stack().monitor_secret}`, "x-devstack-client-ip": "10.8.0.2" },
+  });
+  if (!answer.ok) throw new Error(`monitor: ${answer.status} ${await answer.text()}`);
+}
+
+/** Does what another admin does elsewhere, from an address of their own. */
+export async function actElsewhere(id: string, action: string, body: unknown): Promise<void> {
+  const answer = await fetch(`${stack().base_url}/api/admin/billing-alerts/${id}/${action}`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${stack().admin_token}`, "content-type": "application/json", "x-devstack-client-ip": "10.8.0.3" },
+    body: JSON.stringify(body),
+  });
+  if (!answer.ok) throw new Error(`${action}: ${answer.status} ${await answer.text()}`);
 }
 
 /** Calls a control endpoint of the stack's Supabase or Stripe. */

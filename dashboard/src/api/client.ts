@@ -1,6 +1,24 @@
 // The API, as typed calls. Every failure leaves here as one ApiError that says what kind it is.
 
-import type { Allowed, AlertPage, ApprovedMany, Config, Decided, DriftPage, Mode, Policies, Reconciled, Resolved, RunDetail, RunPage } from "./types.ts";
+import type {
+  Act,
+  AlertActed,
+  Allowed,
+  AlertPage,
+  ApprovedMany,
+  Config,
+  Decided,
+  DriftPage,
+  Mode,
+  NotificationPage,
+  Policies,
+  Reconciled,
+  Resolved,
+  RunDetail,
+  RunPage,
+  TellBody,
+  Told,
+} from "./types.ts";
 
 /** Beyond this a read counts as unreachable: the API's own deadline is well below it. */
 const READ_TIMEOUT_MS = 20_000;
@@ -8,6 +26,8 @@ const READ_TIMEOUT_MS = 20_000;
 const RECONCILE_TIMEOUT_MS = 310_000;
 /** Everything that is approved is read afresh at Stripe first. */
 const APPROVE_TIMEOUT_MS = 120_000;
+/** A test or a retry answers when the receiver has, which may be slow. */
+const TELL_TIMEOUT_MS = 40_000;
 
 /** `status` 0 and code `unreachable`: no answer came, or something other than the API answered. */
 export class ApiError extends Error {
@@ -129,6 +149,15 @@ export interface AlertQuery {
   status?: string | null;
   severity?: string | null;
   type?: string | null;
+  state?: string | null;
+  limit?: number;
+  cursor?: string | null;
+}
+
+export interface NotificationQuery {
+  channel?: string | null;
+  status?: string | null;
+  alert_id?: string | null;
   limit?: number;
   cursor?: string | null;
 }
@@ -166,6 +195,14 @@ export const api = {
       method: "POST",
       body: note === "" ? {} : { note },
     }),
+
+  act: (id: string, { action, ...body }: Act) =>
+    request<AlertActed>(`/api/admin/billing-alerts/${encodeURIComponent(id)}/${action}`, { method: "POST", body }),
+
+  notifications: (query: NotificationQuery, signal?: AbortSignal) =>
+    request<NotificationPage>("/api/admin/notifications", { query: { ...query }, signal }),
+
+  tell: (body: TellBody) => request<Told>("/api/admin/notifications", { method: "POST", body, timeout: TELL_TIMEOUT_MS }),
 
   runs: (query: RunQuery, signal?: AbortSignal) =>
     request<RunPage>("/api/admin/reconciliation-logs", { query: { ...query }, signal }),

@@ -27,8 +27,14 @@ export interface Difference {
 /** A difference between Stripe and the database, for as long as it stands. `details` by field: what each of the two says. */
 export type Drift = Worded<Schemas["DriftEntry"], { severity: Severity }>;
 
-/** One episode of an alert: it opens, repeats, and is resolved by a person or by the system. */
-export type Alert = Worded<Schemas["Alert"], { severity: Severity; resolution: "manual" | "auto" | null }>;
+/**
+ * One episode of an alert: it opens, repeats, and is resolved by a person or by the system. What has run out of `acknowledged_until`
+ * and `snoozed_until` is still there: the clock decides.
+ */
+export type Alert = Worded<
+  Schemas["Alert"],
+  { severity: Severity; resolution: "manual" | "auto" | null; history: AlertHistoryEntry[] }
+>;
 
 /** The counts are of all open alerts, not of this page. */
 export type AlertPage = Worded<Schemas["AlertPage"], { alerts: Alert[] }>;
@@ -69,3 +75,30 @@ export interface ApprovedMany {
 }
 /** The next run until then may write what the circuit breaker holds. */
 export type Allowed = Schemas["Allowed"];
+
+/** What came of an action on an alert, with the alert as it is now. */
+export type ActOutcome = "done" | "already" | "alert_resolved";
+/** What a person may do about an alert beside resolving it, with what the action takes. */
+export type Act =
+  | { action: "acknowledge"; hours: number }
+  | { action: "unacknowledge" }
+  | { action: "snooze"; minutes: number; note?: string }
+  | { action: "unsnooze" }
+  | { action: "note"; note: string };
+export type DeliveryStatus = "due" | "sent" | "suppressed" | "dead";
+export type ChannelStatus = "ok" | "failing" | "off" | "not_configured";
+
+/** What happened to an alert, when, and who did it; nobody where the system did. */
+export type AlertHistoryEntry = Worded<Schemas["HistoryEvent"], { severity: Severity }>;
+export type AlertActed = Worded<Schemas["Attended"], { outcome: ActOutcome; alert: Alert }>;
+
+/** A way by which people are told. */
+export type ChannelHealth = Worded<Schemas["ChannelHealth"], { status: ChannelStatus; min_severity: Severity }>;
+/** What one channel is told of one thing that happened. */
+export type DeliveryEntry = Worded<Schemas["DeliveryEntry"], { severity: Severity; status: DeliveryStatus }>;
+/** All channels, set up or not; deliveries newest first. */
+export type NotificationPage = Worded<Schemas["NotificationPage"], { channels: ChannelHealth[]; deliveries: DeliveryEntry[] }>;
+/** A test of a channel, or another attempt at what was given up. */
+export type TellBody = { test: string } | { retry: string };
+/** What the receiver said to a test or a retry. */
+export type Told = Worded<Schemas["ToldAnswer"], { outcome: "sent" | "refused" | "failed" }>;

@@ -113,7 +113,7 @@ export function groups(entries: Drift[], byType: Record<string, number>): Group[
  * `entries` with those that were decided here and are gone from the list, each where it was before: who has approved something
  * sees what came of it where they look. `before` are the ids as they were shown last.
  */
-export function withDecided(before: string[], entries: Drift[], decided: ReadonlyMap<string, Drift>): Drift[] {
+export function withDecided<T extends { id: string }>(before: string[], entries: T[], decided: ReadonlyMap<string, T>): T[] {
   const shown = [...entries];
   before.forEach((id, index) => {
     const entry = decided.get(id);

@@ -1,7 +1,7 @@
 // The words for what the API says in codes. A code the page doesn't know is shown as it is, never hidden.
 
 import type { ApiError } from "../api/client.ts";
-import type { DriftAction, DriftClass, Run, RunStatus, RunType, Severity } from "../api/types.ts";
+import type { ChannelStatus, DeliveryStatus, DriftAction, DriftClass, Run, RunStatus, RunType, Severity } from "../api/types.ts";
 import { relative, span, utcClock } from "./format.ts";
 
 function unknown(code: string): string {
@@ -62,13 +62,13 @@ export const driftWords: Record<DriftClass, string> = {
 
 /** The alert types that the API filters by. */
 export const alertTypeWords: Record<string, string> = {
-  drift: "Drift",
   reconcile_stale: "Reconciliation is stale",
   high_severity_stale: "Serious alert left unattended",
   reconcile_failing: "Reconciliation keeps failing",
   sweep_incomplete: "Not everything is looked at",
   exceptions_ending: "Exceptions end soon",
   settings_invalid: "A setting is wrong",
+  notifications_failing: "Notifications fail",
   reconcile_circuit_breaker: "Circuit breaker stopped repairs",
 };
 
@@ -84,6 +84,112 @@ export function alertName(key: string): string {
   if (!key.startsWith("drift_")) return unknown(key);
   const drift = driftType(key.slice("drift_".length));
   return `Drift: ${drift.charAt(0).toLowerCase()}${drift.slice(1)}`;
+}
+
+/** Every type of alert that there is, by the API's word. */
+export const alertTypes: Record<string, string> = {
+  ...alertTypeWords,
+  ...Object.fromEntries(Object.keys(driftWords).map((type) => [`drift_${type}`, alertName(`drift_${type}`)])),
+};
+
+/** The channels, in the order in which they are listed. */
+export const channelWords: Record<string, string> = {
+  pagerduty: "PagerDuty",
+  slack: "Slack",
+  discord: "Discord",
+  email: "Email",
+  webhook: "Webhook",
+};
+
+export const channelStatusWords: Record<ChannelStatus, string> = {
+  ok: "OK",
+  failing: "Failing",
+  off: "Off",
+  not_configured: "Not set up",
+};
+
+export const deliveryStatusWords: Record<DeliveryStatus, string> = {
+  due: "Due",
+  sent: "Sent",
+  suppressed: "Not sent",
+  dead: "Given up",
+};
+
+/** What a delivery tells. */
+const deliveryKindWords: Record<string, string> = {
+  raised: "Raised",
+  escalated: "More severe",
+  grown: "New members",
+  repeated: "Reminder",
+  acknowledged: "Acknowledged",
+  resolved: "Resolved",
+  summary: "Summary of several",
+  test: "Test",
+};
+
+/** What happened to an alert. */
+const alertEventWords: Record<string, string> = {
+  raised: "Raised",
+  escalated: "More severe",
+  grown: "New members",
+  acknowledged: "Acknowledged",
+  unacknowledged: "Acknowledgement ended",
+  snoozed: "Snoozed",
+  unsnoozed: "Snooze ended",
+  noted: "Note",
+  resolved: "Resolved",
+};
+
+/** "slack" → "Slack". */
+export function channelName(channel: string): string {
+  return channelWords[channel] ?? unknown(channel);
+}
+
+export function deliveryKind(kind: string): string {
+  return deliveryKindWords[kind] ?? unknown(kind);
+}
+
+export function alertEvent(event: string): string {
+  return alertEventWords[event] ?? unknown(event);
+}
+
+/** "severity warning and above": what a channel with this least severity is told of. */
+export function leastSeverity(least: Severity): string {
+  switch (least) {
+    case "critical":
+      return "critical alerts only";
+    case "info":
+      return "every alert";
+    default:
+      return `severity ${(severityWords[least] ?? least).toLowerCase()} and above`;
+  }
+}
+
+/** Why a channel was not told; `least` where it is known what the channel is told of. */
+export function notSentReason(reason: string | null, least: Severity | null): string {
+  switch (reason) {
+    case null:
+    case "":
+      return "No reason is given.";
+    case "below_severity":
+      return least === null ? "Less severe than what this channel is told of." : `This channel is told of ${leastSeverity(least)}.`;
+    case "snoozed":
+      return "The alert was snoozed.";
+    case "pagerduty_only":
+      return "Only PagerDuty is told of an acknowledgement.";
+    case "alarm_not_sent":
+      return "The alarm was not sent here, so what became of it isn't either.";
+    case "channel_off":
+      return "The channel was off.";
+    case "not_configured":
+      return "The channel was not set up.";
+    case "summarised":
+      return "Too many were due at once: a summary told of it.";
+    case "resolved_meanwhile":
+      return "The alert was resolved before it was sent.";
+    default:
+      return `${unknown(reason).replace(/\.$/, "")}.`;
+  }
 }
 
 /** What was done about a difference, and whether a person has to do the rest. */

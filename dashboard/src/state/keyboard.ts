@@ -14,7 +14,9 @@ export const KEYS: [keys: string[], does: string][] = [
   [["/"], "Find in the list"],
   [["r"], "Refresh now"],
   [["x"], "Select the row, to approve it"],
-  [["1", "2", "3", "4"], "Overview, alerts, runs or drift"],
+  [["a"], "Acknowledge the alert"],
+  [["s"], "Snooze the alert for an hour"],
+  [["1", "2", "3", "4", "5"], "Overview, alerts, runs, drift or notifications"],
   [["?"], "Show this help"],
   [["Esc"], "Close a dialog or leave a field"],
 ];
@@ -37,6 +39,21 @@ function current(): Element | null {
 
 function select(): void {
   current()?.querySelector<HTMLInputElement>("input[type=checkbox]")?.click();
+}
+
+/** What single keys do on an item, by the item. */
+const itemKeys = new WeakMap<Element, Readonly<Record<string, () => void>>>();
+
+/** Sets what single keys do where `item` has the focus, or is the only one that is unfolded. */
+export function setItemKeys(item: Element, keys: Readonly<Record<string, () => void>>): void {
+  itemKeys.set(item, keys);
+}
+
+function press(key: string): void {
+  // Who comes by a link has the one alert open that it leads to, and no focus on it yet.
+  const unfolded = document.querySelectorAll("main [data-item].is-open");
+  const item = current() ?? (unfolded.length === 1 ? unfolded[0]! : null);
+  if (item !== null) itemKeys.get(item)?.[key]?.();
 }
 
 let findOnArrival = false;
@@ -65,10 +82,13 @@ const actions: Record<string, () => void> = {
   "/": find,
   r: refreshAll,
   x: select,
+  a: () => press("a"),
+  s: () => press("s"),
   "1": () => navigate(href("overview")),
   "2": () => navigate(href("alerts")),
   "3": () => navigate(href("runs")),
   "4": () => navigate(href("drift")),
+  "5": () => navigate(href("notifications")),
   "?": () => {
     helpOpen.value = true;
   },

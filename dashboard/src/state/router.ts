@@ -3,8 +3,8 @@
 
 import { signal } from "@preact/signals";
 
-export type View = "overview" | "alerts" | "runs" | "run" | "drift" | "policies";
-const VIEWS: readonly string[] = ["overview", "alerts", "runs", "run", "drift", "policies"];
+export type View = "overview" | "alerts" | "runs" | "run" | "drift" | "policies" | "notifications";
+const VIEWS: readonly string[] = ["overview", "alerts", "runs", "run", "drift", "policies", "notifications"];
 
 export interface Route {
   view: View;
@@ -37,7 +37,7 @@ export function href(view: View, params: Record<string, string | null | undefine
 /** The view that is shown. */
 export const route = signal<Route>({ view: "overview", params: {} });
 
-/** Counts navigations to another view, so that the shell can move the focus. */
+/** Counts navigations to another view, so that the shell can move the focus, and a list to what the address names. */
 export const arrivals = signal(0);
 
 function show(search: string): void {

@@ -1,7 +1,7 @@
 // Severities and statuses as a shape, a word and a colour.
 
-import type { RunStatus, Severity } from "../api/types.ts";
-import { severityWords, statusWords } from "../model/words.ts";
+import type { ChannelStatus, DeliveryStatus, RunStatus, Severity } from "../api/types.ts";
+import { channelStatusWords, deliveryStatusWords, severityWords, statusWords } from "../model/words.ts";
 import { Glyph, type GlyphName } from "./glyph.tsx";
 
 const severityGlyphs: Record<Severity, GlyphName> = {
@@ -44,3 +44,42 @@ export function StatusBadge({ status }: { status: RunStatus }) {
     </span>
   );
 }
+
+const channelGlyphs: Record<ChannelStatus, [GlyphName, string]> = {
+  ok: ["check", "ok"],
+  failing: ["triangle", "warning"],
+  off: ["cross", "critical"],
+  not_configured: ["empty", "neutral"],
+};
+
+/** How a channel stands as a shape, a word and a colour. */
+export function ChannelBadge({ status }: { status: ChannelStatus }) {
+  const [glyph, tone] = channelGlyphs[status] ?? ["question", "neutral"];
+  return (
+    <span class={`badge tone-${tone}`}>
+      <Glyph name={glyph} />
+      {channelStatusWords[status] ?? status}
+    </span>
+  );
+}
+
+const deliveryGlyphs: Record<DeliveryStatus, [GlyphName, string]> = {
+  due: ["clock", "info"],
+  sent: ["check", "ok"],
+  suppressed: ["empty", "neutral"],
+  dead: ["cross", "critical"],
+};
+
+/** What became of a delivery as a shape, a word and a colour; `retrying` where it has failed so far. */
+export function DeliveryBadge({ status, retrying = false }: { status: DeliveryStatus; retrying?: boolean }) {
+  const [glyph, tone]: [GlyphName, string] = retrying ? ["triangle", "warning"] : (deliveryGlyphs[status] ?? ["question", "neutral"]);
+  return (
+    <span class={`badge tone-${tone}`}>
+      <Glyph name={glyph} />
+      {retrying ? "Retrying" : (deliveryStatusWords[status] ?? status)}
+    </span>
+  );
+}
+
+/** What came of something that was done, as a shape. */
+export const resultGlyphs: Record<"ok" | "warning" | "critical" | "info", GlyphName> = { ok: "check", warning: "triangle", critical: "cross", info: "info" };

@@ -23,8 +23,8 @@ export function Episodes({ alert }: { alert: Alert }) {
     () => null,
   );
   return (
-    <div class="episodes">
-      <p class="episodes-title">Previous episodes</p>
+    <div class="alert-part episodes">
+      <p class="alert-part-title">Previous episodes</p>
       <Loaded live={live} rows={1} label="Loading previous episodes">
         {(data) => {
           const chain = previousOf(alert, data.items);

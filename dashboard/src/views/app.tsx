@@ -3,6 +3,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { span, utcClock } from "../model/format.ts";
 import { failure } from "../model/words.ts";
+import { spoken } from "../state/attend.ts";
 import { now } from "../state/clock.ts";
 import { arrivalFocus } from "../state/keyboard.ts";
 import { refreshAll } from "../state/live.ts";
@@ -14,6 +15,7 @@ import { Alerts } from "./alerts.tsx";
 import { Drift } from "./drift.tsx";
 import { Header } from "./header.tsx";
 import { Help } from "./help.tsx";
+import { Notifications } from "./notifications.tsx";
 import { Overview } from "./overview.tsx";
 import { Policies } from "./policies.tsx";
 import { ReconcileReport } from "./reconcile-report.tsx";
@@ -44,6 +46,16 @@ function Lost() {
   );
 }
 
+/** What came of an action on an alert, for those who don't see the row that shows it. */
+function Announced() {
+  const said = spoken.value?.result;
+  return (
+    <p class="visually-hidden" role="status">
+      {said === undefined ? "" : `${said.title}. ${said.text}`}
+    </p>
+  );
+}
+
 function CurrentView() {
   const { view, params } = route.value;
   switch (view) {
@@ -57,6 +69,8 @@ function CurrentView() {
       return <Drift />;
     case "policies":
       return <Policies />;
+    case "notifications":
+      return <Notifications />;
     default:
       return <Overview />;
   }
@@ -81,6 +95,7 @@ function Inside() {
       <p class="visually-hidden" role="status">
         {standing.value.short}
       </p>
+      <Announced />
       <Lost />
       <ReconcileReport />
       <CurrentView />

@@ -3,16 +3,14 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api/client.ts";
 import type { Drift } from "../api/types.ts";
-import { canApprove, canExcept, canRevert, canUnexcept, type Result } from "../model/decisions.ts";
+import { canApprove, canExcept, canRevert, canUnexcept } from "../model/decisions.ts";
 import { approve, approving, decide, pending, settled } from "../state/decisions.ts";
 import { knownPolicies } from "../state/policies.ts";
-import { Glyph, type GlyphName } from "../ui/glyph.tsx";
+import { Outcome } from "../ui/outcome.tsx";
 import { ApproveDialog } from "./approve-dialog.tsx";
 import { EntryDone, EntryWhat } from "./drift-entry.tsx";
 import { ExceptDialog } from "./except-dialog.tsx";
 import { RevertDialog } from "./revert-dialog.tsx";
-
-export const resultGlyphs: Record<Result["tone"], GlyphName> = { ok: "check", warning: "triangle", critical: "cross", info: "info" };
 
 function Buttons({ entry, onApprove }: { entry: Drift; onApprove: () => void }) {
   const [asking, setAsking] = useState<"approve" | "except" | "revert" | null>(null);
@@ -72,12 +70,7 @@ export function DriftItem({ entry, selected, onSelect }: { entry: Drift; selecte
       </div>
       <EntryDone entry={entry}>
         {came !== undefined && (
-          <p class={`outcome tone-${came.result.tone}`}>
-            <Glyph name={resultGlyphs[came.result.tone]} />
-            <span>
-              <strong>{came.result.title}.</strong> {came.result.text}
-            </span>
-          </p>
+          <Outcome said={came.result} />
         )}
         <Buttons entry={entry} onApprove={send} />
       </EntryDone>

@@ -122,6 +122,7 @@ export function Header({ signedIn }: { signedIn: boolean }) {
               <NavLink view="alerts" label="Alerts" badge={open > 0 ? { text, said: `${text} open` } : null} />
               <NavLink view="runs" also="run" label="Runs" />
               <NavLink view="drift" also="policies" label="Drift" />
+              <NavLink view="notifications" label="Notifications" />
             </nav>
             <div class="bar-end">
               <Mode />

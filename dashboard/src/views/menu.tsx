@@ -1,6 +1,7 @@
 // The menu of the person who is signed in: theme, keys, sign-out.
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { href } from "../state/router.ts";
 import { helpOpen } from "../state/keyboard.ts";
 import { setTheme, theme, type Theme } from "../state/prefs.ts";
 import { email, signOut } from "../state/session.ts";
@@ -47,6 +48,9 @@ export function Menu() {
             <span class="quiet">Signed in as</span>
             <strong>{email.value}</strong>
           </p>
+          <a class="menu-item menu-narrow" href={href("notifications")} onClick={() => setOpen(false)}>
+            Notifications
+          </a>
           <Segmented legend="Theme" value={theme.value} options={themes} onChange={setTheme} />
           <button
             type="button"

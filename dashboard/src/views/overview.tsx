@@ -3,9 +3,12 @@
 import type { Alert, Severity } from "../api/types.ts";
 import { drift } from "../model/chart.ts";
 import { count, relative, utcClock } from "../model/format.ts";
+import { nobodyIsTold } from "../model/notifications.ts";
 import { nextSlot, schedules } from "../model/schedule.ts";
 import { lastGood, liveRun, type Level } from "../model/verdict.ts";
 import { severityWords } from "../model/words.ts";
+import { useAttended } from "../state/attend.ts";
+import { knownChannels } from "../state/channels.ts";
 import { now } from "../state/clock.ts";
 import { pulse, standing, WINDOW_MS, type Pulse } from "../state/pulse.ts";
 import { href } from "../state/router.ts";
@@ -95,6 +98,44 @@ function worstFirst(alerts: Alert[]): Alert[] {
   return [...alerts].sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
 }
 
+/** Said quietly: it may be meant. */
+function NobodyIsTold() {
+  const channels = knownChannels.value;
+  if (channels === null || !nobodyIsTold(channels)) return null;
+  return (
+    <p class="quiet list-note">
+      No channel is set up: alerts are seen only here. <a href={href("notifications")}>Set one up</a>
+    </p>
+  );
+}
+
+function OpenAlerts({ data, listedAt }: { data: Pulse; listedAt: number }) {
+  const alerts = useAttended(data.alerts, listedAt);
+  return (
+    <section class="panel" aria-labelledby="alerts-title">
+      <div class="section-head">
+        <h2 id="alerts-title">Open alerts</h2>
+        <a href={href("alerts")}>All alerts</a>
+      </div>
+      <NobodyIsTold />
+      {alerts.length === 0 ? (
+        <Empty glyph="check" title="No open alerts">
+          Anything that needs a person appears here.
+        </Empty>
+      ) : (
+        <>
+          <AlertList alerts={worstFirst(alerts).slice(0, ALERTS_SHOWN)} level={3} />
+          {data.alerts.length > ALERTS_SHOWN && (
+            <p class="list-end">
+              <a href={href("alerts")}>{count(Object.values(data.open).reduce((sum, n) => sum + n, 0) - ALERTS_SHOWN)} more</a>
+            </p>
+          )}
+        </>
+      )}
+    </section>
+  );
+}
+
 export function Overview() {
   const live = pulse.value;
   return (
@@ -115,28 +156,7 @@ export function Overview() {
               )}
             </section>
             <div class="columns">
-              <section class="panel" aria-labelledby="alerts-title">
-                <div class="section-head">
-                  <h2 id="alerts-title">Open alerts</h2>
-                  <a href={href("alerts")}>All alerts</a>
-                </div>
-                {data.alerts.length === 0 ? (
-                  <Empty glyph="check" title="No open alerts">
-                    Anything that needs a person appears here.
-                  </Empty>
-                ) : (
-                  <>
-                    <AlertList alerts={worstFirst(data.alerts).slice(0, ALERTS_SHOWN)} level={3} />
-                    {data.alerts.length > ALERTS_SHOWN && (
-                      <p class="list-end">
-                        <a href={href("alerts")}>
-                          {count(Object.values(data.open).reduce((sum, n) => sum + n, 0) - ALERTS_SHOWN)} more
-                        </a>
-                      </p>
-                    )}
-                  </>
-                )}
-              </section>
+              <OpenAlerts data={data} listedAt={live?.updatedAt.value ?? 0} />
               <section class="panel" aria-labelledby="runs-title">
                 <div class="section-head">
                   <h2 id="runs-title">Latest runs</h2>

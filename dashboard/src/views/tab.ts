@@ -5,7 +5,7 @@ import { pulse, standing } from "../state/pulse.ts";
 import { route } from "../state/router.ts";
 
 const NAME = "Billing operations";
-const VIEW_NAMES = { overview: "", alerts: "Alerts", runs: "Runs", run: "Run", drift: "Drift", policies: "Policies" };
+const VIEW_NAMES = { overview: "", alerts: "Alerts", runs: "Runs", run: "Run", drift: "Drift", policies: "Policies", notifications: "Notifications" };
 
 /** The standing also shows in the tab: a sign and a word in the title, and an icon of its own shape. */
 export function startTab(): void {
