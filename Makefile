@@ -73,9 +73,9 @@ package: ## What Vercel would deploy, built and held against what it should be
 	scripts/package.sh
 
 .PHONY: doctor
-doctor: ## What is right and wrong with a deployment's settings (ENV=FILE: those in the file), database and Stripe key
+doctor: ## What is right and wrong with a deployment's settings (ENV=FILE: those in the file), database and Stripe key (TEST_NOTIFICATIONS=1: and a test to each channel)
 	@cargo build --quiet -p doctor
-	@$(DOCTOR) $(if $(ENV),--env "$$ENV")
+	@$(DOCTOR) $(if $(ENV),--env "$$ENV") $(if $(TEST_NOTIFICATIONS),--test-notifications)
 
 .PHONY: smoke
 smoke: ## Checks the deployment at URL=… from outside (ENV=FILE: with the secrets in the file)

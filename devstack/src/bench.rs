@@ -4,10 +4,12 @@
 //! * [`reconcile`]: what a run costs, beside a loop of retrieves.
 //! * [`endpoints`]: what a function adds to the database call that it makes.
 //! * [`cold_start`]: from the start of a process to its first answer.
+//! * [`notify`]: from an alarm to its receivers.
 
 pub mod cold_start;
 mod duplicate;
 pub mod endpoints;
+pub mod notify;
 mod processor;
 pub mod reconcile;
 
@@ -25,6 +27,8 @@ pub enum Bench {
     Endpoints(endpoints::Options),
     /// From the start of each function's process to its first answer.
     ColdStart(cold_start::Options),
+    /// From the answer of the pass that raised an alarm to each receiver.
+    Notify(notify::Options),
 }
 
 /// Measures, and prints a table.
@@ -36,6 +40,7 @@ pub async fn run(bench: Bench) -> Result<()> {
         Bench::Reconcile(options) => reconcile::run(options).await,
         Bench::Endpoints(options) => endpoints::run(options).await,
         Bench::ColdStart(options) => cold_start::run(options).await,
+        Bench::Notify(options) => notify::run(options).await,
     }
 }
 

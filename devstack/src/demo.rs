@@ -7,6 +7,7 @@
 
 mod drift;
 mod screen;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -14,6 +15,7 @@ use std::time::Instant;
 use anyhow::{Context, Error, Result, bail};
 use doctor::outside::checks::{self, ALERTS, DRIFT, Door, MONITOR, RECONCILE, RECONCILE_NOW};
 use doctor::outside::deployment::{Answer, Deployment, Key};
+use receivers::Receivers;
 use reqwest::Method;
 use tokio_postgres::Client;
 
@@ -37,11 +39,20 @@ const APPROVED: [(&str, usize); 3] =
 /// The condition that holds until there was a run.
 const STALE: &str = "reconcile_stale";
 
-/// Plays the demonstration; the stack stays up in what is returned, with whether every step succeeded.
+/// A demonstration that has been played. Stack and receivers stay up for as long as it is kept.
+pub struct Played {
+    /// The stack.
+    pub stack: Stack,
+    /// Whether every step succeeded.
+    pub succeeded: bool,
+    _receivers: Option<Receivers>,
+}
+
+/// Plays the demonstration.
 ///
 /// # Errors
 /// When the stack does not start, or a step could not be played at all.
-pub async fn play(mut options: Options) -> Result<(Stack, bool)> {
+pub async fn play(mut options: Options) -> Result<Played> {
     let started = Instant::now();
     let mut screen = Screen::default();
     if matches!(options.stripe, Stripe::Simulator(_)) {
@@ -49,6 +60,7 @@ pub async fn play(mut options: Options) -> Result<(Stack, bool)> {
     }
     // On the first day nothing is written, whatever is set.
     options.settings.insert(MODE.to_owned(), "observe".to_owned());
+    let receivers = told::receivers(&mut options.settings)?;
     let stack = Stack::start(options).await?;
     let database = stack.database().await?;
     let world = match stack.simulator() {
@@ -72,11 +84,11 @@ pub async fn play(mut options: Options) -> Result<(Stack, bool)> {
     ));
     let deployment = Deployment::new(stack.url())?;
     let keys = Keys::of(stack.description())?;
-    let scene = Scene { stack: &stack, deployment, keys, database };
+    let scene = Scene { stack: &stack, deployment, keys, database, receivers: receivers.as_ref() };
     scene.play(world.as_ref(), &mut screen).await?;
     let succeeded = screen.finish();
     screen.address(stack.description());
-    Ok((stack, succeeded))
+    Ok(Played { stack, succeeded, _receivers: receivers })
 }
 
 struct Scene<'a> {
@@ -84,6 +96,7 @@ struct Scene<'a> {
     deployment: Deployment,
     keys: Keys,
     database: Client,
+    receivers: Option<&'a Receivers>,
 }
 
 /// Who calls.
@@ -192,6 +205,11 @@ impl Scene<'_> {
                 }
             }
         }
+
+        screen.step("Somebody was told", &format!("GET {MONITOR}?only=deliver"));
+        let sent = self.call(Method::GET, &format!("{MONITOR}?only=deliver"), &self.keys.cron).await?;
+        screen.check(sent.status == 200, &format!("the five-minute cron: {}", sent.body["deliveries"]));
+        told::show(self.receivers, &self.database, screen).await?;
 
         screen.step("What is open now", &format!("GET {ALERTS}"));
         let open = checks::open_alerts(&self.deployment, &self.keys.admin).await.map_err(Error::msg)?.len();

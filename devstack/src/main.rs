@@ -148,14 +148,15 @@ async fn run_demo(demo: Demo) -> Result<()> {
         verbose: demo.verbose,
     };
     let mut signals = Signals::listen()?;
-    let Some((stack, succeeded)) = signals.until_told(devstack::demo::play(options)).await? else {
+    let Some(played) = signals.until_told(devstack::demo::play(options)).await? else {
         return Ok(());
     };
     if !demo.once {
         println!("    It stays up until Ctrl-C.");
         signals.until_told(std::future::pending::<Result<()>>()).await?;
     }
-    stack.stop().await;
+    let succeeded = played.succeeded;
+    played.stack.stop().await;
     if demo.once && !succeeded {
         bail!("the demonstration failed");
     }

@@ -12,6 +12,7 @@
 mod adoption;
 mod database;
 pub mod line;
+mod notifications;
 pub mod outside;
 pub mod settings;
 mod stripe;
@@ -24,8 +25,14 @@ use line::Line;
 /// Examines the deployment that has these settings: what they say by themselves, then its database and its Stripe key.
 pub async fn examine(config: Config) -> Vec<Line> {
     let mut lines = settings::examine(&config);
+    lines.extend(notifications::examine(&config));
     let context = Context::new(config);
     lines.extend(database::examine(&context).await);
     lines.extend(stripe::examine(&context).await);
     lines
+}
+
+/// Sends a test to each channel that these settings name, and tells what its receiver says.
+pub async fn test_notifications(config: Config) -> Vec<Line> {
+    notifications::test(&Context::new(config)).await
 }

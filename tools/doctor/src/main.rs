@@ -23,6 +23,9 @@ struct Cli {
     /// A file of NAME=value lines, as `vercel env pull` writes it; without one, this process's environment.
     #[arg(long, value_name = "FILE")]
     env: Option<PathBuf>,
+    /// Also sends a test to each channel that is set up (PagerDuty opens an incident of it).
+    #[arg(long, conflicts_with = "deployment")]
+    test_notifications: bool,
     /// Checks the deployment at this address from outside instead: who gets in, that a repeated alarm stays one alarm, that a
     /// repeated reconcile stays one run.
     ///
@@ -43,13 +46,17 @@ async fn main() -> ExitCode {
         Err(sentence) => return complain(&sentence, 1),
     };
     match cli.deployment {
-        None => from_inside(file).await,
+        None => from_inside(file, cli.test_notifications).await,
         Some(address) => from_outside(&address, file.as_ref()).await,
     }
 }
 
-async fn from_inside(file: Option<BTreeMap<String, String>>) -> ExitCode {
-    let lines = doctor::examine(file.map_or_else(Config::from_env, Config::from_pairs)).await;
+async fn from_inside(file: Option<BTreeMap<String, String>>, test_notifications: bool) -> ExitCode {
+    let config = file.map_or_else(Config::from_env, Config::from_pairs);
+    let mut lines = doctor::examine(config.clone()).await;
+    if test_notifications {
+        lines.extend(doctor::test_notifications(config).await);
+    }
     for line in &lines {
         say(line);
     }

@@ -98,10 +98,10 @@ fn optional_settings(config: &Config) -> Vec<Line> {
     check(config.log_level().err());
     match config.reconcile_budget() {
         Err(error) => check(Some(error)),
-        Ok(budget) if budget.as_secs() > 285 => lines.push(Line::note(format!(
+        Ok(budget) if budget.as_secs() > 270 => lines.push(Line::note(format!(
             "RECONCILE_BUDGET_SECONDS: {} s needs a maxDuration of {} s or more in vercel.json (Pro).",
             budget.as_secs(),
-            budget.as_secs() + 15
+            budget.as_secs() + 30
         ))),
         Ok(_) => {}
     }
