@@ -23,6 +23,12 @@ if [ ! -x "$devstack" ]; then
 fi
 
 work=$(mktemp -d)
+# Every channel is set up, so that a test of one is tried; where it leads, nobody listens.
+nobody=http://127.0.0.1:9
+export NOTIFY_SLACK_URL=$nobody/slack NOTIFY_DISCORD_URL=$nobody/discord NOTIFY_WEBHOOK_URL=$nobody/webhook
+export NOTIFY_WEBHOOK_SECRET=whsec_c2NoZW1hdGhlc2lzLXNjaGVtYXRoZXNpcw== NOTIFY_PAGERDUTY_KEY=0123456789abcdef0123456789abcdef
+export NOTIFY_PAGERDUTY_BASE=$nobody RESEND_API_KEY=re_schemathesis RESEND_API_BASE=$nobody
+export NOTIFY_EMAIL_FROM=from@example.test NOTIFY_EMAIL_TO=to@example.test
 "$devstack" up --port 0 --no-build --subscriptions 12 --empty --dir "$work/stack" >"$work/up.json" &
 stack=$!
 stop() {

@@ -147,15 +147,28 @@ fn describe(operation: &Operation) -> Value {
 
 /// Where an answer leads.
 fn links(answer: &str) -> Option<Value> {
-    let (operation, id) = match answer {
-        "AlertPage" => ("resolveAlert", "/alerts/0/id"),
-        "RunPage" => ("getRun", "/runs/0/id"),
-        "RunAnswer" => ("getRun", "/reconciliation_log_id"),
+    let (operations, id): (&[&str], _) = match answer {
+        "AlertPage" => (
+            &[
+                "acknowledgeAlert",
+                "unacknowledgeAlert",
+                "snoozeAlert",
+                "unsnoozeAlert",
+                "noteAlert",
+                "resolveAlert",
+            ],
+            "/alerts/0/id",
+        ),
+        "RunPage" => (&["getRun"], "/runs/0/id"),
+        "RunAnswer" => (&["getRun"], "/reconciliation_log_id"),
         _ => return None,
     };
-    Some(
-        json!({ operation: { "operationId": operation, "parameters": { "id": format!("$response.body#{id}") } } }),
-    )
+    let link = |operation: &&str| {
+        let link =
+            json!({ "operationId": operation, "parameters": { "id": format!("$response.body#{id}") } });
+        ((*operation).to_owned(), link)
+    };
+    Some(Value::Object(operations.iter().map(link).collect()))
 }
 
 fn request_id_header() -> Value {

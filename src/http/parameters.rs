@@ -69,7 +69,13 @@ pub fn describe_type(description: &str) -> Value {
 
 /// A short text, as OpenAPI describes it.
 pub fn describe_text(name: &str, description: &str) -> Value {
-    query(name, description, json!({ "type": "string", "minLength": 1, "maxLength": 200 }))
+    // No control characters (Unicode's Cc).
+    let pattern = r"^[^\u0000-\u001F\u007F-\u009F]*$";
+    query(
+        name,
+        description,
+        json!({ "type": "string", "minLength": 1, "maxLength": 200, "pattern": pattern }),
+    )
 }
 
 /// An id in a query, as OpenAPI describes it.
