@@ -28,11 +28,12 @@ async fn runs_that_stop_at_their_budget_cover_everything_together() {
     }
     slow(&world, 60);
     let (mut resume, mut scanned, mut runs) = (None, 0, 0);
+    let mut budget = Duration::from_millis(400);
     loop {
         runs += 1;
         world.store.lock().findings.clear();
-        let deadline = Instant::now() + Duration::from_millis(400);
-        let ending = world.run_job(Job { resume, deadline, ..world.job() }).await.unwrap();
+        let deadline = Instant::now() + budget;
+        let ending = world.run_job(Job { resume: resume.clone(), deadline, ..world.job() }).await.unwrap();
         scanned += ending.counts.scanned_count;
         if ending.status == Status::Success {
             assert_eq!(ending.cursor, None);
@@ -45,9 +46,13 @@ async fn runs_that_stop_at_their_budget_cover_everything_together() {
         }
         assert_eq!(ending.status, Status::Partial, "{ending:?}");
         assert!(of_state(&ending.conditions, Some(false)).is_empty());
-        resume = Some(serde_json::to_value(ending.cursor.unwrap()).unwrap());
-        // On a busy machine a run may get to no more than a page.
-        assert!(runs < 400, "no progress");
+        let cursor = Some(serde_json::to_value(ending.cursor.unwrap()).unwrap());
+        // On a busy machine it may take longer than that to get anywhere.
+        if cursor == resume {
+            budget *= 2;
+        }
+        resume = cursor;
+        assert!(runs < 50, "no progress");
     }
     assert!(runs > 2, "it should not have been done in {runs} runs");
     assert_eq!(scanned, 3_000, "nothing twice");
