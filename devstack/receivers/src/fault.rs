@@ -26,7 +26,7 @@ impl Fault {
     ///
     /// If there is no such receiver.
     pub fn rate_limited(receiver: &str, seconds: f64) -> Self {
-        let body = match crate::state::word(receiver) {
+        let body = match crate::word(receiver) {
             "pagerduty" => json!({
                 "status": "throttle exceeded",
                 "message": "Requests for this service are arriving too quickly.  Please retry later.",

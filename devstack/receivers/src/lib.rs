@@ -34,6 +34,16 @@ pub use server::Receivers;
 /// The words for the receivers, in the order in which billing-ops lists its channels.
 pub const RECEIVERS: [&str; 5] = ["pagerduty", "slack", "discord", "email", "webhook"];
 
+/// The word for a receiver, as the crate has it.
+///
+/// # Panics
+///
+/// If there is none: a test that misspells one would wait for ever.
+pub(crate) fn word(receiver: &str) -> &'static str {
+    let known = RECEIVERS.into_iter().find(|known| *known == receiver);
+    known.unwrap_or_else(|| panic!("{receiver:?} is no receiver: there are {RECEIVERS:?}"))
+}
+
 /// The key of PagerDuty's integration.
 pub const PAGERDUTY_KEY: &str = "R0receiverspagerdutykey000000001";
 /// What follows the base address in Slack's webhook. The last part is its secret.

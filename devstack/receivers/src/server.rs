@@ -4,9 +4,9 @@ use crate::asked::{Asked, Reply};
 use crate::fault::Fault;
 use crate::pagerduty::Incident;
 use crate::received::{Received, line};
-use crate::state::{State, Step, word};
+use crate::state::{State, Step};
 use crate::{
-    DISCORD_PATH, EMAIL_FROM, EMAIL_TO, PAGERDUTY_KEY, RESEND_KEY, SLACK_PATH, WEBHOOK_PATH, webhook,
+    DISCORD_PATH, EMAIL_FROM, EMAIL_TO, PAGERDUTY_KEY, RESEND_KEY, SLACK_PATH, WEBHOOK_PATH, webhook, word,
 };
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderValue, Request, header};

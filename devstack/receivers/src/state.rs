@@ -5,21 +5,11 @@ use crate::email::Sent;
 use crate::fault::Fault;
 use crate::pagerduty::Incident;
 use crate::received::Received;
-use crate::{RECEIVERS, discord, email, pagerduty, slack, webhook};
+use crate::{discord, email, pagerduty, slack, webhook, word};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
-
-/// The word for a receiver, as the crate has it.
-///
-/// # Panics
-///
-/// If there is none: a test that misspells one would wait for ever.
-pub(crate) fn word(receiver: &str) -> &'static str {
-    let known = RECEIVERS.into_iter().find(|known| *known == receiver);
-    known.unwrap_or_else(|| panic!("{receiver:?} is no receiver: there are {RECEIVERS:?}"))
-}
 
 /// What is to be done with a request.
 #[derive(Debug)]
