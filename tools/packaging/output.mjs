@@ -32,15 +32,16 @@ export function routeOf(name) {
   return name.replace(/\.rs$/, "").replace(/\/index$/, "");
 }
 
-/** What a file's name leaves open, ids aside, and which words the function knows there. */
-const OPEN_PARTS = {
-  "[page]": ["drift", "policies", "reconciliation-logs"],
-  "[action]": ["approve", "revert", "except", "unexcept"],
+/** What a route leaves open, ids aside, and which words its function knows there. */
+const OPEN_ROUTES = {
+  "api/admin/[page]": ["drift", "notifications", "policies", "reconciliation-logs"],
+  "api/admin/drift/[id]/[action]": ["approve", "revert", "except", "unexcept"],
+  "api/admin/billing-alerts/[id]/[action]": ["resolve", "acknowledge", "unacknowledge", "snooze", "unsnooze", "note"],
 };
 
 /** Paths that lead to a route, with `id` in the place of an id. */
 export function pathsOf(route, id) {
-  const open = Object.keys(OPEN_PARTS).find((part) => route.includes(part));
-  const routes = open ? OPEN_PARTS[open].map((word) => route.replace(open, word)) : [route];
+  const words = OPEN_ROUTES[route.replace(/^\//, "")];
+  const routes = words ? words.map((word) => route.replace(/\[(page|action)\]/, word)) : [route];
   return routes.map((path) => path.replace("[id]", id));
 }
