@@ -6,6 +6,7 @@ use http::Method;
 
 use crate::alerts::db::{AlertFilter, AlertPage, list};
 use crate::auth;
+use crate::config;
 use crate::context::Context;
 use crate::http::operation::{Caller, Operation, Schema};
 use crate::http::parameters::{CURSOR, LIMIT, describe_choice, describe_cursor, describe_type};
@@ -18,7 +19,7 @@ pub const ENDPOINT: Endpoint =
 /// The words of `?status=`, `?state=` and `?severity=`.
 const STATUSES: &[&str] = &["open", "resolved", "all"];
 const STATES: &[&str] = &["unattended", "acknowledged", "snoozed"];
-pub(super) const SEVERITIES: &[&str] = &["critical", "high", "warning", "info"];
+pub(super) const SEVERITIES: &[&str] = &config::notify::SEVERITIES;
 
 /// As the OpenAPI document has it.
 pub fn operations() -> Vec<Operation> {
