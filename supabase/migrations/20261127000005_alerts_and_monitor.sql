@@ -665,7 +665,7 @@ declare
   v_places bigint[];
   v_alarms bigint[];
   v_summary bigint;
-  v_claimed bigint[] := '{}';
+  v_claimed bigint[] := array[]::bigint[];
 begin
   if p_client is not null then
     v_retry_after := billing_ops.consume_rate_limit('monitor', p_client);
