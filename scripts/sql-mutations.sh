@@ -29,35 +29,52 @@ awk -v folder="$mutants" -v head="$repo_root/scripts/lib/rewrite.sql" '
     next
   }
   place { print > file }' "$tests/mutations.sql"
-url="$(database_url fresh)"
 
-# red MUTANT TEST...: is a test red with it?
+# red OUTPUT MUTANT TEST...: is a test red with it?
 red() {
-  local mutant="$1"
-  shift
-  ! pg_prove -Q -d "$url" --set "mutant=$mutant" "$@" >"$cluster_dir/out" 2>&1
+  local output="$1" mutant="$2"
+  shift 2
+  ! pg_prove -Q -d "$url" --set "mutant=$mutant" "$@" >"$output" 2>&1
 }
 # A test that stops, instead of going red, may have met a mutant that is merely broken: worth a look.
-how() { sed -n 's/.*Failed: \([1-9][0-9]*\))$/, \1 red/p; s/.*ERROR: */, stopped by: /p' "$cluster_dir/out" | head -2 | tr -d '\n'; }
+how() { sed -n 's/.*Failed: \([1-9][0-9]*\))$/, \1 red/p; s/.*ERROR: */, stopped by: /p' "$1" | head -2 | tr -d '\n'; }
 
-killed=0
-survived=0
-for mutant in "$mutants"/*.sql; do
-  IFS='|' read -r name expected < <(sed -n '1s/^-- mutant: //p' "$mutant")
-  name="${name% }" expected="${expected// /}"
-  case "$name" in *"${1:-}"*) ;; *) continue ;; esac
-  psql "$url" -q -v ON_ERROR_STOP=1 -c begin -f "$mutant" -c rollback >/dev/null || die "it does not apply any more: $name"
-  # The test that is expected to notice, and the whole suite only if it does not.
-  if red "$mutant" "$tests/$expected.test.sql"; then
-    echo "killed    $name ($expected$(how))"
-    killed=$((killed + 1))
-  elif red "$mutant" "$tests"/*.test.sql; then
-    echo "killed    $name (not by $expected$(how))"
-    killed=$((killed + 1))
-  else
-    echo "SURVIVED  $name"
-    survived=$((survived + 1))
-  fi
+# judge PLACE OF WORD: every OFth mutant from PLACE on, in a database of its own, as mutants of one would wait for each other.
+judge() {
+  local place="$1" of="$2" word="$3" output="$cluster_dir/out.$1" mutant name expected at=0
+  url="$(database_url "fresh_$place")"
+  for mutant in "$mutants"/*.sql; do
+    [ $((at++ % of)) -eq "$place" ] || continue
+    IFS='|' read -r name expected < <(sed -n '1s/^-- mutant: //p' "$mutant")
+    name="${name% }" expected="${expected// /}"
+    case "$name" in *"$word"*) ;; *) continue ;; esac
+    psql "$url" -q -v ON_ERROR_STOP=1 -c begin -f "$mutant" -c rollback >/dev/null || die "it does not apply any more: $name"
+    # The test that is expected to notice, and the whole suite only if it does not.
+    if red "$output" "$mutant" "$tests/$expected.test.sql"; then
+      echo "killed    $name ($expected$(how "$output"))"
+    elif red "$output" "$mutant" "$tests"/*.test.sql; then
+      echo "killed    $name (not by $expected$(how "$output"))"
+    else
+      echo "SURVIVED  $name"
+    fi
+  done
+}
+
+workers=$(nproc)
+judges=()
+for ((place = 0; place < workers; place++)); do
+  new_database "fresh_$place" fresh
+  judge "$place" "$workers" "${1:-}" >"$cluster_dir/judged.$place" 2>"$cluster_dir/said.$place" &
+  judges+=($!)
 done
+broken=0
+for ((place = 0; place < workers; place++)); do
+  wait "${judges[$place]}" || broken=1
+  cat "$cluster_dir/judged.$place"
+  cat "$cluster_dir/said.$place" >&2
+done
+killed=$(cat "$cluster_dir"/judged.* | grep -c '^killed' || true)
+survived=$(cat "$cluster_dir"/judged.* | grep -c '^SURVIVED' || true)
 echo "$((killed + survived)) mutants: $killed killed, $survived survived, $((SECONDS - started)) s"
+[ "$broken" -eq 0 ] || exit 2
 [ "$survived" -eq 0 ] && [ "$killed" -gt 0 ]
