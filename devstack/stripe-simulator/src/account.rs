@@ -1,7 +1,8 @@
 //! The account's objects, and how a change is carried out.
 
-use crate::change::{Action, EventInput, ItemChange, SessionChange, SubscriptionChange};
+use crate::change::{Action, EventInput, InvoiceEventInput, ItemChange, SessionChange, SubscriptionChange};
 use crate::generator::{Generator, IdKind, SubscriptionFacts};
+use crate::invoice;
 use crate::prices::PRICES;
 use crate::render;
 use crate::store::{Collection, ITEMS_SHOWN, Kind, Stored};
@@ -39,6 +40,7 @@ impl Account {
             Action::PutSession(change) => self.put_session(change, now, true),
             Action::PatchSession(change) => self.put_session(change, now, false),
             Action::PutEvent(event) => self.put_event(event, now),
+            Action::PutInvoiceEvent(event) => self.put_invoice_event(event, now),
             Action::DeleteSubscription(id) => {
                 let found = self.subscriptions.delete(&self.generator, &id);
                 if found { Ok(Value::Null) } else { Err(format!("no subscription {id}")) }
@@ -76,7 +78,7 @@ impl Account {
                 Some("canceled") if !was_canceled => "customer.subscription.deleted",
                 _ => "customer.subscription.updated",
             };
-            let event = EventInput { kind: kind.into(), object: object.clone(), created: None, id: None };
+            let event = EventInput { kind: kind.into(), object: object.clone(), ..EventInput::default() };
             self.put_event(event, now)?;
         }
         Ok(object)
@@ -148,7 +150,7 @@ impl Account {
         let new = self.sessions.put(&self.generator, Stored::new(object.clone()))?;
         if new && object["status"] == "complete" {
             let kind = "checkout.session.completed".into();
-            self.put_event(EventInput { kind, object: object.clone(), created: None, id: None }, now)?;
+            self.put_event(EventInput { kind, object: object.clone(), ..EventInput::default() }, now)?;
         }
         Ok(object)
     }
@@ -178,12 +180,23 @@ impl Account {
             "created": event.created.unwrap_or(now),
             "data": { "object": event.object },
             "livemode": self.generator.is_livemode(),
-            "pending_webhooks": 0,
+            "pending_webhooks": if event.delivered == Some(false) { 1 } else { 0 },
             "request": { "id": null, "idempotency_key": null },
             "type": event.kind,
         });
         self.events.put(&self.generator, Stored::new(object.clone()))?;
         Ok(object)
+    }
+
+    fn put_invoice_event(&mut self, event: InvoiceEventInput, now: i64) -> Result<Value, String> {
+        let InvoiceEventInput { kind, subscription, created, id, delivered } = event;
+        if !kind.starts_with("invoice.") {
+            return Err(format!("{kind} is no event of an invoice"));
+        }
+        let found = self.subscriptions.copy(&self.generator, &subscription);
+        let subscription = found.ok_or(format!("no subscription {subscription}"))?.object;
+        let object = invoice::of_subscription(&kind, &subscription, created.unwrap_or(now));
+        self.put_event(EventInput { kind, object, created, id, delivered }, now)
     }
 
     fn take_index(&mut self) -> u32 {
@@ -293,7 +306,7 @@ fn price_object(id: &str, livemode: bool) -> Value {
 }
 
 /// Lays `over` upon `object`: objects into objects, everything else in the place of what was there.
-fn merge(object: &mut Value, over: Value) {
+pub(crate) fn merge(object: &mut Value, over: Value) {
     match (object, over) {
         (Value::Object(fields), Value::Object(over)) => {
             for (field, value) in over {

@@ -195,7 +195,8 @@ impl View<'_> {
         )?;
         params.check_expand(true, &[])?;
         let types = params.all("types[]").chain(params.get("type")).collect();
-        self.list(&params, Kind::Event, "/v1/events", &Filter { types, ..Filter::default() }, None)
+        let delivered = params.one_of("delivery_success", &["false", "true"])?.map(|word| word == "true");
+        self.list(&params, Kind::Event, "/v1/events", &Filter { types, delivered, ..Filter::default() }, None)
     }
 
     /// One page. `index` is given where at most one generated object can match: its index, if there is one.

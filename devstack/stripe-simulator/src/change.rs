@@ -69,7 +69,9 @@ pub struct SessionChange {
 }
 
 /// An event to appear in `GET /v1/events`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+///
+/// [`EventInput::default`] has no type and no object: it is for `..` of those who name the few fields that they want.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EventInput {
     /// Such as `customer.subscription.updated`.
@@ -83,6 +85,30 @@ pub struct EventInput {
     /// A new one, if it is not given; the same id again replaces the event.
     #[serde(default)]
     pub id: Option<String>,
+    /// What became of its delivery, for those who only look at lists: `pending_webhooks` is 0 or 1, and nothing is sent.
+    /// If it is not given, the event is sent to each endpoint that wants it, and counts as delivered where there is none.
+    #[serde(default)]
+    pub delivered: Option<bool>,
+}
+
+/// An event about the invoice of a subscription's current period, with what the simulator knows of the subscription.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InvoiceEventInput {
+    /// `invoice.paid` and `invoice.payment_succeeded` carry a paid invoice, others an open one that could not be collected.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The subscription's id, `sub_…`.
+    pub subscription: String,
+    /// As in [`EventInput`].
+    #[serde(default)]
+    pub created: Option<i64>,
+    /// As in [`EventInput`].
+    #[serde(default)]
+    pub id: Option<String>,
+    /// As in [`EventInput`].
+    #[serde(default)]
+    pub delivered: Option<bool>,
 }
 
 /// One thing done to the account.
@@ -103,6 +129,8 @@ pub enum Action {
     DeleteSession(String),
     /// An event that nothing else explains.
     PutEvent(EventInput),
+    /// An event about a subscription's invoice.
+    PutInvoiceEvent(InvoiceEventInput),
 }
 
 /// Actions that happen when a certain request comes, before it is answered.

@@ -1,6 +1,6 @@
 //! The control endpoint, `/_control`: JSON in, JSON out, for tests that speak HTTP.
 
-use crate::change::{Action, EventInput, Script, SessionChange, SubscriptionChange};
+use crate::change::{Action, EventInput, InvoiceEventInput, Script, SessionChange, SubscriptionChange};
 use crate::faults::{Fault, RateLimit};
 use crate::generator::{Generator, Spread, SubscriptionFacts};
 use crate::state::State as Simulated;
@@ -40,6 +40,7 @@ pub(crate) fn router(state: Arc<Simulated>) -> Router {
         .route("/_control/sessions", post(put_session).put(put_session))
         .route("/_control/sessions/{id}", axum::routing::patch(patch_session).delete(delete_session))
         .route("/_control/events", post(put_event))
+        .route("/_control/invoice_events", post(put_invoice_event))
         .route("/_control/scripts", post(add_script).delete(clear_scripts))
         .route("/_control/faults", get(list_faults).post(add_fault).delete(clear_faults))
         .route("/_control/rate_limit", put(set_rate_limit).delete(clear_rate_limit))
@@ -112,6 +113,10 @@ async fn delete_session(State(state): Shared, Path(id): Path<String>) -> Outcome
 
 async fn put_event(State(state): Shared, Json(event): Json<EventInput>) -> Outcome {
     outcome(state.apply(Action::PutEvent(event)))
+}
+
+async fn put_invoice_event(State(state): Shared, Json(event): Json<InvoiceEventInput>) -> Outcome {
+    outcome(state.apply(Action::PutInvoiceEvent(event)))
 }
 
 async fn add_script(State(state): Shared, Json(script): Json<Script>) -> StatusCode {

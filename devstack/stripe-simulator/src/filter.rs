@@ -14,6 +14,8 @@ pub(crate) struct Filter<'a> {
     pub(crate) periods: Option<(Range, Range)>,
     pub(crate) test_clock: Option<&'a str>,
     pub(crate) types: Vec<&'a str>,
+    /// Only events that every endpoint has taken, or only those that wait for one or have failed for good.
+    pub(crate) delivered: Option<bool>,
 }
 
 impl Filter<'_> {
@@ -25,6 +27,7 @@ impl Filter<'_> {
             Kind::Event => {
                 let name = field(kind, row, "type").unwrap_or_default();
                 fields
+                    && self.delivered.is_none_or(|wanted| wanted == is_delivered(row))
                     && (self.types.is_empty() || self.types.iter().any(|wanted| type_matches(wanted, name)))
             }
             Kind::Subscription => {
@@ -48,6 +51,14 @@ impl Filter<'_> {
 /// `customer.subscription.*` stands for every type that begins so.
 fn type_matches(wanted: &str, name: &str) -> bool {
     wanted.strip_suffix('*').map_or(wanted == name, |prefix| name.starts_with(prefix))
+}
+
+/// Stripe counts an endpoint that has failed for good as pending for ever.
+fn is_delivered(row: &Row<'_>) -> bool {
+    match row {
+        Row::Stored(Stored { object, .. }) => object["pending_webhooks"] == 0,
+        Row::Generated(..) => true,
+    }
 }
 
 /// A field's string, or the id of the object that it holds.

@@ -13,6 +13,7 @@
 //! | `/subscriptions/{id}` | GET, PATCH, DELETE | [`SubscriptionChange`] |
 //! | `/sessions`, `/sessions/{id}` | as above, without GET | [`SessionChange`] |
 //! | `/events` | POST | [`EventInput`] |
+//! | `/invoice_events` | POST | [`InvoiceEventInput`] |
 //! | `/scripts` | POST, DELETE | [`Script`] |
 //! | `/faults` | GET, POST, DELETE | [`Fault`] |
 //! | `/rate_limit` | PUT, DELETE | [`RateLimit`] |
@@ -33,20 +34,25 @@ mod error;
 mod faults;
 mod filter;
 mod generator;
+mod invoice;
 mod prices;
 mod query;
 mod render;
 mod serve;
 mod server;
+mod signature;
 mod state;
 mod stats;
 mod store;
 
-pub use change::{Action, EventInput, ItemChange, Script, SessionChange, SubscriptionChange};
+pub use change::{
+    Action, EventInput, InvoiceEventInput, ItemChange, Script, SessionChange, SubscriptionChange,
+};
 pub use faults::{Fault, FaultKind, RateLimit};
 pub use generator::{DEFAULT_NOW, Generator, Spread, SubscriptionFacts};
 pub use prices::{PRICES, Price, price};
 pub use server::{Simulator, THREAD};
+pub use signature::sign;
 pub use state::Config;
 pub use stats::Stats;
 

@@ -1,6 +1,6 @@
 //! The listener: a thread of its own, so that it works beside any runtime and costs at most one core.
 
-use crate::change::{Action, Script, SessionChange, SubscriptionChange};
+use crate::change::{Action, EventInput, InvoiceEventInput, Script, SessionChange, SubscriptionChange};
 use crate::control;
 use crate::faults::{Fault, RateLimit};
 use crate::generator::Generator;
@@ -116,6 +116,16 @@ impl Simulator {
     /// Checkout session `id` disappears.
     pub fn delete_session(&self, id: &str) -> Result<(), String> {
         self.apply(Action::DeleteSession(id.to_owned())).map(|_| ())
+    }
+
+    /// An event that nothing else explains. The same id again replaces the event.
+    pub fn put_event(&self, event: EventInput) -> Result<Value, String> {
+        self.apply(Action::PutEvent(event))
+    }
+
+    /// An event about the invoice of a subscription's current period.
+    pub fn put_invoice_event(&self, event: InvoiceEventInput) -> Result<Value, String> {
+        self.apply(Action::PutInvoiceEvent(event))
     }
 
     /// The subscription as a retrieve would show it now; not counted and not disturbed.

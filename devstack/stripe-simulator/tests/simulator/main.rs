@@ -2,8 +2,10 @@
 
 mod clock;
 mod common;
+mod events;
 mod faults;
 mod generator;
 mod lists;
 mod refusals;
 mod shapes;
+mod signatures;
