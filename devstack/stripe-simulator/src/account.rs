@@ -6,6 +6,7 @@ use crate::invoice;
 use crate::prices::PRICES;
 use crate::render;
 use crate::store::{Collection, ITEMS_SHOWN, Kind, Stored};
+use crate::webhooks::Webhooks;
 use serde_json::{Value, json};
 
 const MONTH: i64 = 30 * 86_400;
@@ -17,6 +18,7 @@ pub(crate) struct Account {
     pub(crate) subscriptions: Collection,
     pub(crate) sessions: Collection,
     pub(crate) events: Collection,
+    pub(crate) webhooks: Webhooks,
     /// New objects take their ids from the far end of the generator's indexes.
     next_index: u32,
 }
@@ -28,6 +30,7 @@ impl Account {
             subscriptions: Collection::new(Kind::Subscription),
             sessions: Collection::new(Kind::Session),
             events: Collection::new(Kind::Event),
+            webhooks: Webhooks::default(),
             next_index: u32::MAX,
         }
     }
@@ -173,14 +176,27 @@ impl Account {
                 self.generator.id(IdKind::Event, index)
             }
         };
+        // An error must not come after anything was announced.
+        let created = event.created.unwrap_or(now);
+        if let Some(replaced) = self.events.stored(&id) {
+            if replaced.object["created"] != created {
+                return Err("created never changes".to_owned());
+            }
+            self.webhooks.forget(&id);
+        }
+        let pending = match event.delivered {
+            Some(true) => 0,
+            Some(false) => 1,
+            None => self.webhooks.announce(&id, &event.kind),
+        };
         let object = json!({
             "id": id,
             "object": "event",
             "api_version": crate::API_VERSION,
-            "created": event.created.unwrap_or(now),
+            "created": created,
             "data": { "object": event.object },
             "livemode": self.generator.is_livemode(),
-            "pending_webhooks": if event.delivered == Some(false) { 1 } else { 0 },
+            "pending_webhooks": pending,
             "request": { "id": null, "idempotency_key": null },
             "type": event.kind,
         });

@@ -1,10 +1,12 @@
 //! The control endpoint, `/_control`: JSON in, JSON out, for tests that speak HTTP.
 
 use crate::change::{Action, EventInput, InvoiceEventInput, Script, SessionChange, SubscriptionChange};
+use crate::delivery_faults::DeliveryFaults;
 use crate::faults::{Fault, RateLimit};
 use crate::generator::{Generator, Spread, SubscriptionFacts};
 use crate::state::State as Simulated;
 use crate::stats::Stats;
+use crate::webhook::{RegisteredEndpoint, WebhookEndpoint};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -41,6 +43,17 @@ pub(crate) fn router(state: Arc<Simulated>) -> Router {
         .route("/_control/sessions/{id}", axum::routing::patch(patch_session).delete(delete_session))
         .route("/_control/events", post(put_event))
         .route("/_control/invoice_events", post(put_invoice_event))
+        .route(
+            "/_control/webhook_endpoints",
+            get(webhook_endpoints).post(add_endpoint).delete(remove_endpoints),
+        )
+        .route("/_control/webhook_endpoints/{id}", put(change_endpoint).delete(remove_endpoint))
+        .route("/_control/webhook_endpoints/pause", post(pause_deliveries))
+        .route("/_control/webhook_endpoints/resume", post(resume_deliveries))
+        .route(
+            "/_control/delivery_faults",
+            get(delivery_faults).put(set_delivery_faults).delete(clear_delivery_faults),
+        )
         .route("/_control/scripts", post(add_script).delete(clear_scripts))
         .route("/_control/faults", get(list_faults).post(add_fault).delete(clear_faults))
         .route("/_control/rate_limit", put(set_rate_limit).delete(clear_rate_limit))
@@ -119,6 +132,61 @@ async fn put_invoice_event(State(state): Shared, Json(event): Json<InvoiceEventI
     outcome(state.apply(Action::PutInvoiceEvent(event)))
 }
 
+async fn webhook_endpoints(State(state): Shared) -> Json<Vec<RegisteredEndpoint>> {
+    Json(state.webhook_endpoints())
+}
+
+/// Over HTTP nobody can take deliveries but where they are sent: without a URL they would be waited for in vain.
+fn with_url(endpoint: WebhookEndpoint) -> Result<WebhookEndpoint, String> {
+    if endpoint.url.is_some() { Ok(endpoint) } else { Err("the endpoint needs a url".to_owned()) }
+}
+
+async fn add_endpoint(State(state): Shared, Json(endpoint): Json<WebhookEndpoint>) -> Outcome {
+    let id = with_url(endpoint).and_then(|endpoint| state.add_webhook_endpoint(endpoint));
+    outcome(id.map(|id| json!({ "id": id })))
+}
+
+async fn change_endpoint(
+    State(state): Shared,
+    Path(id): Path<String>,
+    Json(endpoint): Json<WebhookEndpoint>,
+) -> Outcome {
+    let changed = with_url(endpoint).and_then(|endpoint| state.change_webhook_endpoint(&id, endpoint));
+    outcome(changed.map(|()| json!({ "id": id })))
+}
+
+async fn remove_endpoint(State(state): Shared, Path(id): Path<String>) -> Outcome {
+    outcome(state.remove_webhook_endpoint(&id).map(|()| Value::Null))
+}
+
+async fn remove_endpoints(State(state): Shared) -> Outcome {
+    let all = state.webhook_endpoints();
+    let removed = all.iter().try_for_each(|endpoint| state.remove_webhook_endpoint(&endpoint.id));
+    outcome(removed.map(|()| Value::Null))
+}
+
+async fn pause_deliveries(State(state): Shared) -> StatusCode {
+    state.pause_deliveries(true);
+    StatusCode::NO_CONTENT
+}
+
+async fn resume_deliveries(State(state): Shared) -> StatusCode {
+    state.pause_deliveries(false);
+    StatusCode::NO_CONTENT
+}
+
+async fn delivery_faults(State(state): Shared) -> Json<DeliveryFaults> {
+    Json(state.delivery_faults())
+}
+
+async fn set_delivery_faults(State(state): Shared, Json(faults): Json<DeliveryFaults>) -> Outcome {
+    outcome(state.set_delivery_faults(faults).map(|()| Value::Null))
+}
+
+async fn clear_delivery_faults(State(state): Shared) -> Outcome {
+    outcome(state.set_delivery_faults(DeliveryFaults::default()).map(|()| Value::Null))
+}
+
 async fn add_script(State(state): Shared, Json(script): Json<Script>) -> StatusCode {
     state.add_script(script);
     StatusCode::NO_CONTENT
@@ -159,11 +227,11 @@ async fn set_missing_permissions(State(state): Shared, Json(permissions): Json<V
 }
 
 async fn stats(State(state): Shared) -> Json<Stats> {
-    Json(state.with_stats(|stats| stats.clone()))
+    Json(state.stats())
 }
 
 async fn reset_stats(State(state): Shared) -> StatusCode {
-    state.with_stats(Stats::reset);
+    state.reset_stats();
     StatusCode::NO_CONTENT
 }
 

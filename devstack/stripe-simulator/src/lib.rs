@@ -5,6 +5,9 @@
 //! ([`Generator`]), any number of them, and out of what a test puts on top ([`Action`]). Writes are counted and refused.
 //! What can go wrong goes wrong on request ([`Fault`], [`RateLimit`], [`Script`]).
 //!
+//! What changes makes events, which are sent to whoever has registered ([`WebhookEndpoint`]), signed as Stripe signs them
+//! ([`sign`]), again if they are refused, and by chance late, twice or never ([`DeliveryFaults`]).
+//!
 //! In a process, [`Simulator`] has a method for everything; over HTTP, `/_control` takes the same as JSON:
 //!
 //! | path below `/_control` | methods | body or query |
@@ -14,6 +17,10 @@
 //! | `/sessions`, `/sessions/{id}` | as above, without GET | [`SessionChange`] |
 //! | `/events` | POST | [`EventInput`] |
 //! | `/invoice_events` | POST | [`InvoiceEventInput`] |
+//! | `/webhook_endpoints` | GET, POST, DELETE | [`WebhookEndpoint`], with a URL |
+//! | `/webhook_endpoints/{id}` | PUT, DELETE | as above |
+//! | `/webhook_endpoints/pause`, `/webhook_endpoints/resume` | POST | |
+//! | `/delivery_faults` | GET, PUT, DELETE | [`DeliveryFaults`] |
 //! | `/scripts` | POST, DELETE | [`Script`] |
 //! | `/faults` | GET, POST, DELETE | [`Fault`] |
 //! | `/rate_limit` | PUT, DELETE | [`RateLimit`] |
@@ -30,6 +37,8 @@ mod account;
 mod api;
 mod change;
 mod control;
+mod delivery;
+mod delivery_faults;
 mod error;
 mod faults;
 mod filter;
@@ -38,16 +47,21 @@ mod invoice;
 mod prices;
 mod query;
 mod render;
+mod sender;
 mod serve;
 mod server;
 mod signature;
 mod state;
 mod stats;
 mod store;
+mod thin;
+mod webhook;
+mod webhooks;
 
 pub use change::{
     Action, EventInput, InvoiceEventInput, ItemChange, Script, SessionChange, SubscriptionChange,
 };
+pub use delivery_faults::DeliveryFaults;
 pub use faults::{Fault, FaultKind, RateLimit};
 pub use generator::{DEFAULT_NOW, Generator, Spread, SubscriptionFacts};
 pub use prices::{PRICES, Price, price};
@@ -55,6 +69,9 @@ pub use server::{Simulator, THREAD};
 pub use signature::sign;
 pub use state::Config;
 pub use stats::Stats;
+pub use webhook::{
+    Delivery, LIVE_RETRIES, Outcome, Payload, RegisteredEndpoint, TEST_RETRIES, WebhookEndpoint,
+};
 
 /// The version whose shapes the objects have.
 pub const API_VERSION: &str = "2026-10-28.endive";

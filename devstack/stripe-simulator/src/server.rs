@@ -2,11 +2,14 @@
 
 use crate::change::{Action, EventInput, InvoiceEventInput, Script, SessionChange, SubscriptionChange};
 use crate::control;
+use crate::delivery_faults::DeliveryFaults;
 use crate::faults::{Fault, RateLimit};
 use crate::generator::Generator;
+use crate::sender;
 use crate::serve::{Cut, serve};
 use crate::state::{Config, State};
 use crate::stats::Stats;
+use crate::webhook::{Delivery, RegisteredEndpoint, WebhookEndpoint};
 use axum::Router;
 use axum::http::Request;
 use hyper::body::Incoming;
@@ -48,7 +51,8 @@ impl Simulator {
             // Dropping the runtime drops every connection.
             runtime.block_on(async {
                 tokio::select! {
-                    () = accept(listener, shared) => {}
+                    () = accept(listener, Arc::clone(&shared)) => {}
+                    () = sender::run(shared) => {}
                     _ = stopped => {}
                 }
             });
@@ -83,6 +87,8 @@ impl Simulator {
     }
 
     /// It is `now`, in Unix seconds, and goes on from there: what is done next was done then. What was generated stays as it is.
+    ///
+    /// Webhooks that are due by then are sent at once. If the clock is set back, they come after as long as they would have.
     pub fn set_now(&self, now: i64) {
         self.state.set_now(now);
     }
@@ -133,6 +139,54 @@ impl Simulator {
         self.state.subscription(id)
     }
 
+    /// An endpoint is told of what happens from now on. Gives back its id; an error says what is wrong with it.
+    pub fn webhook_endpoint(&self, endpoint: WebhookEndpoint) -> Result<String, String> {
+        self.state.add_webhook_endpoint(endpoint)
+    }
+
+    /// Other settings for an endpoint, such as a secret that is being rolled. What is on its way to it stays so.
+    pub fn change_webhook_endpoint(&self, id: &str, endpoint: WebhookEndpoint) -> Result<(), String> {
+        self.state.change_webhook_endpoint(id, endpoint)
+    }
+
+    /// The endpoint is gone, with all that was on its way to it: no event is pending for its sake.
+    pub fn remove_webhook_endpoint(&self, id: &str) -> Result<(), String> {
+        self.state.remove_webhook_endpoint(id)
+    }
+
+    /// All endpoints, in the order in which they came.
+    pub fn webhook_endpoints(&self) -> Vec<RegisteredEndpoint> {
+        self.state.webhook_endpoints()
+    }
+
+    /// No event leaves Stripe until [`resume_deliveries`](Self::resume_deliveries): they queue up and are pending.
+    pub fn pause_deliveries(&self) {
+        self.state.pause_deliveries(true);
+    }
+
+    /// What has queued up sets off now, in the order of creation.
+    pub fn resume_deliveries(&self) {
+        self.state.pause_deliveries(false);
+    }
+
+    /// What befalls deliveries from now on, by chance. An error says what is wrong with the faults.
+    pub fn delivery_faults(&self, faults: DeliveryFaults) -> Result<(), String> {
+        self.state.set_delivery_faults(faults)
+    }
+
+    /// The webhooks that have arrived until `until` (Unix seconds) at endpoints without a URL, in the order of arrival.
+    ///
+    /// They count as taken, unless [`refuse`](Self::refuse) says otherwise. Nothing but the simulator's clock decides when
+    /// they arrive: with times that were set, the same events arrive in the same order.
+    pub fn take_deliveries(&self, until: i64) -> Vec<Delivery> {
+        self.state.take_deliveries(until)
+    }
+
+    /// A webhook that was handed out was not taken: it is pending, and comes again.
+    pub fn refuse(&self, delivery: &Delivery) {
+        self.state.refuse(delivery);
+    }
+
     /// Lets something go wrong. Faults are tried in the order in which they came.
     pub fn fault(&self, fault: Fault) {
         self.state.add_fault(fault);
@@ -160,15 +214,15 @@ impl Simulator {
 
     /// What was asked so far.
     pub fn stats(&self) -> Stats {
-        self.state.with_stats(|stats| stats.clone())
+        self.state.stats()
     }
 
     /// Counts begin anew.
     pub fn reset_stats(&self) {
-        self.state.with_stats(Stats::reset);
+        self.state.reset_stats();
     }
 
-    /// Only the generated objects are left, nothing disturbs anyone, and counts begin anew.
+    /// Only the generated objects are left, nobody listens to events, nothing disturbs anyone, and counts begin anew.
     pub fn reset(&self) {
         self.state.reset(self.generator());
     }

@@ -2,14 +2,17 @@
 
 use crate::account::Account;
 use crate::change::{Action, Script};
+use crate::delivery_faults::DeliveryFaults;
 use crate::faults::{Bucket, Fault, FaultKind, RateLimit, take};
 use crate::generator::{Generator, Spread};
 use crate::stats::Stats;
+use crate::webhook::{Delivery, Outcome, RegisteredEndpoint, WebhookEndpoint};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::Notify;
 
 /// How a simulator is set up.
 #[derive(Clone, Debug)]
@@ -69,6 +72,8 @@ pub(crate) struct State {
     /// A time, and when it was that: from there the simulator's time goes on with the clock.
     clock: Mutex<(i64, Instant)>,
     answers: AtomicU64,
+    /// Wakes the sender of webhooks.
+    pub(crate) planned: Notify,
 }
 
 /// A panic in one request must not take the simulator away from all others.
@@ -94,6 +99,7 @@ impl State {
             stats: Mutex::default(),
             clock: Mutex::new((now, Instant::now())),
             answers: AtomicU64::new(0),
+            planned: Notify::new(),
         }
     }
 
@@ -103,8 +109,26 @@ impl State {
         then + set.elapsed().as_secs() as i64
     }
 
+    /// The same in milliseconds.
+    pub(crate) fn now_ms(&self) -> i64 {
+        let (then, set) = *lock(&self.clock);
+        then * 1_000 + set.elapsed().as_millis() as i64
+    }
+
     pub(crate) fn set_now(&self, now: i64) {
+        // The account first, as everywhere: nothing is planned by the old time after this.
+        let mut account = self.account_mut();
+        let back = self.now_ms() - now * 1_000;
         *lock(&self.clock) = (now, Instant::now());
+        if back > 0 {
+            account.webhooks.shift(back);
+        }
+        drop(account);
+        self.planned.notify_one();
+    }
+
+    fn account_mut(&self) -> RwLockWriteGuard<'_, Account> {
+        self.account.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A number that no other answer has.
@@ -117,7 +141,99 @@ impl State {
     }
 
     pub(crate) fn apply(&self, action: Action) -> Result<Value, String> {
-        self.account.write().unwrap_or_else(PoisonError::into_inner).apply(action, self.now())
+        let mut account = self.account_mut();
+        let now = self.now_ms();
+        let outcome = account.apply(action, now.div_euclid(1_000));
+        if account.webhooks.release(now) {
+            drop(account);
+            self.planned.notify_one();
+        }
+        outcome
+    }
+
+    /// A new webhook endpoint, and its id.
+    pub(crate) fn add_webhook_endpoint(&self, endpoint: WebhookEndpoint) -> Result<String, String> {
+        endpoint.check()?;
+        Ok(self.account_mut().webhooks.add(endpoint))
+    }
+
+    pub(crate) fn change_webhook_endpoint(&self, id: &str, endpoint: WebhookEndpoint) -> Result<(), String> {
+        endpoint.check()?;
+        self.account_mut().webhooks.change(id, endpoint)?;
+        self.planned.notify_one();
+        Ok(())
+    }
+
+    pub(crate) fn remove_webhook_endpoint(&self, id: &str) -> Result<(), String> {
+        self.account_mut().remove_endpoint(id)
+    }
+
+    pub(crate) fn webhook_endpoints(&self) -> Vec<RegisteredEndpoint> {
+        self.account.read().unwrap_or_else(PoisonError::into_inner).webhooks.list()
+    }
+
+    pub(crate) fn pause_deliveries(&self, paused: bool) {
+        let mut account = self.account_mut();
+        account.webhooks.pause(paused);
+        account.webhooks.release(self.now_ms());
+        drop(account);
+        self.planned.notify_one();
+    }
+
+    pub(crate) fn delivery_faults(&self) -> DeliveryFaults {
+        self.account.read().unwrap_or_else(PoisonError::into_inner).webhooks.faults.clone()
+    }
+
+    pub(crate) fn set_delivery_faults(&self, faults: DeliveryFaults) -> Result<(), String> {
+        faults.check()?;
+        self.account_mut().webhooks.faults = faults;
+        Ok(())
+    }
+
+    /// What is to be sent now, or how long to wait for it; `None` if nothing is planned.
+    pub(crate) fn next_delivery(&self) -> Result<Delivery, Option<Duration>> {
+        let mut account = self.account_mut();
+        let now = self.now_ms();
+        let wait = |due: i64| Duration::from_millis(u64::try_from(due - now).unwrap_or(0));
+        account.next_delivery(now, true).map_err(|due| due.map(wait))
+    }
+
+    /// What has arrived until then, in Unix seconds, at endpoints without a URL.
+    pub(crate) fn take_deliveries(&self, until: i64) -> Vec<Delivery> {
+        let mut account = self.account_mut();
+        let mut taken = Vec::new();
+        while let Ok(delivery) = account.next_delivery(until * 1_000 + 999, false) {
+            let (endpoint, attempt) = (&delivery.endpoint, delivery.as_attempt());
+            account.settle(endpoint, &attempt, Outcome::Taken, delivery.at_ms);
+            taken.push(delivery);
+        }
+        taken
+    }
+
+    pub(crate) fn refuse(&self, delivery: &Delivery) {
+        self.account_mut().refuse(delivery);
+    }
+
+    pub(crate) fn settle(&self, delivery: &Delivery, outcome: Outcome) {
+        let mut account = self.account_mut();
+        let now = self.now_ms();
+        account.settle(&delivery.endpoint, &delivery.as_attempt(), outcome, now);
+        drop(account);
+        self.planned.notify_one();
+    }
+
+    /// All counts as they are now.
+    pub(crate) fn stats(&self) -> Stats {
+        let deliveries = {
+            let account = self.account.read().unwrap_or_else(PoisonError::into_inner);
+            account.webhooks.outcomes.clone()
+        };
+        self.with_stats(|stats| Stats { deliveries, ..stats.clone() })
+    }
+
+    pub(crate) fn reset_stats(&self) {
+        self.account_mut().webhooks.outcomes.clear();
+        self.with_stats(Stats::reset);
     }
 
     pub(crate) fn subscription(&self, id: &str) -> Option<Value> {
@@ -192,9 +308,9 @@ impl State {
         work(&mut lock(&self.stats))
     }
 
-    /// Only the generated objects are left, and nothing disturbs anyone; counts begin anew.
+    /// Only the generated objects are left, nobody listens to events, and nothing disturbs anyone; counts begin anew.
     pub(crate) fn reset(&self, generator: Generator) {
-        *self.account.write().unwrap_or_else(PoisonError::into_inner) = Account::new(generator);
+        *self.account_mut() = Account::new(generator);
         *lock(&self.trouble) = Trouble::default();
         self.with_stats(Stats::reset);
     }

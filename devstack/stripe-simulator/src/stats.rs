@@ -1,5 +1,6 @@
 //! What was asked of the simulator, for tests that count.
 
+use crate::webhook::Outcome;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -25,6 +26,8 @@ pub struct Stats {
     pub writes_refused: u64,
     /// How often each id was retrieved by its own path, found or not.
     pub retrieved: BTreeMap<String, u64>,
+    /// Attempts to deliver an event that have ended, by the endpoint's id and by what became of them.
+    pub deliveries: BTreeMap<String, BTreeMap<Outcome, u64>>,
     /// `METHOD path?query` of the first 100,000 requests, in order of arrival.
     #[serde(skip)]
     pub log: Vec<String>,

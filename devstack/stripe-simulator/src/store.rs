@@ -176,6 +176,16 @@ impl Collection {
         Ok(true)
     }
 
+    /// An object that was put, and is none of the generated ones.
+    pub(crate) fn stored(&self, id: &str) -> Option<&Stored> {
+        self.added.get(self.keys.get(id)?)
+    }
+
+    /// The same, to change anything but what it is found by.
+    pub(crate) fn stored_mut(&mut self, id: &str) -> Option<&mut Stored> {
+        self.added.get_mut(self.keys.get(id)?)
+    }
+
     /// Takes an object away. Says whether there was one.
     pub(crate) fn delete(&mut self, generator: &Generator, id: &str) -> bool {
         if let Some(key) = self.keys.remove(id) {

@@ -6,6 +6,8 @@ mod events;
 mod faults;
 mod generator;
 mod lists;
+mod receiver;
 mod refusals;
 mod shapes;
 mod signatures;
+mod webhooks;
