@@ -302,6 +302,7 @@ fn permission(message: Option<&str>, path: &[&str]) -> String {
     let resource = match path {
         ["subscriptions" | "subscription_items", ..] => "Subscriptions: Read",
         ["checkout", ..] => "Checkout Sessions: Read",
+        ["events", ..] => "Events: Read",
         _ => "Read",
     };
     match own {

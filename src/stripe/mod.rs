@@ -4,6 +4,7 @@
 //! - [`bucket`]: the token bucket that all requests of a process pass through.
 //! - [`client`]: one GET with time limits, retries and errors.
 //! - [`types`]: the few fields that reconciling needs, decoded element by element.
+//! - [`event`]: the events that are of use, and the subscription that each names.
 //! - [`pages`]: the endpoints.
 //! - [`error`]: what can go wrong, in words for a person.
 //!
@@ -13,11 +14,13 @@
 pub mod bucket;
 pub mod client;
 pub mod error;
+pub mod event;
 pub mod key;
 pub mod pages;
 pub mod types;
 
 pub use client::{Retries, Stripe};
 pub use error::StripeError;
+pub use event::StripeEvent;
 pub use key::{Mode, SecretKey};
 pub use types::{CheckoutSession, Item, MalformedObject, Metadata, Page, Status, Subscription};

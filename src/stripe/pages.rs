@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::client::Stripe;
 use super::error::{RequestId, StripeError};
+use super::event::StripeEvent;
 use super::types::{CheckoutSession, Item, Page, Subscription, decode_page};
 
 /// The most that Stripe puts on a page (<https://docs.stripe.com/api/pagination>).
@@ -26,6 +27,21 @@ pub struct Window {
     pub lt: i64,
     /// Listed after this one.
     pub starting_after: Option<String>,
+}
+
+/// Which events a page is taken from. Times are Unix seconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventsAsked<'a> {
+    /// Their types, up to twenty: [`TYPES`](super::event::TYPES) or some of them.
+    pub types: &'a [&'a str],
+    /// Happened at or after. Stripe keeps events for 30 days.
+    pub created_gte: i64,
+    /// Happened at or before, if that matters.
+    pub created_lte: Option<i64>,
+    /// Only those that have not arrived at one of the account's webhook endpoints, be it that Stripe is still trying or has given up.
+    pub undelivered: bool,
+    /// Listed after this one: `evt_…`
+    pub starting_after: Option<&'a str>,
 }
 
 impl Stripe {
@@ -126,6 +142,23 @@ impl Stripe {
             query.push(("starting_after", id));
         }
         self.get(&["checkout", "sessions"], &query, deadline, decode_page).await
+    }
+
+    /// One page of events, newest first (<https://docs.stripe.com/api/events/list>). Their objects are in the API version that was
+    /// the account's when they happened, whatever is asked for.
+    pub async fn events(
+        &self,
+        asked: &EventsAsked<'_>,
+        deadline: Instant,
+    ) -> Result<Page<StripeEvent>, StripeError> {
+        let gte = asked.created_gte.to_string();
+        let lte = asked.created_lte.map(|lte| lte.to_string());
+        let mut query = vec![("limit", PAGE_SIZE_TEXT), ("created[gte]", gte.as_str())];
+        query.extend(asked.types.iter().map(|kind| ("types[]", *kind)));
+        query.extend(lte.as_deref().map(|lte| ("created[lte]", lte)));
+        query.extend(asked.undelivered.then_some(("delivery_success", "false")));
+        query.extend(asked.starting_after.map(|id| ("starting_after", id)));
+        self.get(&["events"], &query, deadline, decode_page).await
     }
 
     /// The checkout session that made a subscription, if one did.

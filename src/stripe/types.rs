@@ -356,7 +356,10 @@ impl<'de> Visitor<'de> for IdOrObject {
     }
 }
 
-fn maybe_id_or_object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+/// Reads a field in which Stripe sends an id, the object with that id where it was expanded, or null.
+pub(super) fn maybe_id_or_object<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
     deserializer.deserialize_any(IdOrObject)
 }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use billing_ops::stripe::StripeError;
-use billing_ops::stripe::pages::Window;
+use billing_ops::stripe::event::TYPES;
+use billing_ops::stripe::pages::{EventsAsked, Window};
 use stripe_simulator::{Config, Fault, FaultKind, RESTRICTED_KEY, SECRET_KEY, Simulator};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
@@ -160,6 +161,61 @@ async fn items_that_do_not_end_are_one_odd_subscription_and_not_a_run_for_ever()
         let error = client.subscription("sub_1", soon()).await.unwrap_err();
         assert!(matches!(error, StripeError::Malformed { .. }), "{items}: {error:?}");
     }
+}
+
+#[tokio::test]
+async fn events_are_asked_for_by_type_time_and_delivery() {
+    let body = r#"{"object": "list", "has_more": false, "data": [
+        {"id": "evt_1", "type": "invoice.paid", "created": 7, "livemode": false,
+         "data": {"object": {"object": "invoice", "parent": {"subscription_details": {"subscription": "sub_1"}}}}},
+        {"id": "evt_2", "type": "customer.subscription.updated", "created": 7, "livemode": false,
+         "data": {"object": {"object": "subscription", "id": "nobody"}}}
+    ]}"#;
+    let (told, asked_for) = std::sync::mpsc::channel();
+    let address = answering(move |request| {
+        told.send(String::from_utf8_lossy(request).lines().next().unwrap_or_default().to_owned()).unwrap();
+        ("200 OK", body.to_owned())
+    })
+    .await;
+    let client = at(&address, SECRET_KEY, 1_000_000.0, QUICK);
+    let asked = EventsAsked {
+        types: &["invoice.paid", "customer.subscription.updated"],
+        created_gte: 5,
+        created_lte: None,
+        undelivered: false,
+        starting_after: None,
+    };
+    let page = client.events(&asked, soon()).await.unwrap();
+    assert_eq!(page.data[0].as_ref().unwrap().subscription.as_deref(), Some("sub_1"));
+    let odd = page.data[1].as_ref().unwrap_err();
+    assert_eq!(odd.id.as_deref(), Some("evt_2"), "one odd event is not a lost page");
+    let further =
+        EventsAsked { created_lte: Some(9), undelivered: true, starting_after: Some("evt_2"), ..asked };
+    client.events(&further, soon()).await.unwrap();
+    let first =
+        "/v1/events?limit=100&created[gte]=5&types[]=invoice.paid&types[]=customer.subscription.updated";
+    let rest = "&created[lte]=9&delivery_success=false&starting_after=evt_2";
+    for expected in [first.to_owned(), format!("{first}{rest}")] {
+        let line = asked_for.recv().unwrap().replace("%5B", "[").replace("%5D", "]");
+        assert_eq!(line, format!("GET {expected} HTTP/1.1"));
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_may_not_read_events_is_told_what_it_lacks() {
+    let simulator = simulator();
+    let client = stripe(&simulator, RESTRICTED_KEY, 1_000.0);
+    let asked = EventsAsked {
+        types: TYPES,
+        created_gte: 0,
+        created_lte: None,
+        undelivered: true,
+        starting_after: None,
+    };
+    client.events(&asked, soon()).await.unwrap();
+    simulator.missing_permissions(&["rak_event_read"]);
+    let error = client.events(&asked, soon()).await.unwrap_err();
+    assert!(error.to_string().contains("Events: Read, rak_event_read"), "{error}");
 }
 
 #[tokio::test]
