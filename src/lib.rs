@@ -15,6 +15,7 @@ pub mod decisions;
 pub mod drift;
 pub mod endpoints;
 pub mod episodes;
+pub mod events;
 pub mod http;
 pub mod log;
 pub mod monitor;

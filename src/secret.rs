@@ -1,4 +1,5 @@
-//! Texts that never show themselves, and the machine secrets that are compared in constant time.
+//! Texts that never show themselves: the machine secrets, which are compared in constant time, and the secrets that Stripe
+//! signs with.
 
 use std::fmt;
 
@@ -71,6 +72,39 @@ pub fn matches_any(token: &str, secrets: &[MachineSecret]) -> bool {
     found.into()
 }
 
+/// A secret that Stripe signs events with. `Debug` hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SigningSecret(Secret);
+
+/// Why a text cannot be a secret of Stripe's. The words follow the name of the setting, and never hold its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be whsec_… as Stripe shows it, or several of these with commas between them")]
+pub struct NoSigningSecret;
+
+impl SigningSecret {
+    /// Accepts `whsec_` and something after it, printable ASCII without white space
+    /// (<https://docs.stripe.com/webhooks#verify-manually>).
+    pub fn new(value: &str) -> Result<Self, NoSigningSecret> {
+        let rest = value.strip_prefix("whsec_").ok_or(NoSigningSecret)?;
+        if rest.is_empty() || !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(NoSigningSecret);
+        }
+        Ok(Self(Secret::new(value)))
+    }
+
+    /// The key itself, for the one place that signs: the whole text, `whsec_` included. Stripe does not decode what follows, as
+    /// Standard Webhooks does.
+    pub fn expose(&self) -> &[u8] {
+        self.0.expose().as_bytes()
+    }
+}
+
+impl fmt::Debug for SigningSecret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SigningSecret([redacted])")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,5 +129,17 @@ mod tests {
             assert!(!matches_any(token, &secrets), "{token:?}");
         }
         assert!(!matches_any(SECRET, &[]));
+    }
+
+    #[test]
+    fn a_signing_secret_is_one_of_stripes_and_does_not_show_itself() {
+        for value in
+            ["", "whsec_", "whsec", "canary", " whsec_a", "whsec_a b", "whsec_a\n", "whsec_é", "WHSEC_a"]
+        {
+            assert_eq!(SigningSecret::new(value), Err(NoSigningSecret), "{value:?}");
+        }
+        let secret = SigningSecret::new("whsec_canary").expect("fit");
+        assert_eq!(secret.expose(), b"whsec_canary");
+        assert!(!format!("{secret:?}").contains("canary"));
     }
 }

@@ -5,10 +5,16 @@ use std::hint::black_box;
 use std::path::Path;
 use std::process::Command;
 
-use billing_ops::secret::{MachineSecret, matches_any};
+use billing_ops::events::signature::{BadSignature, verify};
+use billing_ops::secret::{MachineSecret, SigningSecret, matches_any};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef01234567";
 const PREVIOUS: &str = "fedcba9876543210fedcba9876543210fedcba98";
+
+/// When something was signed, and what: `printf '1790000000.{}' | openssl dgst -sha256 -hmac whsec_one`.
+const NOW: i64 = 1_790_000_000;
+const BODY: &[u8] = b"{}";
+const SIGNATURE: &str = "bf12d04d928ca59a711d38171f277543df149808ade704d16dd5d5a5a19b6108";
 
 /// Set in the copies of this program that run under valgrind: which comparison, and the token.
 const COMPARISON: &str = "BILLING_OPS_COMPARISON";
@@ -25,6 +31,40 @@ fn wrong_at(place: usize) -> String {
     let mut token = SECRET.as_bytes().to_vec();
     token[place] = b'X';
     String::from_utf8(token).expect("ASCII")
+}
+
+/// The signature with one digit changed for another of its kind, so that decoding, which is of what the sender knows, is the same work.
+fn forged_at(place: usize) -> String {
+    let mut digits = SIGNATURE.as_bytes().to_vec();
+    digits[place] = match digits[place] {
+        digit @ b'0'..=b'9' => digit ^ 1,
+        letter => b'a' + ((letter - b'a') ^ 1),
+    };
+    String::from_utf8(digits).expect("ASCII")
+}
+
+/// What a copy of this program does under valgrind.
+fn compare(comparison: &str, token: &str) {
+    match comparison {
+        "ours" => {
+            let secrets = [MachineSecret::new(SECRET), MachineSecret::new(PREVIOUS)];
+            let secrets = secrets.map(|secret| secret.expect("fit"));
+            black_box(matches_any(black_box(token), black_box(&secrets)));
+        }
+        "first" | "second" => {
+            let of = |text: &str| SigningSecret::new(text).expect("fit");
+            let mut secrets = [of("whsec_one"), of("whsec_two")];
+            if comparison == "second" {
+                secrets.reverse();
+            }
+            let header = format!("t={NOW},v1={token}");
+            let verdict = black_box(verify(black_box(&header), black_box(BODY), black_box(&secrets), NOW));
+            assert_eq!(verdict, if token == SIGNATURE { Ok(()) } else { Err(BadSignature::Wrong) });
+        }
+        _ => {
+            black_box(stops_at_the_first_difference(black_box(token), black_box(SECRET)));
+        }
+    }
 }
 
 /// How many instructions one comparison takes, from its entry to its return.
@@ -52,12 +92,7 @@ fn instructions(comparison: &str, function: &str, token: &str) -> u64 {
 #[test]
 fn the_place_of_the_first_wrong_byte_does_not_show_in_the_instructions() {
     if let (Ok(comparison), Ok(token)) = (std::env::var(COMPARISON), std::env::var(TOKEN)) {
-        let secrets = [MachineSecret::new(SECRET), MachineSecret::new(PREVIOUS)];
-        let secrets = secrets.map(|secret| secret.expect("fit"));
-        black_box(match comparison.as_str() {
-            "ours" => matches_any(black_box(&token), black_box(&secrets)),
-            _ => stops_at_the_first_difference(black_box(&token), black_box(SECRET)),
-        });
+        compare(&comparison, &token);
         return;
     }
     if !Path::new("/usr/bin/valgrind").exists() {
@@ -70,6 +105,16 @@ fn the_place_of_the_first_wrong_byte_does_not_show_in_the_instructions() {
     let ours: Vec<u64> = tokens.iter().map(|token| instructions("ours", "matches_any", token)).collect();
     assert!(ours[0] > 1000, "two hashes are compared: {ours:?}");
     assert!(ours.iter().all(|count| *count == ours[0]), "the work differs: {ours:?}");
+
+    // A forged signature all the way to the refusal, and any up to where it is known whether it fits, whichever secret it is by.
+    let forged = [0, 31, 63].map(forged_at);
+    let refused = forged.each_ref().map(|token| instructions("first", "signature::verify", token));
+    assert!(refused.iter().all(|count| *count == refused[0]), "the work differs: {refused:?}");
+    let compared =
+        [("first", &*forged[0]), ("first", SIGNATURE), ("second", &forged[2]), ("second", SIGNATURE)]
+            .map(|(place, token)| instructions(place, "signature::is_signed", token));
+    assert!(compared[0] > 1000, "two signatures are made: {compared:?}");
+    assert!(compared.iter().all(|count| *count == compared[0]), "the work differs: {compared:?}");
 
     // The measurement sees what it is to see.
     let [first, last] =
