@@ -7,6 +7,9 @@
 //! | `SUPABASE_PUBLISHABLE_KEY` (or `SUPABASE_ANON_KEY`, `NEXT_PUBLIC_SUPABASE_ANON_KEY`) | calls in a person's name |
 //! | `STRIPE_SECRET_KEY` | restricted, read-only: Subscriptions, Checkout Sessions |
 //! | `RECONCILE_SECRET`, `MONITOR_SECRET`, `CRON_SECRET`, each with `_PREVIOUS` | machine secrets ([`crate::secret`]) |
+//! | `STRIPE_WEBHOOK_SECRET` (and `_PREVIOUS`) | what Stripe signs events with, `whsec_…`; several by commas |
+//! | `EVENTS_MODE` | when an event's subscription is looked at: verify or apply (verify) |
+//! | `STRIPE_DELIVERY_HEALTH` | whether Stripe is asked which events did not arrive: on or off (on) |
 //! | `STRIPE_API_BASE` | another Stripe (`https://api.stripe.com`) |
 //! | `STRIPE_MAX_REQUESTS_PER_SECOND` | calls a second to Stripe, 1 to 10000 (15) |
 //! | `PRICE_TIERS` | JSON object, price id → tier |
@@ -16,6 +19,7 @@
 //! | `STRIPE_SCOPE` | JSON: products, prices, metadata; any of it makes a subscription this application's |
 //! | `TRUST_CLIENT_REFERENCE_ID` | whether a checkout's client_reference_id counts by itself (false) |
 //! | `RECONCILE_BUDGET_SECONDS` | how long a run may take, 1 to 780 (270) |
+//! | `FULL_SCAN_EVERY_HOURS` | after how many hours everything is looked at again, 1 to 720 (1) |
 //! | `RECONCILE_STALE_AFTER_MINUTES` | when a missing run is an alert, 1 to 10080 (120) |
 //! | `HIGH_SEVERITY_STALE_AFTER_MINUTES` | when an unattended alert is another, 1 to 10080 (30) |
 //! | `SWEEP_INCOMPLETE_AFTER_HOURS` | when no whole sweep is an alert, 1 to 720 (24) |
@@ -37,6 +41,7 @@
 //! A setting that is wrong does not stop the process: it makes the endpoints that need it answer 503 with a sentence that
 //! names it, and `/api/health` lists it; an optional one raises an alert too. So each accessor returns a `Result`, and nothing falls back to an open door.
 
+pub mod events;
 pub mod notify;
 mod values;
 
@@ -87,6 +92,12 @@ const SETTINGS: &[Setting] = &[
     setting("MONITOR_SECRET_PREVIOUS", |c| c.machine_secret("MONITOR_SECRET_PREVIOUS").map(drop)),
     setting("CRON_SECRET", |c| c.machine_secret("CRON_SECRET").map(drop)),
     setting("CRON_SECRET_PREVIOUS", |c| c.machine_secret("CRON_SECRET_PREVIOUS").map(drop)),
+    option("STRIPE_WEBHOOK_SECRET", |c| c.stripe_webhook_secret("STRIPE_WEBHOOK_SECRET").map(drop)),
+    option("STRIPE_WEBHOOK_SECRET_PREVIOUS", |c| {
+        c.stripe_webhook_secret("STRIPE_WEBHOOK_SECRET_PREVIOUS").map(drop)
+    }),
+    option("EVENTS_MODE", |c| c.events_mode().map(drop)),
+    option("STRIPE_DELIVERY_HEALTH", |c| c.stripe_delivery_health().map(drop)),
     option("STRIPE_API_BASE", |c| c.stripe_api_base().map(drop)),
     option("STRIPE_MAX_REQUESTS_PER_SECOND", |c| c.stripe_max_requests_per_second().map(drop)),
     option("PRICE_TIERS", |c| c.price_tiers().map(drop)),
@@ -96,9 +107,10 @@ const SETTINGS: &[Setting] = &[
     option("STRIPE_SCOPE", |c| c.stripe_scope().map(drop)),
     option("TRUST_CLIENT_REFERENCE_ID", |c| c.trust_client_reference_id().map(drop)),
     option("RECONCILE_BUDGET_SECONDS", |c| c.reconcile_budget().map(drop)),
+    option("FULL_SCAN_EVERY_HOURS", |c| c.full_scan_every().map(drop)),
     option("RECONCILE_STALE_AFTER_MINUTES", |c| c.reconcile_stale_after().map(drop)),
     option("HIGH_SEVERITY_STALE_AFTER_MINUTES", |c| c.high_severity_stale_after().map(drop)),
-    option("SWEEP_INCOMPLETE_AFTER_HOURS", |c| c.sweep_incomplete_after().map(drop)),
+    option("SWEEP_INCOMPLETE_AFTER_HOURS", |c| c.sweep_incomplete_after_hours().map(drop)),
     option("DASHBOARD_ORIGIN", |c| c.dashboard_origin().map(drop)),
     option("HEARTBEAT_URL", |c| c.heartbeat_url().map(drop)),
     option("NOTIFY_SLACK_URL", |c| c.notify_slack().map(drop)),
@@ -353,10 +365,16 @@ impl Config {
         Ok(chrono::TimeDelta::minutes(i64::from(minutes)))
     }
 
-    /// After how long without a sweep that looked at everything `sweep_incomplete` holds.
+    /// After how long without a sweep that looked at everything `sweep_incomplete` holds: in whole hours, and no less than one and a
+    /// half times as long as it is until everything is looked at again. Otherwise it would hold before each sweep that is in time.
     pub fn sweep_incomplete_after(&self) -> Result<chrono::TimeDelta, SettingError> {
-        let hours = self.number("SWEEP_INCOMPLETE_AFTER_HOURS", 24, 1, 720)?;
+        let least = (self.full_scan_every()? * 3).div_ceil(2);
+        let hours = self.sweep_incomplete_after_hours()?.max(least);
         Ok(chrono::TimeDelta::hours(i64::from(hours)))
+    }
+
+    fn sweep_incomplete_after_hours(&self) -> Result<u32, SettingError> {
+        self.number("SWEEP_INCOMPLETE_AFTER_HOURS", 24, 1, 720)
     }
 
     /// The origin of a dashboard elsewhere, as browsers send it.
@@ -460,6 +478,31 @@ mod tests {
             assert!(config(&[("RECONCILE_BUDGET_SECONDS", value)]).reconcile_budget().is_err(), "{value}");
         }
         assert_eq!(config(&[]).reconcile_budget(), Ok(Duration::from_secs(270)));
+    }
+
+    #[test]
+    fn a_sweep_that_is_in_time_is_never_incomplete() {
+        for (full, after, expected) in [
+            ("", "", 24),
+            ("1", "1", 2),
+            ("16", "", 24),
+            ("17", "", 26),
+            ("24", "24", 36),
+            ("24", "48", 48),
+            ("720", "1", 1_080),
+        ] {
+            let config = config(&[("FULL_SCAN_EVERY_HOURS", full), ("SWEEP_INCOMPLETE_AFTER_HOURS", after)]);
+            assert_eq!(
+                config.sweep_incomplete_after(),
+                Ok(chrono::TimeDelta::hours(expected)),
+                "{full} {after}"
+            );
+        }
+        // Each is told by its own name, once.
+        let wrong = config(&[("FULL_SCAN_EVERY_HOURS", "0"), ("SWEEP_INCOMPLETE_AFTER_HOURS", "24")]);
+        let told = wrong.sweep_incomplete_after().expect_err("wrong");
+        assert_eq!(told.0, "FULL_SCAN_EVERY_HOURS must be a whole number from 1 to 720.");
+        assert_eq!(wrong.complaints(), [told.0]);
     }
 
     #[test]

@@ -48,6 +48,7 @@ const MONITOR_CASES: &[Case] = &[
     (&[("RECONCILE_STALE_AFTER_MINUTES", Some("soon"))], "RECONCILE_STALE_AFTER_MINUTES"),
     (&[("HIGH_SEVERITY_STALE_AFTER_MINUTES", Some("0"))], "HIGH_SEVERITY_STALE_AFTER_MINUTES"),
     (&[("SWEEP_INCOMPLETE_AFTER_HOURS", Some("0"))], "SWEEP_INCOMPLETE_AFTER_HOURS"),
+    (&[("FULL_SCAN_EVERY_HOURS", Some("0"))], "FULL_SCAN_EVERY_HOURS"),
 ];
 
 /// A legacy service_role key, in the place of the anon key that it looks like: `{"alg":"HS256","typ":"JWT"}`,
