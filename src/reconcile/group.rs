@@ -116,7 +116,7 @@ pub(super) async fn compare<S: ReconcileStore>(
         .map(|subscription| subscription.id.clone())
         .collect();
     let judged = engine.judge_missing(missing, &answer.looked_up, making, &mut done.record).await?;
-    let MissingJudged { mut items, skipped, looked_up } = judged;
+    let MissingJudged { mut items, skipped, looked_up, beside } = judged;
 
     for (row, comparison) in different {
         let stands = engine.only_stands(&comparison, &answer.open);
@@ -133,7 +133,8 @@ pub(super) async fn compare<S: ReconcileStore>(
     }
     let judged = |id: &str| read.contains_key(id) && !unjudged.contains(id) && !skipped.contains(id);
     let put_off = done.put_off.iter().flat_map(|(_, findings)| findings);
-    let cleared = gone(answer.open, judged, items.iter().flat_map(|item| &item.findings).chain(put_off));
+    let found = items.iter().flat_map(|item| &item.findings).chain(put_off).chain(&beside);
+    let cleared = gone(answer.open, judged, found);
     done.record.counts.scanned_count = (group.read.len() + group.malformed.len()) as u64;
     let found = ToWrite { items: &items, cleared: &cleared, looked_up: &looked_up, counts, cursor };
     engine.apply(found, &mut done.record).await?;

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::engine::Engine;
 use super::record::Record;
 use super::store::{Checkout, ReconcileStore, StoreError};
+use crate::drift::finding::Finding;
 use crate::drift::missing::{Missing, missing};
 use crate::drift::repair::{Action, Follows, Item, Named};
 use crate::drift::row::Row;
@@ -34,6 +35,8 @@ pub(super) struct MissingJudged {
     pub(super) skipped: HashSet<String>,
     /// What Stripe said of checkouts that nobody had asked about before.
     pub(super) looked_up: Vec<Checkout>,
+    /// What stands beside rows that are not made yet. It is told with them.
+    pub(super) beside: Vec<Finding>,
 }
 
 impl<S: ReconcileStore> Engine<'_, S> {
@@ -165,7 +168,9 @@ impl<S: ReconcileStore> Engine<'_, S> {
                         Making::Now => item,
                     });
                     // What is postponed is judged again, and then told as a whole.
-                    if !unrepaired.is_empty() && making != Making::Postponed {
+                    if making == Making::Postponed {
+                        judged.beside.extend(unrepaired);
+                    } else if !unrepaired.is_empty() {
                         judged.items.push(Item::record(unrepaired, None));
                     }
                 }

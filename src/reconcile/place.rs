@@ -87,7 +87,7 @@ async fn make<S: ReconcileStore>(
     let here_ids: HashSet<&str> = group.rows.iter().map(|row| row.stripe_subscription_id.as_str()).collect();
     let missing = subscriptions.iter().filter(|subscription| !here_ids.contains(subscription.id.as_str()));
     let judged = engine.judge_missing(missing, &group.looked_up, making, &mut sweep.record).await?;
-    let MissingJudged { items, skipped, looked_up } = judged;
+    let MissingJudged { items, skipped, looked_up, .. } = judged;
     let cleared = gone(
         group.open,
         |id| !here_ids.contains(id) && !skipped.contains(id),

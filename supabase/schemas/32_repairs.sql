@@ -281,7 +281,7 @@ begin
   from rows from (jsonb_to_recordset(p_items) as (kind text, "row" jsonb, findings jsonb)) with ordinality e (kind, "row", findings, place)
   left join lateral (
     select d.action, d.reason, d.owner from public.drift d
-    where d.drift_key = e.findings -> 0 ->> 'drift_key' and d.closed_run_id = p_run_id
+    where d.drift_key = e.findings -> 0 ->> 'drift_key' and d.closed_run_id = p_run_id and d.action <> 'cleared'
     union all
     select d.action, d.reason, d.owner from public.drift d
     where d.drift_key = e.findings -> 0 ->> 'drift_key' and d.closed_at is null and d.last_run_id = p_run_id

@@ -209,6 +209,10 @@ select is(call('service_role', $$public.read_subscriptions_for_reconcile('[]', '
           '[["sub_7", "status_mismatch:sub_7"]]', 'a run is told what stands of those that it reads');
 select apply('[]', 1, '["status_mismatch:sub_7", "status_mismatch:sub_unheard_of"]');
 select is(seen('sub_7'), '(3,f,cleared,f)', 'a run that looked and did not see it any more closes it');
+select apply(jsonb_build_array(jsonb_build_object('kind', 'none', 'findings', finding('status_mismatch', 'sub_7'))));
+select is((select count(*) from public.drift where stripe_subscription_id = 'sub_7' and closed_at is null), 1::bigint,
+  'and where the same run finds it after all, it stands: what was cleared is no batch that is sent again');
+delete from public.drift where stripe_subscription_id = 'sub_7' and closed_at is null;
 select is((select closed_run_id from public.drift where stripe_subscription_id = 'sub_7'), (select id from run), 'and is on record');
 select is((select string_agg(event, ' ' order by e.id) from public.drift_events e join public.drift d on d.id = e.drift_id
            where d.stripe_subscription_id = 'sub_7'), 'held none cleared', 'its whole history');

@@ -250,6 +250,8 @@ select pg_temp.rewrite('billing_ops.write_items', 'where not v_owners_known', 'w
 select pg_temp.rewrite('billing_ops.write_items', 'else ''organization_unknown'' end as outcome', 'end as outcome');
 -- mutant: a new row's owner is not on record | batch
 select pg_temp.rewrite('billing_ops.recorded', 'coalesce(p_owner, p_finding ->> ''owner'')', 'p_finding ->> ''owner''');
+-- mutant: what was cleared cannot be found again | batch
+select pg_temp.rewrite('public.apply_reconciliation_batch', ' and d.action <> ''cleared''', '');
 -- mutant: a batch that is sent again writes again | batch
 select pg_temp.rewrite('public.apply_reconciliation_batch', 'coalesce(unknown.type, done.action)', 'null::text');
 -- mutant: an unknown owner that is sent again is another difference | batch

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use billing_ops::drift::repair::Action;
 use billing_ops::reconcile::{Ending, Job, Status};
+use chrono::Utc;
 use serde_json::json;
-use stripe_simulator::{Fault, FaultKind, SubscriptionChange, SubscriptionFacts};
+use stripe_simulator::{Fault, FaultKind, ItemChange, PRICES, SubscriptionChange, SubscriptionFacts};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::store::shape;
 use crate::world::{World, alarm, holding, now, of_state, stripe};
@@ -307,4 +309,29 @@ async fn a_word_of_the_apps_own_in_the_row_is_never_overwritten() {
         alarm(&ending, "drift_missing_in_database").0,
         billing_ops::alerts::severity::Severity::Critical
     );
+}
+
+/// Its row is made, or pointed at it, later in the run: what only a person can know of it stands all the while, and is not news again.
+#[tokio::test]
+async fn what_stands_beside_a_row_that_is_missing_is_not_cleared_while_that_waits() {
+    let world = World::of(20);
+    let owner = world.with_status("active")[0].organization_id.clone();
+    let item = |price: &str| ItemChange { price: Some(price.into()), ..ItemChange::default() };
+    let change = SubscriptionChange {
+        id: Some("sub_new".into()),
+        organization_id: Some(owner),
+        created: Some(now() - 9_000),
+        current_period_start: Some(now() - 9_000),
+        items: Some(vec![item(PRICES[0].id), item(PRICES[1].id)]),
+        ..SubscriptionChange::default()
+    };
+    world.simulator.put_subscription(change).unwrap();
+    let key = "ambiguous_items:sub_new";
+    world.store.lock().open.insert(key.to_owned(), (Uuid::from_u128(1), Utc::now()));
+
+    let ending = world.run().await;
+
+    assert_eq!(ending.counts.created_count, 1, "{ending:?}");
+    let state = world.store.lock();
+    assert!(state.findings.contains_key(key) && !state.cleared.contains(key), "{:?}", state.cleared);
 }
