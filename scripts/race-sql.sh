@@ -3,9 +3,9 @@
 # the promises are counted: one open alert for a key, one chain of episodes, a history without gaps, one running run, no write of the
 # app's that a repair took back, one mark for a subscription, and no call that failed. Then people approve, take back and let stand what
 # runs find and repair meanwhile. At last alerts come and go while channels are told of them, by processes that die, and of channels that
-# come and go.
+# come and go; and events come while passes over what is due begin, end, die, and give way to full runs.
 #
-#   scripts/race-sql.sh [SECONDS]    for each of the five parts; 10 if not given
+#   scripts/race-sql.sh [SECONDS]    for each of the six parts; 10 if not given
 
 # shellcheck source=lib/cluster.sh
 . "$(dirname "$0")/lib/cluster.sh"
@@ -204,6 +204,60 @@ where id in (select id from public.billing_alerts where not resolved and (acknow
 commit;
 SQL
 
+# Events of two hundred subscriptions, several at once and in any order; each is noted in the transaction that notes it as due. Passes read
+# what is due and say what became of it, now or too late; full runs come between, and settle what is older than their sweep.
+cat >"$scripts/due.sql" <<'SQL'
+create table public.happened (place bigint generated always as identity primary key, id text, version bigint);
+create index on public.happened (id, version desc);
+create table public.handed_out (run_id uuid, due jsonb);
+create table public.outcomes (outcome text, scope text);
+create function public.happen(p_delay integer) returns void language plpgsql as $$
+declare
+  v_ids text[] := array(select 'sub_' || n from generate_series(1, 200) n where random() < 0.03 order by random());
+begin
+  perform public.note_stripe_events((select jsonb_agg(jsonb_build_array(id, p_delay) order by random()) from unnest(v_ids || v_ids[:1]) id));
+  insert into public.happened (id, version) select stripe_subscription_id, version from public.stripe_due where stripe_subscription_id = any (v_ids);
+end
+$$;
+create function public.begin_run(p_scope text) returns void language plpgsql as $$
+declare
+  v_answer jsonb := public.start_reconciliation_run('request_' || gen_random_uuid(), 'request', 24, 3600, p_scope => p_scope);
+begin
+  if v_answer ->> 'outcome' = 'created' then
+    insert into public.handed_out select (v_answer #>> '{run,id}')::uuid, public.read_due_subscriptions(20);
+  end if;
+  insert into public.outcomes values (v_answer ->> 'outcome', p_scope);
+end
+$$;
+-- The run that runs, or one of the last ones, says what became of what it was handed, in any order.
+create function public.end_run(p_late boolean, p_covered boolean) returns void language plpgsql as $$
+declare
+  v_run public.reconciliation_logs;
+  v_answer jsonb;
+begin
+  select * into v_run from public.reconciliation_logs where p_late or status = 'running' order by (status = 'running') desc, started_at desc
+  offset case when p_late then 1 + floor(random() * 3)::integer else 0 end limit 1;
+  if v_run.id is null then return; end if;
+  v_answer := public.finish_reconciliation_run(v_run.id, 1, 'success', '{}', 'm', p_result => to_jsonb(random()), p_covered => p_covered and v_run.scope = 'all', p_due => (
+    select jsonb_build_object('done', coalesce(jsonb_agg(s order by random()) filter (where random() < 0.8), '[]'),
+      'again', coalesce(jsonb_agg(s order by random()) filter (where random() < 0.2), '[]'))
+    from public.handed_out h, jsonb_array_elements(h.due) s where h.run_id = v_run.id));
+  insert into public.outcomes values (v_answer ->> 'outcome', v_run.scope);
+  insert into public.outcomes select 'again', v_run.scope from public.stripe_due where attempts > 0 limit 1;
+end
+$$;
+SQL
+echo "select public.happen((random() * 2)::integer);" >"$scripts/event"
+echo "select public.begin_run('due');" >"$scripts/pass"
+echo "select public.begin_run('all');" >"$scripts/full"
+echo "select public.end_run(false, random() < 0.5);" >"$scripts/end_run"
+echo "select public.end_run(true, false);" >"$scripts/end_late"
+# What there is grows older, or a scan would settle nothing.
+cat >"$scripts/age" <<'SQL'
+update public.stripe_due set last_event_at = last_event_at - interval '10 minutes', first_event_at = first_event_at - interval '10 minutes'
+where stripe_subscription_id in (select stripe_subscription_id from public.stripe_due where random() < 0.05 for update skip locked);
+SQL
+
 failed=0
 race() {
   local weighted=() script
@@ -318,4 +372,22 @@ none "all of it happened" "select 1 from unnest(array['raised', 'escalated', 'ac
    where not exists (select from public.notification_deliveries where status = 'suppressed' and reason = r)
    union all select 1 where not exists (select from public.ends where not counted) or not exists (select from public.claims where by_person and kind <> 'test')
      or not exists (select from public.notification_deliveries where may_have_arrived and status = 'sent')"
+
+new_database due
+url="$(database_url due)"
+apply_migrations "$url"
+psql "$url" -q -v ON_ERROR_STOP=1 -f "$scripts/due.sql" >/dev/null
+race event@8 pass@4 full@1 end_run@4 end_late@1 age@1
+none "what is due is as its last event left it" "select 1 from public.stripe_due d
+   where d.version is distinct from (select max(h.version) from public.happened h where h.id = d.stripe_subscription_id)"
+none "nobody settled what had an event since it was handed out" "select 1 from public.happened h
+   where not exists (select from public.stripe_due d where d.stripe_subscription_id = h.id)
+     and h.version = (select max(l.version) from public.happened l where l.id = h.id)
+     and not exists (select from public.handed_out o where o.due @> jsonb_build_array(jsonb_build_array(h.id, h.version)))
+     and not exists (select from public.reconciliation_logs r where r.scope = 'all' and r.status = 'success')"
+none "at most one run is running" "select 1 from public.reconciliation_logs where status = 'running' having count(*) > 1"
+none "only passes give way" "select 1 from public.reconciliation_logs where status = 'partial' and scope <> 'due'"
+none "all of it happened" "select 1 from (values ('created', 'due'), ('created', 'all'), ('busy', 'due'), ('finished', 'due'), ('finished', 'all'), ('fenced', 'due'), ('again', 'due')) o (outcome, scope)
+   where not exists (select from public.outcomes p where p.outcome = o.outcome and p.scope = o.scope)
+   union all select 1 where not exists (select from public.reconciliation_logs where status = 'partial')"
 exit "$failed"

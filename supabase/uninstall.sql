@@ -54,7 +54,8 @@ begin
       'notification_channels',
       'notification_deliveries',
       'rate_limit_windows',
-      'reconciliation_logs'
+      'reconciliation_logs',
+      'stripe_due'
     ]) listed (name)
     where pg_catalog.to_regclass('public.' || listed.name) is not null
       -- Two of them came in 2025 and may be all that is there. Then a table of another of these names is the app's.
@@ -74,10 +75,10 @@ begin
       'admin_monitor_facts(text)',
       'admin_notifications(text, text, text, uuid, integer, bigint)',
       'admin_reconciliation_run(uuid, text, text, text, integer, timestamptz, uuid)',
-      'admin_reconciliation_runs(text, text, text, integer, timestamptz, uuid)',
+      'admin_reconciliation_runs(text, text, text, integer, timestamptz, uuid, text)',
       'allow_held_drift(text, integer, text, uuid)',
       'apply_drift_decisions(uuid, jsonb, jsonb, jsonb)',
-      'apply_monitor_outcomes(jsonb)',
+      'apply_monitor_outcomes(jsonb, jsonb)',
       'apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb, jsonb)',
       'attend_billing_alert(uuid, uuid, text, integer, text)',
       'billing_ops_adoption()',
@@ -86,19 +87,22 @@ begin
       'claim_delivery(jsonb, text, bigint)',
       'except_drift(uuid, uuid, integer, text)',
       'finish_deliveries(jsonb)',
-      'finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb, jsonb)',
+      'finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb, jsonb, text, jsonb, timestamptz, boolean)',
       'heartbeat_reconciliation_run(uuid, integer, integer, jsonb, jsonb)',
       'monitor_facts(text)',
+      'note_stripe_events(jsonb)',
       'read_adapter_for_reconcile(jsonb)',
+      'read_due_subscriptions(integer, timestamptz)',
       'read_duplicate_live_subscriptions(jsonb, text, integer)',
       'read_rows_of_owners_for_reconcile(jsonb)',
       'read_owners_for_reconcile(jsonb)',
+      'read_standing_drift(jsonb)',
       'read_subscriptions_for_reconcile(jsonb, jsonb, boolean, text, timestamptz, timestamptz, integer)',
       'read_unplaced_subscriptions(text, integer)',
       'resolve_billing_alert(uuid, uuid, text)',
       'revert_drift(uuid, uuid, text, text)',
       'set_drift_policy(text, text, integer, uuid)',
-      'start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid)',
+      'start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid, text, integer)',
       'take_drift_allowances(uuid, integer)',
       'unexcept_drift(uuid, uuid, text)'
     ]) listed (signature)

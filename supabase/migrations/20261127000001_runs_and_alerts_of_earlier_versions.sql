@@ -115,13 +115,15 @@ alter table public.reconciliation_logs
   add column if not exists triggered_by_user uuid,
   add column if not exists sweep_started_at timestamptz,
   add column if not exists waiting_count integer not null default 0,
-  add column if not exists held_count integer not null default 0;
+  add column if not exists held_count integer not null default 0,
+  add column if not exists scope text not null default 'all' check (scope = any ('{all,changed,due}'::text[])),
+  add column if not exists events_to timestamptz;
 alter table public.reconciliation_logs alter column status set default 'running';
 
 comment on table public.reconciliation_logs is 'Reconcile runs: one row for each attempt.';
 comment on column public.reconciliation_logs.id is 'The attempt''s id: reconciliation_log_id in answers.';
 comment on column public.reconciliation_logs.run_key is
-  'Idempotency key: scheduled_YYYY-MM-DD_HH, manual_YYYY-MM-DD_HH:MM or request_<uuid>, in UTC.';
+  'Idempotency key: scheduled_YYYY-MM-DD_HH, manual_YYYY-MM-DD_HH:MM, request_<uuid> or due_YYYY-MM-DD_HH:MM (with seconds after an event), in UTC.';
 comment on column public.reconciliation_logs.run_type is 'scheduled, manual, webhook_failure or request.';
 comment on column public.reconciliation_logs.status is
   'running, success (all was looked at, nothing failed), partial (time budget, or some items failed) or error.';
@@ -148,12 +150,16 @@ comment on column public.reconciliation_logs.message is 'The run in one sentence
 comment on column public.reconciliation_logs.error_code is 'Why a run ended in error, for machines: stale_run, stripe_error, …';
 comment on column public.reconciliation_logs.error_message is 'Why a run ended in error, for people. Never a secret.';
 comment on column public.reconciliation_logs.result is 'What the caller was answered, for duplicates of the call.';
-comment on column public.reconciliation_logs.triggered_by is 'cron, secret or admin.';
+comment on column public.reconciliation_logs.triggered_by is 'cron, secret, admin or event.';
 comment on column public.reconciliation_logs.triggered_by_user is 'The admin, where one pressed Reconcile Now.';
 comment on column public.reconciliation_logs.sweep_started_at is
   'When the sweep began that this attempt is a part of: one pass over everything, in one run or in several.';
 comment on column public.reconciliation_logs.waiting_count is 'Repairs that wait for a person.';
 comment on column public.reconciliation_logs.held_count is 'Repairs that the circuit breaker held back.';
+comment on column public.reconciliation_logs.scope is
+  'all (every subscription), changed (those that Stripe''s events speak of) or due (a pass over what is due).';
+comment on column public.reconciliation_logs.events_to is
+  'Whatever Stripe''s events of before this say has been read, or is noted as due; null where the run cannot say so.';
 
 select pg_temp.replace_column_checks('public.reconciliation_logs', 'status',
   array['running', 'success', 'partial', 'error']);
@@ -207,8 +213,14 @@ comment on index public.reconciliation_logs_attempts is 'Finds the latest attemp
 create index reconciliation_logs_newest on public.reconciliation_logs (started_at desc, id desc);
 comment on index public.reconciliation_logs_newest is 'The list of runs, newest first, by keyset pages.';
 create index reconciliation_logs_finished on public.reconciliation_logs (finished_at desc, id desc)
-  where status in ('success', 'partial', 'error');
-comment on index public.reconciliation_logs_finished is 'The monitor''s facts: last good run, last three results.';
+  where scope <> 'due' and status in ('success', 'partial', 'error');
+comment on index public.reconciliation_logs_finished is
+  'The monitor''s facts: last good run, last three results; and the cursor to go on from. Without the passes, of which there may be many.';
+create index reconciliation_logs_events on public.reconciliation_logs (events_to desc) where events_to is not null;
+comment on index public.reconciliation_logs_events is 'Where to go on in Stripe''s events.';
+create index reconciliation_logs_sweeps on public.reconciliation_logs (sweep_started_at desc)
+  where scope = 'all' and cursor is null and status in ('success', 'partial');
+comment on index public.reconciliation_logs_sweeps is 'When everything was last looked at.';
 
 -- Alerts ---------------------------------------------------------------------------------------------------------
 

@@ -386,6 +386,115 @@ comment on function billing_ops.exceptions_ending() is
   'The outcome of a condition, as apply_condition_outcomes takes it: differences that a person let stand for more than three days, and that do
   not stand so for three days more.';
 
+-- Subscriptions of which Stripe says that something about them changed: a set, so that events that come twice, late or in another
+-- order fold into one row. Events speed up, and the scan proves: what follows events never says that all is well.
+
+create table public.stripe_due (
+  stripe_subscription_id text primary key,
+  first_event_at timestamptz not null default now(),
+  last_event_at timestamptz not null default now(),
+  due_at timestamptz not null,
+  attempts integer not null default 0,
+  version bigint generated always as identity
+);
+comment on table public.stripe_due is 'Subscriptions that are to be read afresh from Stripe, as an event spoke of them.';
+comment on column public.stripe_due.stripe_subscription_id is 'Stripe''s sub_….';
+comment on column public.stripe_due.first_event_at is 'When the first event came since it was last read.';
+comment on column public.stripe_due.last_event_at is 'When the latest event came.';
+comment on column public.stripe_due.due_at is 'When it may be read: the app''s own webhook goes first.';
+comment on column public.stripe_due.attempts is 'How often it was read, and could not be judged.';
+comment on column public.stripe_due.version is 'Another one after each event: what was read before it does not settle it.';
+create index stripe_due_due_at on public.stripe_due (due_at, stripe_subscription_id);
+comment on index public.stripe_due_due_at is 'What is due, the oldest first.';
+alter table public.stripe_due enable row level security;
+create policy stripe_due_admin_read on public.stripe_due
+  for select to authenticated using ((select billing_ops.caller_standing() = 'ok'));
+comment on policy stripe_due_admin_read on public.stripe_due is
+  'Admins of any organization read: global operational data, by intention.';
+
+create function public.note_stripe_events(p_events jsonb)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  -- In the order of the ids, so that two callers never wait for each other.
+  insert into public.stripe_due as d (stripe_subscription_id, first_event_at, last_event_at, due_at)
+  select e.said ->> 0, v_now, v_now, v_now + make_interval(secs => min((e.said ->> 1)::double precision))
+  from jsonb_array_elements(p_events) e (said)
+  group by 1 order by 1
+  on conflict (stripe_subscription_id) do update
+  set last_event_at = v_now,
+      version = default,
+      attempts = 0,
+      -- It has been read since the first one.
+      first_event_at = case when d.attempts > 0 then v_now else d.first_event_at end,
+      due_at = case
+        -- News of what could not be judged is a reason to try sooner, not later.
+        when d.attempts > 0 then least(d.due_at, excluded.due_at)
+        -- One change makes several events, each with a webhook of the app's; but who goes on changing is not put off for ever.
+        else least(excluded.due_at, d.first_event_at + interval '10 minutes')
+      end;
+  return jsonb_build_object('outcome', 'noted');
+end
+$$;
+comment on function public.note_stripe_events(jsonb) is
+  'Notes that something happened to subscriptions: [[stripe_subscription_id, seconds until it may be read], …]. A later event moves what is
+  due, at most ten minutes past the first. Answers {outcome: noted}.';
+
+create function public.read_due_subscriptions(p_limit integer, p_since timestamptz default null)
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(d.stripe_subscription_id, d.version) order by d.due_at, d.stripe_subscription_id), '[]')
+  from (
+    select * from public.stripe_due s
+    where s.due_at <= pg_catalog.clock_timestamp() and (p_since is null or s.last_event_at >= p_since)
+    order by s.due_at, s.stripe_subscription_id limit p_limit
+  ) d
+$$;
+comment on function public.read_due_subscriptions(integer, timestamptz) is
+  'What is due, the oldest first: [[stripe_subscription_id, version], …]; p_since: only what had an event since. To be read before Stripe is
+  asked.';
+
+create function billing_ops.settle_due(p_due jsonb, p_before timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_ids text[];
+begin
+  -- All of them in one order, as above.
+  v_ids := array(
+    select d.stripe_subscription_id from public.stripe_due d
+    where d.last_event_at < p_before or d.stripe_subscription_id in (
+      select s.said ->> 0 from jsonb_array_elements((p_due -> 'done') || (p_due -> 'again')) s (said))
+    order by d.stripe_subscription_id for update);
+  delete from public.stripe_due d
+  using jsonb_array_elements(p_due -> 'done') s (said)
+  where d.stripe_subscription_id = s.said ->> 0 and d.version = (s.said ->> 1)::bigint;
+  -- What is left of these had another event while it was read.
+  update public.stripe_due d set first_event_at = d.last_event_at
+  from jsonb_array_elements(p_due -> 'done') s (said)
+  where d.stripe_subscription_id = s.said ->> 0;
+  update public.stripe_due d
+  set attempts = d.attempts + 1,
+      due_at = clock_timestamp() + least(interval '5 minutes' * power(2, least(d.attempts, 4)), interval '1 hour')
+  from jsonb_array_elements(p_due -> 'again') s (said)
+  where d.stripe_subscription_id = s.said ->> 0 and d.version = (s.said ->> 1)::bigint;
+  delete from public.stripe_due d
+  where d.stripe_subscription_id = any (v_ids) and d.last_event_at < p_before
+    and not exists (select 1 from jsonb_array_elements(p_due -> 'again') s (said) where s.said ->> 0 = d.stripe_subscription_id);
+end
+$$;
+comment on function billing_ops.settle_due(jsonb, timestamptz) is
+  'Of {done: [[stripe_subscription_id, version], …], again: […]}, takes out of the set what is done, and tries the other again after 5 minutes
+  doubling to an hour; each only if no event came since it was read. Takes out whatever else had its last event before p_before, too.';
+
 -- Reconcile runs, from start to finish. start_reconciliation_run decides who holds the lease; hold_run extends it, and
 -- says "fenced" to whoever has lost it. Each writer is fenced by run id, attempt and status, so that a process that was
 -- given up for dead changes nothing when it comes back. Start, heartbeat and finish are one round trip each.
@@ -407,6 +516,7 @@ as $$
     'id', p_run.id,
     'run_key', p_run.run_key,
     'run_type', p_run.run_type,
+    'scope', p_run.scope,
     'attempt', p_run.attempt,
     'status', p_run.status,
     'lookback_hours', p_run.lookback_hours,
@@ -435,6 +545,20 @@ as $$
 $$;
 comment on function billing_ops.run_json(public.reconciliation_logs) is 'A run as callers see it, without cursor and result.';
 
+create function billing_ops.is_complete_sweep(p_run public.reconciliation_logs)
+returns boolean
+language sql immutable
+set search_path = ''
+as $$
+  -- An incomplete run leaves a cursor, but where it had no time to read anything. What failed for single subscriptions, or was held
+  -- back, makes a run partial too, and it has looked at everything all the same.
+  select p_run.scope = 'all' and p_run.cursor is null
+    and (p_run.status = 'success' or (p_run.status = 'partial' and p_run.scanned_count > 0))
+$$;
+comment on function billing_ops.is_complete_sweep(public.reconciliation_logs) is
+  'Whether a run got to the end of a sweep over everything. Whoever asks it of the whole table says scope, cursor and status beside it: no
+  index is found through a function.';
+
 create function billing_ops.start_answer(p_outcome text, p_run public.reconciliation_logs)
 returns jsonb
 language sql stable
@@ -449,6 +573,29 @@ $$;
 comment on function billing_ops.start_answer(text, public.reconciliation_logs) is
   'What start_reconciliation_run answers where a run is involved.';
 
+create function billing_ops.changes_for_run(p_scope text)
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select case when p_scope = 'all' then '{}'::jsonb else pg_catalog.jsonb_build_object(
+    'events_from', (select billing_ops.utc(max(r.events_to)) from public.reconciliation_logs r where r.events_to is not null),
+    'scanned', (
+      select coalesce(sum(r.scanned_count), 0) from public.reconciliation_logs r
+      where r.scope = 'all' and r.sweep_started_at = (
+        select max(c.sweep_started_at) from public.reconciliation_logs c
+        where c.scope = 'all' and c.cursor is null and c.status in ('success', 'partial') and billing_ops.is_complete_sweep(c))),
+    'lately', (
+      select pg_catalog.jsonb_build_object(
+        'lowered', count(distinct d.stripe_subscription_id) filter (where d.action = 'repaired' and d.lowers_access),
+        'created', count(*) filter (where d.action = 'created'))
+      from public.drift d join public.reconciliation_logs r on r.id = d.closed_run_id
+      where d.closed_at > pg_catalog.clock_timestamp() - interval '1 hour' and r.scope <> 'all')) end
+$$;
+comment on function billing_ops.changes_for_run(text) is
+  'What a run over changes needs to know: since when it lists events, how many subscriptions the last whole sweep read, and what such runs have written within the last hour, so that the circuit
+  breaker counts a stream of small passes as it counts one run.';
+
 create function public.start_reconciliation_run(
   p_run_key text,
   p_run_type text,
@@ -457,7 +604,9 @@ create function public.start_reconciliation_run(
   p_triggered_by text default null,
   p_triggered_by_user uuid default null,
   p_client text default null,
-  p_run_id uuid default gen_random_uuid()
+  p_run_id uuid default gen_random_uuid(),
+  p_scope text default 'all',
+  p_full_every_hours integer default 1
 )
 returns jsonb
 language plpgsql
@@ -471,6 +620,9 @@ declare
   v_outcome text := 'created';
   v_resume jsonb;
   v_sweep_started_at timestamptz;
+  v_scope text;
+  v_events_from timestamptz;
+  v_next_due_at timestamptz;
 begin
   -- Starts are taken one by one. The unique indexes alone would keep the promise; the lock spares callers that
   -- race over an expired lease a deadlock between those two indexes. It comes before everything else, so that a start
@@ -481,13 +633,22 @@ begin
   -- limit has no say. Refused, the run would stand without anyone to do it until its lease is over.
   select * into v_run from public.reconciliation_logs where id = p_run_id and run_key = p_run_key;
   if found then
-    return billing_ops.start_answer('created', v_run) || jsonb_build_object('resume', v_run.cursor);
+    return billing_ops.start_answer('created', v_run) || jsonb_build_object('resume', v_run.cursor)
+      || billing_ops.changes_for_run(v_run.scope);
   end if;
 
   if p_client is not null then
     v_retry_after := billing_ops.consume_rate_limit('reconcile', p_client);
     if v_retry_after is not null then
       return jsonb_build_object('outcome', 'rate_limited', 'retry_after', v_retry_after);
+    end if;
+  end if;
+
+  if p_scope = 'due' then
+    select min(d.due_at) into v_next_due_at from public.stripe_due d;
+    if v_next_due_at is null or v_next_due_at > clock_timestamp() then
+      return jsonb_build_object('outcome', 'nothing_due',
+        'next_due_in', ceil(extract(epoch from v_next_due_at - clock_timestamp())));
     end if;
   end if;
 
@@ -514,10 +675,17 @@ begin
     end if;
 
     select * into v_run from public.reconciliation_logs where status = 'running' for update;
-    if found then
-      if v_run.lease_expires_at > v_now then
+    if found and v_run.lease_expires_at > v_now then
+      if v_run.scope <> 'due' or p_scope = 'due' then
         return billing_ops.start_answer('busy', v_run);
       end if;
+      -- Passes over what is due follow one another where a lot happens; a run over more must not wait for a gap. What the pass has not
+      -- come to is still due, and whatever it writes from now on is fenced.
+      update public.reconciliation_logs
+      set status = 'partial', finished_at = v_now, lease_expires_at = null,
+          message = 'gave way to a run over more; what it had not come to is still due'
+      where id = v_run.id;
+    elsif found then
       update public.reconciliation_logs
       set status = 'error', finished_at = v_now, error_code = 'stale_run',
           error_message = 'The process that ran it died: its lease expired without a word.',
@@ -533,7 +701,7 @@ begin
            case when ended.status <> 'success' and ended.cursor is not null then ended.sweep_started_at end
     into v_resume, v_sweep_started_at
     from public.reconciliation_logs ended
-    where ended.status in ('success', 'partial', 'error')
+    where p_scope <> 'due' and ended.scope = 'all' and ended.status in ('success', 'partial', 'error')
     order by ended.finished_at desc, ended.id desc limit 1;
     -- Whoever presses Reconcile Now has changed something and wants to see it: a sweep that has the subscription behind it
     -- would not look at it again. One that has just begun is gone on with, or pressing twice would never get to the end of
@@ -542,17 +710,31 @@ begin
       v_resume := null;
       v_sweep_started_at := null;
     end if;
+    -- Between full scans a scheduled run follows Stripe's events, if it is known where to go on in them: they are kept for 30 days. A
+    -- scheduler is not on time to the minute.
+    v_scope := p_scope;
+    if p_scope = 'all' and p_run_type = 'scheduled' and p_full_every_hours > 1 and v_resume is null and exists (
+      select 1 from public.reconciliation_logs r
+      where r.scope = 'all' and r.cursor is null and r.status in ('success', 'partial') and billing_ops.is_complete_sweep(r)
+        and r.sweep_started_at > v_now - make_interval(hours => p_full_every_hours) + interval '10 minutes')
+    then
+      select max(r.events_to) into v_events_from from public.reconciliation_logs r where r.events_to is not null;
+      if v_events_from > v_now - interval '25 days' then
+        v_scope := 'changed';
+      end if;
+    end if;
 
     begin
       insert into public.reconciliation_logs
         (id, run_key, run_type, status, attempt, lookback_hours, started_at, heartbeat_at, lease_expires_at,
-         cursor, sweep_started_at, triggered_by, triggered_by_user)
+         cursor, sweep_started_at, triggered_by, triggered_by_user, scope)
       values
         (p_run_id, p_run_key, p_run_type, 'running', v_attempt, p_lookback_hours, v_now, v_now,
          v_now + make_interval(secs => p_lease_seconds), v_resume, coalesce(v_sweep_started_at, v_now), p_triggered_by,
-         p_triggered_by_user)
+         p_triggered_by_user, v_scope)
       returning * into v_run;
-      return billing_ops.start_answer(v_outcome, v_run) || jsonb_build_object('resume', v_resume);
+      return billing_ops.start_answer(v_outcome, v_run) || jsonb_build_object('resume', v_resume)
+        || billing_ops.changes_for_run(v_scope);
     exception when unique_violation then
       -- Somebody wrote the table without this function: look again. Which of the unique indexes speaks up does not matter,
       -- and its name may be an earlier schema's.
@@ -562,10 +744,12 @@ begin
   raise exception 'a run could not be started in ten rounds' using errcode = 'lock_not_available';
 end
 $$;
-comment on function public.start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid) is
-  'Starts a run, or says which one stands in its way. Answers {outcome, run, result, resume, retry_after}; outcome is
-  created, reclaimed (the same key had a dead attempt), existing_running, existing_finished, busy (another key runs),
-  conflict (a request_ key with other parameters) or rate_limited. A null p_client is not counted. p_run_id makes the
+comment on function public.start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid, text, integer) is
+  'Starts a run, or says which one stands in its way. Answers {outcome, run, result, resume, events_from, lately, retry_after, next_due_in};
+  outcome is created, reclaimed (the same key had a dead attempt), existing_running, existing_finished, busy (another key runs),
+  conflict (a request_ key with other parameters), rate_limited or nothing_due. p_scope: all, or due: a pass over what is due, which gives
+  way to any other run. A scheduled run over all becomes one over what changed (scope: changed) where everything was looked at within
+  p_full_every_hours. A null p_client is not counted. p_run_id makes the
   call safe to send again: it finds its own run, whatever the limit says. A new run inherits the
   cursor of an incomplete one, so that a run that dies at once hands it on; a manual one only that of a sweep which began less
   than ten minutes ago.';
@@ -629,7 +813,11 @@ create function public.finish_reconciliation_run(
   p_result jsonb default null,
   p_cursor jsonb default null,
   p_outcomes jsonb default null,
-  p_judged jsonb default null
+  p_judged jsonb default null,
+  p_scope text default null,
+  p_due jsonb default null,
+  p_events_to timestamptz default null,
+  p_covered boolean default false
 )
 returns jsonb
 language plpgsql
@@ -647,7 +835,7 @@ begin
     select * into v_run from public.reconciliation_logs where id = p_run_id and attempt = p_attempt;
     -- The same finish again, after its answer was lost on the way, is no late writer.
     if found and v_run.status = p_status and v_run.error_code is not distinct from p_error_code
-      and v_run.result is not distinct from p_result
+      and v_run.result is not distinct from p_result and v_run.message is not distinct from p_message
     then
       return jsonb_build_object('outcome', 'finished', 'run', billing_ops.run_json(v_run));
     end if;
@@ -655,7 +843,8 @@ begin
   end if;
   update public.reconciliation_logs
   set status = p_status, finished_at = clock_timestamp(), lease_expires_at = null, message = p_message,
-      error_code = p_error_code, error_message = p_error_message, result = p_result, cursor = p_cursor
+      error_code = p_error_code, error_message = p_error_message, result = p_result, cursor = p_cursor,
+      scope = coalesce(p_scope, scope), events_to = p_events_to
   where id = p_run_id
   returning * into v_run;
   -- What a sweep over everything has not seen is gone, also where neither side knows its subject any more.
@@ -663,11 +852,15 @@ begin
     select d.drift_key from public.drift d
     where d.closed_at is null and d.last_seen_at < v_run.sweep_started_at
       and d.type in (select jsonb_array_elements_text(p_judged))));
+  if p_due is not null or p_covered then
+    -- A scan has read since what had its last event before. Five minutes are for clocks, and for what is too young for it to judge.
+    perform billing_ops.settle_due(p_due, case when p_covered then v_run.sweep_started_at - interval '5 minutes' end);
+  end if;
   -- What people allow in spite of the circuit breaker is for the next run that gets to its end, whether it had to make use of it or not.
   begin
     update public.drift_policies
     set allowed_count = null, allowed_until = null, allowed_by = null, allowed_run = null
-    where p_cursor is null and p_status <> 'error' and allowed_until - interval '24 hours' < v_run.started_at;
+    where v_run.scope = 'all' and p_cursor is null and p_status <> 'error' and allowed_until - interval '24 hours' < v_run.started_at;
   exception when insufficient_privilege or undefined_table or undefined_column then
     -- Policies that cannot be read count as observe; the run ends all the same.
     null;
@@ -676,9 +869,10 @@ begin
   return jsonb_build_object('outcome', 'finished', 'run', billing_ops.run_json(v_run), 'alerts', v_alerts);
 end
 $$;
-comment on function public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb, jsonb) is
+comment on function public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb, jsonb, text, jsonb, timestamptz, boolean) is
   'Ends a running attempt and applies its alert outcomes. p_judged: the classes of drift that its sweep has judged as a whole;
-  entries of these that it has not seen are closed. Answers {outcome: finished|fenced, run, alerts}. A late finish of
+  entries of these that it has not seen are closed. p_scope: what it has looked at after all. p_due: what became of what was due (settle_due).
+  p_events_to: what Stripe''s events of before that say is read or noted. p_covered: its sweep has read every subscription. Answers {outcome: finished|fenced, run, alerts}. A late finish of
   an attempt that was given up for dead is fenced and changes nothing; the same finish sent twice is finished twice.';
 
 -- What a run reads, in as few calls as there are groups of pages: the adopted table's shape, the rows to compare, the rows that

@@ -256,6 +256,34 @@ comment on function billing_ops.apply_condition_outcomes(jsonb) is
   'Applies [{alert_key, alert_type, state: holds|clear|unknown, severity, message, metadata}]; answers the keys that were
   raised, refreshed and resolved. Any other state is refused and nothing is applied.';
 
+create function public.read_standing_drift(p_types jsonb)
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select coalesce(pg_catalog.jsonb_object_agg(w.type, pg_catalog.jsonb_build_object(
+    'count', standing.count + fixed.count, 'fixed', fixed.count, 'worst', standing.worst,
+    'samples', standing.samples || fixed.samples)), '{}')
+  from pg_catalog.jsonb_array_elements_text(p_types) w (type)
+  cross join lateral (
+    select count(*) as count,
+      (array['info', 'warning', 'high', 'critical'])[max(billing_ops.severity_rank(d.severity))] as worst,
+      coalesce(pg_catalog.to_jsonb((pg_catalog.array_agg(coalesce(d.stripe_subscription_id, d.owner, 'unnamed') order by d.first_seen_at desc))[:5]), '[]') as samples
+    from public.drift d
+    where d.closed_at is null and d.type = w.type and d.action <> 'superseded' and (d.excepted_until is null or d.excepted_until <= pg_catalog.clock_timestamp())
+  ) standing
+  cross join lateral (
+    select count(*) as count,
+      coalesce(pg_catalog.to_jsonb((pg_catalog.array_agg(coalesce(d.stripe_subscription_id, d.owner, 'unnamed') order by d.closed_at desc))[:5]), '[]') as samples
+    from public.drift d join public.reconciliation_logs r on r.id = d.closed_run_id
+    where d.closed_at > pg_catalog.clock_timestamp() - interval '1 hour' and d.type = w.type
+      and d.action in ('repaired', 'created', 'moved') and r.scope <> 'all'
+  ) fixed
+$$;
+comment on function public.read_standing_drift(jsonb) is
+  'How much there is of these classes of drift, for runs that saw only some of it: {type: {count, fixed, worst, samples}}; fixed: what such runs
+  have put right within an hour, worst: the severity of the worst that stands.';
+
 create function public.resolve_billing_alert(p_alert_id uuid, p_resolved_by uuid, p_note text default null)
 returns jsonb
 language plpgsql
@@ -982,6 +1010,21 @@ comment on function public.admin_notifications(text, text, text, uuid, integer, 
 -- The monitor's two round trips: the facts that it judges, then what it made of them. Pruning (51_retention) rides on
 -- the second.
 
+create table billing_ops.stripe_deliveries (
+  one boolean primary key default true check (one),
+  asked_at timestamptz not null,
+  said jsonb
+);
+comment on table billing_ops.stripe_deliveries is 'What Stripe last said of the delivery of its events: one row, so that it is not asked at every pass.';
+comment on column billing_ops.stripe_deliveries.one is 'There is one row.';
+comment on column billing_ops.stripe_deliveries.asked_at is 'When Stripe was asked.';
+comment on column billing_ops.stripe_deliveries.said is '{failing, oldest_at}: events that no endpoint has taken; null where Stripe did not say.';
+alter table billing_ops.stripe_deliveries enable row level security;
+create policy stripe_deliveries_admin_read on billing_ops.stripe_deliveries
+  for select to authenticated using ((select billing_ops.caller_standing() = 'ok'));
+comment on policy stripe_deliveries_admin_read on billing_ops.stripe_deliveries is
+  'Admins of any organization read: global operational data, by intention.';
+
 create function billing_ops.gather_monitor_facts()
 returns jsonb
 language sql stable
@@ -993,29 +1036,27 @@ as $$
     from public.billing_alerts a
     where a.resolved = false and a.severity in ('critical', 'high')
       and a.alert_key not in ('reconcile_stale', 'high_severity_stale', 'reconcile_failing', 'sweep_incomplete',
-        'notifications_failing', 'settings_invalid')
+        'notifications_failing', 'stripe_deliveries_failing', 'events_backlog', 'settings_invalid')
       and not billing_ops.attended(a)
   )
   select pg_catalog.jsonb_build_object(
     'now', billing_ops.utc(pg_catalog.clock_timestamp()),
     'last_good_run_finished_at', (
       select billing_ops.utc(max(r.finished_at)) from public.reconciliation_logs r
-      where r.status in ('success', 'partial')),
-    -- An incomplete run leaves a cursor, but where it had no time to read anything. What failed for single subscriptions, or was held
-    -- back, makes a run partial too, and it has looked at everything all the same.
+      where r.scope <> 'due' and r.status in ('success', 'partial')),
     'last_complete_sweep_at', (
       select billing_ops.utc(max(r.finished_at)) from public.reconciliation_logs r
-      where r.cursor is null and (r.status = 'success' or (r.status = 'partial' and r.scanned_count > 0))),
-    'first_run_started_at', (select billing_ops.utc(min(r.started_at)) from public.reconciliation_logs r),
+      where r.scope = 'all' and r.cursor is null and r.status in ('success', 'partial') and billing_ops.is_complete_sweep(r)),
+    'first_run_started_at', (select billing_ops.utc(min(r.started_at)) from public.reconciliation_logs r where r.scope <> 'due'),
     'live_run_id', (
       select r.id from public.reconciliation_logs r
-      where r.status = 'running' and r.lease_expires_at > pg_catalog.clock_timestamp()),
+      where r.scope <> 'due' and r.status = 'running' and r.lease_expires_at > pg_catalog.clock_timestamp()),
     'latest_results', (
       select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
         'id', latest.id, 'status', latest.status, 'error_code', latest.error_code) order by latest.finished_at desc), '[]')
       from (
         select r.id, r.status, r.error_code, r.finished_at from public.reconciliation_logs r
-        where r.status in ('success', 'partial', 'error')
+        where r.scope <> 'due' and r.status in ('success', 'partial', 'error')
         order by r.finished_at desc, r.id desc limit 3
       ) latest),
     'oldest_high_severity_alert', (
@@ -1024,6 +1065,9 @@ as $$
       from unattended a order by a.since limit 1),
     'open_high_severity_count', (select count(*) from unattended),
     'notifications', billing_ops.notification_facts(),
+    'oldest_due_at', (select billing_ops.utc(min(d.due_at)) from public.stripe_due d),
+    'deliveries_asked_at', (select billing_ops.utc(s.asked_at) from billing_ops.stripe_deliveries s),
+    'deliveries', (select s.said from billing_ops.stripe_deliveries s),
     'reconcile_stale_since', (
       select billing_ops.utc(a.first_seen_at) from public.billing_alerts a
       where a.resolved = false and a.alert_key = 'reconcile_stale')
@@ -1050,7 +1094,7 @@ $$;
 comment on function public.monitor_facts(text) is
   'For callers with a machine secret: counts the call and answers {outcome: ok|rate_limited, facts, retry_after}.';
 
-create function public.apply_monitor_outcomes(p_outcomes jsonb)
+create function public.apply_monitor_outcomes(p_outcomes jsonb, p_deliveries jsonb default null)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -1059,6 +1103,11 @@ declare
   v_alerts jsonb := billing_ops.apply_condition_outcomes(p_outcomes);
   v_pruned jsonb;
 begin
+  if p_deliveries is not null then
+    insert into billing_ops.stripe_deliveries (asked_at, said)
+    values (clock_timestamp(), nullif(p_deliveries, '{}'))
+    on conflict (one) do update set asked_at = excluded.asked_at, said = excluded.said;
+  end if;
   -- Housekeeping must not undo an alarm. The block takes back what pruning did and nothing else. "others" leaves out the
   -- statement timeout, which would be the likeliest to come: it is caught by its name. It has then gone off for this statement
   -- and does not come again, so nothing may follow that could take long.
@@ -1071,8 +1120,9 @@ begin
   return jsonb_build_object('alerts', v_alerts, 'pruned', v_pruned);
 end
 $$;
-comment on function public.apply_monitor_outcomes(jsonb) is
-  'Raises, refreshes and resolves the monitor''s alerts in one transaction, then prunes what is past its keep. Answers
+comment on function public.apply_monitor_outcomes(jsonb, jsonb) is
+  'Raises, refreshes and resolves the monitor''s alerts in one transaction, then prunes what is past its keep. p_deliveries: what Stripe said
+  when it was asked about its deliveries, {} where it did not answer; null: it was not asked. (PostgREST makes SQL''s null of JSON''s.) Answers
   {alerts: {raised, refreshed, resolved}, pruned}; where pruning failed, pruned is {error: <SQLSTATE>}, the alerts stand, and the
   next pass tries again.';
 
@@ -1136,12 +1186,14 @@ begin
     v_drift := v_drift + v_count;
     v_seen := v_seen + v_count;
 
-    -- The newest run stays whatever its age: it carries the cursor, and its age is what the monitor speaks of.
+    -- The newest run over everything stays whatever its age: it carries the cursor, and its age is what the monitor speaks of.
     delete from public.reconciliation_logs r
     where r.id in (
       select o.id from public.reconciliation_logs o
-      where o.started_at < now() - interval '400 days' and o.status <> 'running'
-        and o.id <> (select n.id from public.reconciliation_logs n order by n.started_at desc, n.id desc limit 1)
+      where o.started_at < now() - interval '2 days' and o.status <> 'running'
+        and (o.started_at < now() - interval '400 days' or (o.scope = 'due'
+          and (o.started_at < now() - interval '14 days' or (o.status = 'success' and o.total_issues = 0))))
+        and o.id <> (select n.id from public.reconciliation_logs n where n.scope = 'all' order by n.started_at desc, n.id desc limit 1)
       order by o.started_at limit v_piece for update skip locked);
     get diagnostics v_count = row_count;
     v_runs := v_runs + v_count;
@@ -1164,6 +1216,6 @@ end
 $$;
 comment on function billing_ops.prune(integer) is
   'Deletes at most p_limit rows of each kind that are past their keep: closed drift 90 days, and at most 200,000 entries; deliveries 90 days,
-  but what was told of an open alert (repeats aside) 90 days after its end; runs, resolved alerts and their
-  history 400 days, so that a yearly audit finds them; rate limit windows 1 day. Open alerts and the newest run stay for
+  but what was told of an open alert (repeats aside) 90 days after its end; passes over what was due, of which there can be one every few seconds, 14 days, and 2 days where
+  they found nothing; other runs, resolved alerts and their history 400 days, so that a yearly audit finds them; rate limit windows 1 day. Open alerts and the newest run stay for
   ever. It begins no further piece after two seconds: the next pass goes on. Definer: nobody else may delete.';

@@ -156,7 +156,8 @@ create function public.admin_reconciliation_runs(
   p_type text default null,
   p_limit integer default 50,
   p_before_at timestamptz default null,
-  p_before_id uuid default null
+  p_before_id uuid default null,
+  p_scope text default null
 )
 returns jsonb
 language plpgsql
@@ -173,12 +174,12 @@ begin
     from (
       select r.* from public.reconciliation_logs r
       where (p_status is null or r.status = p_status) and (p_type is null or r.run_type = p_type)
-        and (p_before_at is null or (r.started_at, r.id) < (p_before_at, p_before_id))
+        and (p_scope is null or r.scope = p_scope) and (p_before_at is null or (r.started_at, r.id) < (p_before_at, p_before_id))
       order by r.started_at desc, r.id desc limit billing_ops.page_size(p_limit) + 1
     ) page);
 end
 $$;
-comment on function public.admin_reconciliation_runs(text, text, text, integer, timestamptz, uuid) is
+comment on function public.admin_reconciliation_runs(text, text, text, integer, timestamptz, uuid, text) is
   'Runs, newest first, after (p_before_at, p_before_id). Answers {outcome, items}: one item more than p_limit says that there is
   a next page.';
 
@@ -438,13 +439,16 @@ grant usage on schema billing_ops to authenticated, service_role;
 
 revoke all on public.reconciliation_logs, public.drift, public.drift_events, public.drift_policies,
   public.billing_alerts, public.billing_alert_events, public.notification_channels, public.notification_deliveries,
-  public.rate_limit_windows from public, anon, authenticated, service_role;
-revoke all on sequence public.drift_events_id_seq, public.billing_alert_events_id_seq, public.notification_deliveries_id_seq
+  public.rate_limit_windows, public.stripe_due, billing_ops.stripe_deliveries from public, anon, authenticated, service_role;
+revoke all on sequence public.drift_events_id_seq, public.billing_alert_events_id_seq, public.notification_deliveries_id_seq,
+  public.stripe_due_version_seq
   from public, anon, authenticated, service_role;
 grant select on public.reconciliation_logs, public.drift, public.drift_events, public.drift_policies, public.billing_alerts,
-  public.billing_alert_events, public.notification_channels, public.notification_deliveries to authenticated;
+  public.billing_alert_events, public.notification_channels, public.notification_deliveries, public.stripe_due,
+  billing_ops.stripe_deliveries to authenticated;
 grant select, insert, update on public.reconciliation_logs, public.drift, public.drift_policies, public.billing_alerts,
-  public.notification_channels, public.notification_deliveries to service_role;
+  public.notification_channels, public.notification_deliveries, billing_ops.stripe_deliveries to service_role;
+grant select, insert, update, delete on public.stripe_due to service_role;
 grant select, insert on public.drift_events, public.billing_alert_events to service_role;
 
 do $$
@@ -454,9 +458,12 @@ begin
   for v_function in
     select * from (values
       -- The API's functions, with the service key.
-      ('public.start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid)', 'service_role'),
+      ('public.start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid, text, integer)', 'service_role'),
       ('public.heartbeat_reconciliation_run(uuid, integer, integer, jsonb, jsonb)', 'service_role'),
-      ('public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb, jsonb)', 'service_role'),
+      ('public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb, jsonb, text, jsonb, timestamptz, boolean)', 'service_role'),
+      ('public.note_stripe_events(jsonb)', 'service_role'),
+      ('public.read_due_subscriptions(integer, timestamptz)', 'service_role'),
+      ('public.read_standing_drift(jsonb)', 'service_role'),
       ('public.read_adapter_for_reconcile(jsonb)', 'service_role'),
       ('public.read_subscriptions_for_reconcile(jsonb, jsonb, boolean, text, timestamptz, timestamptz, integer)', 'service_role'),
       ('public.read_owners_for_reconcile(jsonb)', 'service_role'),
@@ -477,20 +484,23 @@ begin
       ('public.claim_delivery(jsonb, text, bigint)', 'service_role'),
       ('public.finish_deliveries(jsonb)', 'service_role'),
       ('public.monitor_facts(text)', 'service_role'),
-      ('public.apply_monitor_outcomes(jsonb)', 'service_role'),
+      ('public.apply_monitor_outcomes(jsonb, jsonb)', 'service_role'),
       ('public.billing_ops_schema(text)', 'service_role'),
       ('public.billing_ops_adoption()', 'service_role'),
       -- The API's functions, with a person's own token. Each asks first whether the person is an admin.
       ('public.admin_authorize(text, text)', 'authenticated'),
       ('public.admin_monitor_facts(text)', 'authenticated'),
       ('public.admin_billing_alerts(text, text, text, text, text, integer, timestamptz, uuid)', 'authenticated'),
-      ('public.admin_reconciliation_runs(text, text, text, integer, timestamptz, uuid)', 'authenticated'),
+      ('public.admin_reconciliation_runs(text, text, text, integer, timestamptz, uuid, text)', 'authenticated'),
       ('public.admin_reconciliation_run(uuid, text, text, text, integer, timestamptz, uuid)', 'authenticated'),
       ('public.admin_drift(text, text, text, text, text, text, integer, timestamptz, uuid)', 'authenticated'),
       ('public.admin_drift_for_approval(jsonb, text)', 'authenticated'),
       ('public.admin_drift_policies(text)', 'authenticated'),
       ('public.admin_notifications(text, text, text, uuid, integer, bigint)', 'authenticated'),
       -- What those call with their caller's rights. The API does not show this schema to anyone.
+      ('billing_ops.is_complete_sweep(public.reconciliation_logs)', 'authenticated, service_role'),
+      ('billing_ops.changes_for_run(text)', 'service_role'),
+      ('billing_ops.settle_due(jsonb, timestamptz)', 'service_role'),
       ('billing_ops.start_answer(text, public.reconciliation_logs)', 'service_role'),
       ('billing_ops.hold_run(uuid, integer, integer, jsonb, jsonb)', 'service_role'),
       ('billing_ops.adoption_report()', 'service_role'),

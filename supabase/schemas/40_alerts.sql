@@ -322,6 +322,34 @@ comment on function billing_ops.apply_condition_outcomes(jsonb) is
   'Applies [{alert_key, alert_type, state: holds|clear|unknown, severity, message, metadata}]; answers the keys that were
   raised, refreshed and resolved. Any other state is refused and nothing is applied.';
 
+create function public.read_standing_drift(p_types jsonb)
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select coalesce(pg_catalog.jsonb_object_agg(w.type, pg_catalog.jsonb_build_object(
+    'count', standing.count + fixed.count, 'fixed', fixed.count, 'worst', standing.worst,
+    'samples', standing.samples || fixed.samples)), '{}')
+  from pg_catalog.jsonb_array_elements_text(p_types) w (type)
+  cross join lateral (
+    select count(*) as count,
+      (array['info', 'warning', 'high', 'critical'])[max(billing_ops.severity_rank(d.severity))] as worst,
+      coalesce(pg_catalog.to_jsonb((pg_catalog.array_agg(coalesce(d.stripe_subscription_id, d.owner, 'unnamed') order by d.first_seen_at desc))[:5]), '[]') as samples
+    from public.drift d
+    where d.closed_at is null and d.type = w.type and d.action <> 'superseded' and (d.excepted_until is null or d.excepted_until <= pg_catalog.clock_timestamp())
+  ) standing
+  cross join lateral (
+    select count(*) as count,
+      coalesce(pg_catalog.to_jsonb((pg_catalog.array_agg(coalesce(d.stripe_subscription_id, d.owner, 'unnamed') order by d.closed_at desc))[:5]), '[]') as samples
+    from public.drift d join public.reconciliation_logs r on r.id = d.closed_run_id
+    where d.closed_at > pg_catalog.clock_timestamp() - interval '1 hour' and d.type = w.type
+      and d.action in ('repaired', 'created', 'moved') and r.scope <> 'all'
+  ) fixed
+$$;
+comment on function public.read_standing_drift(jsonb) is
+  'How much there is of these classes of drift, for runs that saw only some of it: {type: {count, fixed, worst, samples}}; fixed: what such runs
+  have put right within an hour, worst: the severity of the worst that stands.';
+
 create function public.resolve_billing_alert(p_alert_id uuid, p_resolved_by uuid, p_note text default null)
 returns jsonb
 language plpgsql

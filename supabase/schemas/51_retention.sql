@@ -58,12 +58,14 @@ begin
     v_drift := v_drift + v_count;
     v_seen := v_seen + v_count;
 
-    -- The newest run stays whatever its age: it carries the cursor, and its age is what the monitor speaks of.
+    -- The newest run over everything stays whatever its age: it carries the cursor, and its age is what the monitor speaks of.
     delete from public.reconciliation_logs r
     where r.id in (
       select o.id from public.reconciliation_logs o
-      where o.started_at < now() - interval '400 days' and o.status <> 'running'
-        and o.id <> (select n.id from public.reconciliation_logs n order by n.started_at desc, n.id desc limit 1)
+      where o.started_at < now() - interval '2 days' and o.status <> 'running'
+        and (o.started_at < now() - interval '400 days' or (o.scope = 'due'
+          and (o.started_at < now() - interval '14 days' or (o.status = 'success' and o.total_issues = 0))))
+        and o.id <> (select n.id from public.reconciliation_logs n where n.scope = 'all' order by n.started_at desc, n.id desc limit 1)
       order by o.started_at limit v_piece for update skip locked);
     get diagnostics v_count = row_count;
     v_runs := v_runs + v_count;
@@ -86,6 +88,6 @@ end
 $$;
 comment on function billing_ops.prune(integer) is
   'Deletes at most p_limit rows of each kind that are past their keep: closed drift 90 days, and at most 200,000 entries; deliveries 90 days,
-  but what was told of an open alert (repeats aside) 90 days after its end; runs, resolved alerts and their
-  history 400 days, so that a yearly audit finds them; rate limit windows 1 day. Open alerts and the newest run stay for
+  but what was told of an open alert (repeats aside) 90 days after its end; passes over what was due, of which there can be one every few seconds, 14 days, and 2 days where
+  they found nothing; other runs, resolved alerts and their history 400 days, so that a yearly audit finds them; rate limit windows 1 day. Open alerts and the newest run stay for
   ever. It begins no further piece after two seconds: the next pass goes on. Definer: nobody else may delete.';

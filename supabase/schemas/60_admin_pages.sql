@@ -152,7 +152,8 @@ create function public.admin_reconciliation_runs(
   p_type text default null,
   p_limit integer default 50,
   p_before_at timestamptz default null,
-  p_before_id uuid default null
+  p_before_id uuid default null,
+  p_scope text default null
 )
 returns jsonb
 language plpgsql
@@ -169,12 +170,12 @@ begin
     from (
       select r.* from public.reconciliation_logs r
       where (p_status is null or r.status = p_status) and (p_type is null or r.run_type = p_type)
-        and (p_before_at is null or (r.started_at, r.id) < (p_before_at, p_before_id))
+        and (p_scope is null or r.scope = p_scope) and (p_before_at is null or (r.started_at, r.id) < (p_before_at, p_before_id))
       order by r.started_at desc, r.id desc limit billing_ops.page_size(p_limit) + 1
     ) page);
 end
 $$;
-comment on function public.admin_reconciliation_runs(text, text, text, integer, timestamptz, uuid) is
+comment on function public.admin_reconciliation_runs(text, text, text, integer, timestamptz, uuid, text) is
   'Runs, newest first, after (p_before_at, p_before_id). Answers {outcome, items}: one item more than p_limit says that there is
   a next page.';
 

@@ -20,6 +20,8 @@ insert into public.subscriptions (organization_id, status, stripe_subscription_i
   ('00000000-0000-4000-8000-00000000000a', 'active', 'sub_1');
 insert into billing_ops.subscription_marks (stripe_subscription_id, created) values ('sub_1', now());
 insert into billing_ops.admins (user_id) values ('00000000-0000-4000-8000-000000000009');
+insert into public.stripe_due (stripe_subscription_id, due_at) values ('sub_1', now());
+insert into billing_ops.stripe_deliveries (asked_at) values (now());
 
 -- The expected answer by verb: select, insert, update, delete, truncate.
 create temporary table cells (relation text, actor text, answers text[]);
@@ -64,6 +66,17 @@ insert into cells values
   ('notification_deliveries', 'admin', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
   ('notification_deliveries', 'owner', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
   ('notification_deliveries', 'service_role', array['1 rows', '1 rows', '1 rows', 'denied', 'denied']),
+  ('stripe_due', 'anon', array['denied', 'denied', 'denied', 'denied', 'denied']),
+  ('stripe_due', 'member', array['0 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('stripe_due', 'admin', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('stripe_due', 'owner', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('stripe_due', 'service_role', array['1 rows', '1 rows', '1 rows', '1 rows', 'denied']),
+  ('stripe_deliveries', 'anon', array['denied', 'denied', 'denied', 'denied', 'denied']),
+  ('stripe_deliveries', 'member', array['0 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('stripe_deliveries', 'admin', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('stripe_deliveries', 'owner', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  -- There is one row: a second one is refused as such, not as a right that is missing.
+  ('stripe_deliveries', 'service_role', array['1 rows', '23505', '1 rows', 'denied', 'denied']),
   ('rate_limit_windows', 'anon', array['denied', 'denied', 'denied', 'denied', 'denied']),
   ('rate_limit_windows', 'member', array['denied', 'denied', 'denied', 'denied', 'denied']),
   ('rate_limit_windows', 'admin', array['denied', 'denied', 'denied', 'denied', 'denied']),
@@ -122,6 +135,16 @@ insert into statements values
     $$insert into public.notification_deliveries (channel, kind, severity, status) values ('slack', 'test', 'info', 'due')$$,
     $$update public.notification_deliveries set attempts = 1$$,
     'delete from public.notification_deliveries', 'truncate public.notification_deliveries']),
+  ('stripe_due', array[
+    'select from public.stripe_due',
+    $$insert into public.stripe_due (stripe_subscription_id, due_at) values ('sub_2', now())$$,
+    'update public.stripe_due set due_at = now()',
+    'delete from public.stripe_due', 'truncate public.stripe_due']),
+  ('stripe_deliveries', array[
+    'select from billing_ops.stripe_deliveries',
+    'insert into billing_ops.stripe_deliveries (asked_at) values (now())',
+    'update billing_ops.stripe_deliveries set asked_at = now()',
+    'delete from billing_ops.stripe_deliveries', 'truncate billing_ops.stripe_deliveries']),
   ('rate_limit_windows', array[
     'select from public.rate_limit_windows',
     $$insert into public.rate_limit_windows (route, client, window_started_at, hits) values ('r', 'c', now(), 1)$$,
@@ -167,7 +190,7 @@ from unnest(array['anon', 'member', 'admin']) actor;
 -- A token that is no person's reads no row, though its role has the grant.
 select is(attempt('admin', 'select from public.' || relation, claims), '0 rows', format('%s reads no %s', what, relation))
 from unnest(array['reconciliation_logs', 'drift', 'drift_events', 'drift_policies', 'billing_alerts', 'billing_alert_events',
-    'notification_channels', 'notification_deliveries']) relation,
+    'notification_channels', 'notification_deliveries', 'stripe_due']) relation,
   (values ('an anonymous sign-in', tests.claims(1, '{"is_anonymous": true}')),
           ('a token of another audience', tests.claims(1, '{"aud": "other"}')),
           ('a token without a person', tests.claims(1) - 'sub')) token (what, claims)
@@ -176,7 +199,8 @@ order by relation, what;
 -- Sequences: nobody moves them.
 select is(attempt(actor, format('select nextval(%L)', sequence)), 'denied', format('%s: %s', actor, sequence))
 from unnest(array['anon', 'member', 'admin', 'service_role']) actor,
-  unnest(array['public.drift_events_id_seq', 'public.billing_alert_events_id_seq', 'public.notification_deliveries_id_seq']) sequence
+  unnest(array['public.drift_events_id_seq', 'public.billing_alert_events_id_seq', 'public.notification_deliveries_id_seq',
+    'public.stripe_due_version_seq']) sequence
 order by sequence, actor;
 
 select * from finish();

@@ -99,6 +99,10 @@ select is(keys(runs('p_limit => 2')), '8 7 6', 'a page and one more');
 select is(keys(runs(format($$p_limit => 2, p_before_at => %L, p_before_id => %L$$, timestamptz '2026-01-01 03:00Z',
   '00000000-0000-4000-8000-000000000007'))), '6 5 4', 'the next page');
 select is(runs('p_limit => 1') -> 'items' -> 0 ->> 'duration_ms', '1500', 'how long it took');
+update public.reconciliation_logs set scope = case run_key when 'run_1' then 'due' when 'run_6' then 'changed' else 'all' end;
+select is(keys(runs($$p_scope => 'due'$$)), '1', 'by what they are over');
+select is(keys(runs($$p_scope => 'all', p_type => 'manual'$$)), '8 4 2', 'by that and type');
+select is(runs($$p_scope => 'changed'$$) #>> '{items,0,scope}', 'changed', 'each says it');
 select is(runs($$p_status => 'running'$$), '{"outcome": "ok", "items": []}', 'none: an empty list');
 
 -- One run --------------------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ begin;
 select no_plan();
 
 create function tests.facts() returns jsonb language sql as $$
+  delete from public.rate_limit_windows;
   select tests.call('service_role', 'public.monitor_facts()') -> 'facts'
 $$;
 create function tests.utc(p_time text) returns jsonb language sql as $$ select to_jsonb(billing_ops.utc(p_time::timestamptz)) $$;
@@ -12,7 +13,7 @@ create function tests.utc(p_time text) returns jsonb language sql as $$ select t
 
 select is(facts() - 'now', '{"last_good_run_finished_at": null, "last_complete_sweep_at": null, "first_run_started_at": null, "live_run_id": null,
   "latest_results": [], "oldest_high_severity_alert": null, "open_high_severity_count": 0, "reconcile_stale_since": null,
-  "notifications": {"overdue": 0, "oldest_due_since": null,
+  "oldest_due_at": null, "deliveries": null, "deliveries_asked_at": null, "notifications": {"overdue": 0, "oldest_due_since": null,
   "off": 0, "configured": 0, "given_up": 0, "channels": [], "none_works": false}}', 'nothing yet');
 select ok(abs(extract(epoch from clock_timestamp() - (facts() ->> 'now')::timestamptz)) < 5, 'the database''s clock is the one that counts');
 
@@ -39,6 +40,47 @@ select is(facts() -> 'latest_results', '[
 update public.reconciliation_logs set lease_expires_at = now() + interval '1 hour' where status = 'running';
 select is(facts() -> 'live_run_id', '"00000000-0000-4000-8000-000000000005"', 'one under a live lease does');
 
+-- A pass over what is due is no run for any of that; one over what changed is, but has not looked at everything.
+create temporary table judged as select facts() - 'now' as facts;
+insert into public.reconciliation_logs (id, run_key, run_type, status, scope, started_at, finished_at, scanned_count)
+select ('00000000-0000-4000-8000-0000000001' || to_char(row_number() over (), 'FM00'))::uuid, concat_ws('_', s, at), 'scheduled', s, 'due', at::timestamptz, at::timestamptz, 1
+from unnest(array['success', 'partial', 'error']) s, unnest(array['2025-12-31Z', '2026-01-06Z']) at;
+select is(facts() - 'now', (select facts from judged), 'passes over what is due are no runs for any of these');
+update public.reconciliation_logs set status = 'success', finished_at = started_at where status = 'running';
+insert into public.reconciliation_logs (run_key, run_type, status, scope, lease_expires_at) values ('due', 'scheduled', 'running', 'due', now() + interval '1 hour');
+select is(facts() -> 'live_run_id', 'null', 'nor is one that runs');
+update public.reconciliation_logs set scope = 'changed' where run_key = 'due';
+select is(facts() -> 'live_run_id', (select to_jsonb(id) from public.reconciliation_logs where run_key = 'due'), 'a run over what changed is one');
+update public.reconciliation_logs set scope = 'changed' where scope = 'due';
+select is(facts() -> 'last_good_run_finished_at', utc('2026-01-06Z'), 'it counts as a good one');
+select is(facts() -> 'last_complete_sweep_at', utc('2026-01-01 05:00Z'), 'but not as one that has looked at everything');
+select is(facts() -> 'first_run_started_at', utc('2025-12-31Z'), 'it counts as the first');
+select is(facts() #>> '{latest_results,0,id}', (select id::text from public.reconciliation_logs where finished_at = '2026-01-06Z' order by id desc limit 1), 'and as the last');
+
+-- What Stripe's events speak of, and whether they arrive ---------------------------------------------------------------------------
+
+insert into public.stripe_due (stripe_subscription_id, due_at) values ('sub_1', '2026-01-03Z'), ('sub_2', '2026-01-02Z'), ('sub_3', now() + interval '1 hour');
+select is(facts() -> 'oldest_due_at', utc('2026-01-02Z'), 'since when something is due');
+
+-- What a pass of the monitor says that Stripe said; answers what is remembered, and whether it is new.
+create function tests.says(p_said text) returns text language plpgsql as $$
+begin
+  update billing_ops.stripe_deliveries set asked_at = '2026-01-01Z';
+  perform tests.call('service_role', format($q$public.apply_monitor_outcomes('[]' %s)$q$, p_said));
+  return concat_ws(' ', tests.facts() ->> 'deliveries', (tests.facts() ->> 'deliveries_asked_at')::timestamptz > clock_timestamp() - interval '5 seconds');
+end
+$$;
+select is(says(''), '', 'nobody has asked Stripe');
+select is(says($$, '{"failing": 1, "oldest_at": "2026-01-01T00:00:00Z"}'$$), '{"failing": 1, "oldest_at": "2026-01-01T00:00:00Z"} t', 'what Stripe said is remembered');
+select is(says(''), '{"failing": 1, "oldest_at": "2026-01-01T00:00:00Z"} f', 'a pass that did not ask leaves it');
+select is(says(', null'), '{"failing": 1, "oldest_at": "2026-01-01T00:00:00Z"} f', 'whether it says so or not');
+select is(says($$, '{"failing": 0}'$$), '{"failing": 0} t', 'what it says next takes its place');
+select is(says($$, '{}'$$), 't', 'so does that it did not answer');
+select is(facts() -> 'deliveries', 'null', 'then nothing is known');
+select is((select said from billing_ops.stripe_deliveries), null, 'nor remembered');
+select is(says($$, '{"failing": 2}'$$), '{"failing": 2} t', 'until it does');
+select is(says($$, 'null'$$), 't', 'a null in JSON is no answer, either');
+
 -- Alerts --------------------------------------------------------------------------------------------------------------------------
 
 insert into public.billing_alerts (id, alert_key, alert_type, severity, message, resolved, created_at, first_seen_at) values
@@ -47,7 +89,9 @@ insert into public.billing_alerts (id, alert_key, alert_type, severity, message,
   ('00000000-0000-4000-8000-000000000013', 'reconcile_failing', 'reconcile_failing', 'critical', 'm', false, '2026-01-01Z', '2026-01-01Z'),
   ('00000000-0000-4000-8000-000000000014', 'sweep_incomplete', 'sweep_incomplete', 'critical', 'm', false, '2026-01-01Z', '2026-01-01Z'),
   ('00000000-0000-4000-8000-000000000015', 'settings_invalid', 'settings_invalid', 'critical', 'm', false, '2026-01-01Z', '2026-01-01Z'),
-  ('00000000-0000-4000-8000-000000000016', 'notifications_failing', 'notifications_failing', 'critical', 'm', false, '2026-01-01Z', '2026-01-01Z');
+  ('00000000-0000-4000-8000-000000000016', 'notifications_failing', 'notifications_failing', 'critical', 'm', false, '2026-01-01Z', '2026-01-01Z'),
+  ('00000000-0000-4000-8000-000000000017', 'stripe_deliveries_failing', 'stripe_deliveries_failing', 'critical', 'm', false, '2026-01-01Z', '2026-01-01Z'),
+  ('00000000-0000-4000-8000-000000000018', 'events_backlog', 'events_backlog', 'critical', 'm', false, '2026-01-01Z', '2026-01-01Z');
 select is(facts() -> 'oldest_high_severity_alert', 'null', 'the monitor''s own alerts don''t count, or it could never clear');
 select is(facts() -> 'open_high_severity_count', '0', 'not in the count either');
 select is(facts() -> 'reconcile_stale_since', utc('2026-01-01Z'), 'how long reconcile_stale has been open');
@@ -95,8 +139,8 @@ select is(call('admin', 'public.admin_monitor_facts()') ->> 'outcome', 'ok', 'fo
 select is(call('member', 'public.admin_monitor_facts()'), '{"outcome": "forbidden"}', 'not for a member');
 select is(call('member', 'billing_ops.gather_monitor_facts()') - 'now', '{"last_good_run_finished_at": null, "last_complete_sweep_at": null, "first_run_started_at": null,
   "live_run_id": null, "latest_results": [], "oldest_high_severity_alert": null, "open_high_severity_count": 0,
-  "reconcile_stale_since": null, "notifications": {"overdue": 0, "oldest_due_since": null, "off": 0, "configured": 0, "given_up": 0, "channels": [], "none_works": false}}',
-  'the helper shows a member nothing');
+  "reconcile_stale_since": null, "oldest_due_at": null, "deliveries": null, "deliveries_asked_at": null,
+  "notifications": {"overdue": 0, "oldest_due_since": null, "off": 0, "configured": 0, "given_up": 0, "channels": [], "none_works": false}}', 'the helper shows a member nothing');
 
 -- Health ------------------------------------------------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ alter table public.drift_events drop constraint drift_events_drift_id_fkey;
 comment on function billing_ops.admit(text, text) is null;
 
 -- mutant: everybody may start runs | access_functions
-grant execute on function public.start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid) to public;
+grant execute on function public.start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid, text, integer) to public;
 -- mutant: anon may ask for alerts | access_functions
 grant execute on function public.admin_billing_alerts(text, text, text, text, text, integer, timestamptz, uuid) to anon;
 -- mutant: people may apply repairs | access_functions
@@ -37,7 +37,7 @@ grant execute on function billing_ops.prune(integer) to authenticated;
 grant usage on schema billing_ops to anon;
 -- mutant: the service role may not finish runs | access_functions
 revoke execute on function
-  public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb, jsonb) from service_role;
+  public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb, jsonb, text, jsonb, timestamptz, boolean) from service_role;
 -- mutant: anon reads alerts | access_tables
 grant select on public.billing_alerts to anon;
 -- mutant: people write runs | access_tables
@@ -164,13 +164,15 @@ select pg_temp.rewrite('billing_ops.raise_alert', 'when billing_ops.severity_ran
 -- mutant: the monitor sees its own alerts | monitor
 select pg_temp.rewrite('billing_ops.gather_monitor_facts', '''high_severity_stale'', ''reconcile_failing'', ''sweep_incomplete'',', '');
 -- mutant: a failed run passes for a good one | monitor
-select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'where r.status in (''success'', ''partial'')),', 'where r.status <> ''running''),');
+select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'r.scope <> ''due'' and r.status in (''success'', ''partial'')),', 'r.scope <> ''due'' and r.status <> ''running''),');
 -- mutant: a part of a sweep passes for the whole | monitor
-select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'r.cursor is null and (', '(');
+select pg_temp.rewrite('billing_ops.is_complete_sweep', 'p_run.cursor is null', 'true');
+select pg_temp.rewrite('billing_ops.gather_monitor_facts', ' and r.cursor is null', '');
 -- mutant: a failed run passes for a whole sweep | monitor
-select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'r.cursor is null and (r.status = ''success'' or (r.status = ''partial'' and r.scanned_count > 0))', 'r.cursor is null or r.status = ''error''');
+select pg_temp.rewrite('billing_ops.is_complete_sweep', 'p_run.status = ''success''', 'p_run.status in (''success'', ''error'')');
+select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'r.status in (''success'', ''partial'') and billing_ops', 'billing_ops');
 -- mutant: a run that read nothing passes for a whole sweep | monitor
-select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'r.status = ''partial'' and r.scanned_count > 0', 'r.status = ''partial''');
+select pg_temp.rewrite('billing_ops.is_complete_sweep', ' and p_run.scanned_count > 0', '');
 -- mutant: what ends with its period counts as paid twice | reads
 select pg_temp.rewrite('billing_ops.adapter_generate', ' and %s is not true', ' and %s is not null');
 -- mutant: a dead run passes for a live one | monitor
@@ -438,7 +440,7 @@ select pg_temp.rewrite('billing_ops.consume_rate_limit', 'coalesce(p_client, ''u
 -- mutant: duplicates of a start are free | rate_limits
 select pg_temp.rewrite('public.start_reconciliation_run', 'if p_client is not null then', 'if false then');
 -- mutant: Reconcile Now goes on with an old sweep | runs
-select pg_temp.rewrite('public.start_reconciliation_run', 'interval ''10 minutes''', 'interval ''10 hours''');
+select pg_temp.rewrite('public.start_reconciliation_run', 'v_sweep_started_at > v_now - interval ''10 minutes''', 'v_sweep_started_at > v_now - interval ''10 hours''');
 -- mutant: Reconcile Now never goes on | runs
 select pg_temp.rewrite('public.start_reconciliation_run', '(v_sweep_started_at > v_now - interval ''10 minutes'') is not true', 'true');
 -- mutant: every run begins a new sweep | runs
@@ -691,7 +693,7 @@ select pg_temp.rewrite('billing_ops.attended', 'p_alert.acknowledged_until > pg_
 -- mutant: what somebody attends to is stale | monitor
 select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'and not billing_ops.attended(a)', '');
 -- mutant: the monitor counts that it cannot tell anybody | monitor
-select pg_temp.rewrite('billing_ops.gather_monitor_facts', '''notifications_failing'', ''settings_invalid''', '''settings_invalid''');
+select pg_temp.rewrite('billing_ops.gather_monitor_facts', '''notifications_failing'', ''stripe', '''stripe');
 -- mutant: snoozed ones are nobody's | admin_views
 select pg_temp.rewrite('billing_ops.alert_state', 'when ''snoozed'' then coalesce(p_alert.snoozed_until > pg_catalog.clock_timestamp(), false)', '');
 -- mutant: every channel is told of an acknowledgement | notifications
@@ -901,3 +903,202 @@ select pg_temp.rewrite('billing_ops.hand_out', 'billing_ops.is_alarm(l.kind) and
 select pg_temp.rewrite('billing_ops.notification_facts', 'c.configured and c.off_at is not null', 'false');
 -- mutant: after a day there is no last try | notifications
 select pg_temp.rewrite('public.finish_deliveries', 'v_pause := least(v_pause, v_delivery.due_since + interval ''24 hours'' - v_now)', 'null');
+
+-- What is due, and runs over less than everything.
+-- mutant: an event leaves the version | due
+select pg_temp.rewrite('public.note_stripe_events', 'version = default,', '');
+-- mutant: what changes all the time is put off for ever | due
+select pg_temp.rewrite('public.note_stripe_events', 'least(excluded.due_at, d.first_event_at + interval ''10 minutes'')', 'excluded.due_at');
+-- mutant: a later event moves nothing | due
+select pg_temp.rewrite('public.note_stripe_events', 'least(excluded.due_at, d.first_event_at + interval ''10 minutes'')', 'd.due_at');
+-- mutant: news put off what failed | due
+select pg_temp.rewrite('public.note_stripe_events', 'when d.attempts > 0 then least(d.due_at, excluded.due_at)', 'when d.attempts > 0 then excluded.due_at');
+-- mutant: news of what failed change nothing | due
+select pg_temp.rewrite('public.note_stripe_events', 'when d.attempts > 0 then least(d.due_at, excluded.due_at)', 'when d.attempts > 0 then d.due_at');
+-- mutant: what failed long ago does not wait for the app | due
+select pg_temp.rewrite('public.note_stripe_events', 'when d.attempts > 0 then', 'when false then');
+-- mutant: attempts outlive news | due
+select pg_temp.rewrite('public.note_stripe_events', 'attempts = 0,', '');
+-- mutant: the greatest delay counts | due
+select pg_temp.rewrite('public.note_stripe_events', 'min((e.said', 'max((e.said');
+-- mutant: the last event is the first | due
+select pg_temp.rewrite('public.note_stripe_events', 'set last_event_at = v_now,', 'set');
+-- mutant: what is not due is handed out | due
+select pg_temp.rewrite('public.read_due_subscriptions', 's.due_at <= pg_catalog.clock_timestamp() and ', '');
+-- mutant: the newest is handed out first | due
+select pg_temp.rewrite('public.read_due_subscriptions', 's.due_at, s.stripe', 's.due_at desc, s.stripe');
+-- mutant: what is handed out comes in any order | due
+select pg_temp.rewrite('public.read_due_subscriptions', 'order by d.due_at, d.stripe_subscription_id)', 'order by d.stripe_subscription_id)');
+-- mutant: all that is due is handed out | due
+select pg_temp.rewrite('public.read_due_subscriptions', 'limit p_limit', '');
+-- mutant: what was read before the last event is done | due
+select pg_temp.rewrite('billing_ops.settle_due', E'where d.stripe_subscription_id = s.said ->> 0 and d.version = (s.said ->> 1)::bigint;\n  update', E'where d.stripe_subscription_id = s.said ->> 0;\n  update');
+-- mutant: what failed before the last event is put off | due
+select pg_temp.rewrite('billing_ops.settle_due', E'where d.stripe_subscription_id = s.said ->> 0 and d.version = (s.said ->> 1)::bigint;\n  delete', E'where d.stripe_subscription_id = s.said ->> 0;\n  delete');
+-- mutant: what fails is tried every five minutes | due
+select pg_temp.rewrite('billing_ops.settle_due', 'attempts = d.attempts + 1', 'attempts = d.attempts');
+-- mutant: what fails is put off for hours | due
+select pg_temp.rewrite('billing_ops.settle_due', 'least(interval ''5 minutes'' * power(2, least(d.attempts, 4)), interval ''1 hour'')', 'interval ''5 minutes'' * power(2, d.attempts)');
+-- mutant: a run settles nothing | due
+select pg_temp.rewrite('public.finish_reconciliation_run', 'settle_due(p_due, case', 'settle_due(null, case');
+-- mutant: any run settles what it has not read | due
+select pg_temp.rewrite('public.finish_reconciliation_run', 'or p_covered then', 'or true then');
+select pg_temp.rewrite('public.finish_reconciliation_run', 'case when p_covered then', 'case when true then');
+-- mutant: a scan settles only what it was handed | due
+select pg_temp.rewrite('public.finish_reconciliation_run', 'if p_due is not null or p_covered then', 'if p_due is not null then');
+-- mutant: a scan settles nothing | due
+select pg_temp.rewrite('public.finish_reconciliation_run', 'case when p_covered then', 'case when false then');
+-- mutant: a scan settles what is too young for it | due
+select pg_temp.rewrite('public.finish_reconciliation_run', 'v_run.sweep_started_at - interval ''5 minutes''', 'v_run.sweep_started_at');
+-- mutant: a scan settles what happened since it began | due
+select pg_temp.rewrite('public.finish_reconciliation_run', 'v_run.sweep_started_at - interval ''5 minutes''', '''infinity''::timestamptz');
+-- mutant: a sweep that is gone on with settles up to its last part | due
+select pg_temp.rewrite('public.finish_reconciliation_run', 'then v_run.sweep_started_at', 'then v_run.started_at');
+
+-- mutant: a run for nothing | scopes
+select pg_temp.rewrite('public.start_reconciliation_run', 'v_next_due_at is null or v_next_due_at > clock_timestamp()', 'v_next_due_at is null');
+-- mutant: whatever will be due is due | scopes
+select pg_temp.rewrite('public.start_reconciliation_run', 'v_next_due_at is null or v_next_due_at > clock_timestamp()', 'v_next_due_at > clock_timestamp()');
+-- mutant: nobody is told when something is due | scopes
+select pg_temp.rewrite('public.start_reconciliation_run', 'ceil(extract(epoch from v_next_due_at - clock_timestamp()))', 'null');
+-- mutant: a full run waits for a pass | scopes
+select pg_temp.rewrite('public.start_reconciliation_run', 'v_run.scope <> ''due'' or p_scope = ''due''', 'true');
+-- mutant: a pass gives way to a pass | scopes
+select pg_temp.rewrite('public.start_reconciliation_run', 'v_run.scope <> ''due'' or p_scope = ''due''', 'v_run.scope <> ''due''');
+-- mutant: a full run gives way to another | scopes
+select pg_temp.rewrite('public.start_reconciliation_run', 'v_run.scope <> ''due'' or p_scope = ''due''', 'p_scope = ''due''');
+-- mutant: a run gives way to a pass | scopes
+select pg_temp.rewrite('public.start_reconciliation_run', 'v_run.scope <> ''due'' or p_scope = ''due''', 'v_run.scope = p_scope');
+-- mutant: a dead pass gives way | scopes
+select pg_temp.rewrite('public.start_reconciliation_run', E'if found and v_run.lease_expires_at > v_now then\n      if v_run.scope', E'if found and (v_run.lease_expires_at > v_now or v_run.scope = ''due'') then\n      if v_run.scope');
+-- mutant: what gave way may end as partial | scopes
+select pg_temp.rewrite('public.finish_reconciliation_run', 'and v_run.message is not distinct from p_message', '');
+-- mutant: a pass hands on its cursor | scopes
+select pg_temp.rewrite('public.start_reconciliation_run', 'ended.scope = ''all'' and', '');
+-- mutant: a pass goes on with a sweep | scopes
+select pg_temp.rewrite('public.start_reconciliation_run', 'p_scope <> ''due'' and ended', 'ended');
+-- mutant: a run over what changed hands on its cursor | scopes
+select pg_temp.rewrite('public.start_reconciliation_run', 'ended.scope = ''all'' and', 'ended.scope <> ''due'' and');
+-- mutant: a person's run is over what changed | scopes
+select pg_temp.rewrite('public.start_reconciliation_run', 'p_run_type = ''scheduled'' and', '');
+-- mutant: a pass becomes a run over what changed | scopes
+select pg_temp.rewrite('public.start_reconciliation_run', 'if p_scope = ''all'' and p_run_type', 'if p_run_type');
+-- mutant: each hour is between | scopes
+select pg_temp.rewrite('public.start_reconciliation_run', 'p_full_every_hours > 1 and', '');
+select pg_temp.rewrite('public.start_reconciliation_run', ' - make_interval(hours => p_full_every_hours) + interval ''10 minutes''', ' - interval ''2 hours''');
+-- mutant: an unfinished sweep waits | scopes
+select pg_temp.rewrite('public.start_reconciliation_run', 'and v_resume is null and exists', 'and exists');
+-- mutant: nothing but changes for ever | scopes
+select pg_temp.rewrite('public.start_reconciliation_run', 'and r.sweep_started_at > v_now - make_interval(hours => p_full_every_hours) + interval ''10 minutes''', '');
+-- mutant: a scheduler comes to the minute | scopes
+select pg_temp.rewrite('public.start_reconciliation_run', 'make_interval(hours => p_full_every_hours) + interval ''10 minutes''', 'make_interval(hours => p_full_every_hours)');
+-- mutant: Stripe keeps its events for ever | scopes
+select pg_temp.rewrite('public.start_reconciliation_run', 'v_events_from > v_now - interval ''25 days''', 'v_events_from is not null');
+-- mutant: changes are followed from nowhere | scopes
+select pg_temp.rewrite('public.start_reconciliation_run', 'v_events_from > v_now - interval ''25 days''', '(v_events_from > v_now - interval ''25 days'') is not false');
+-- mutant: a run over what changed has looked at everything | scopes
+select pg_temp.rewrite('billing_ops.is_complete_sweep', 'p_run.scope = ''all''', 'p_run.scope <> ''due''');
+select pg_temp.rewrite('public.start_reconciliation_run', 'r.scope = ''all''', 'r.scope <> ''due''');
+-- mutant: one that failed for some has not looked at everything | scopes
+select pg_temp.rewrite('billing_ops.is_complete_sweep', 'p_run.status = ''partial''', 'false');
+-- mutant: events are listed since the first | scopes
+select pg_temp.rewrite('billing_ops.changes_for_run', 'max(r.events_to)', 'min(r.events_to)');
+-- mutant: a part of a sweep tells how many there are | scopes
+select pg_temp.rewrite('billing_ops.changes_for_run', 'sum(r.scanned_count)', 'min(r.scanned_count)');
+-- mutant: a sweep under way tells how many there are | scopes
+select pg_temp.rewrite('billing_ops.changes_for_run', ' and c.cursor is null and c.status in (''success'', ''partial'') and billing_ops.is_complete_sweep(c)', '');
+-- mutant: runs over what changed tell how many there are | scopes
+select pg_temp.rewrite('billing_ops.changes_for_run', 'r.scope = ''all'' and r.sweep', 'r.sweep');
+-- mutant: a full run reads again what its scan has read | due
+select pg_temp.rewrite('public.read_due_subscriptions', '(p_since is null or s.last_event_at >= p_since)', 'true');
+-- mutant: a start that is sent again forgets where events begin | scopes
+select pg_temp.rewrite('public.start_reconciliation_run', '|| billing_ops.changes_for_run(v_run.scope)', '');
+-- mutant: what a run has looked at after all is not on record | scopes
+select pg_temp.rewrite('public.finish_reconciliation_run', 'coalesce(p_scope, scope)', 'scope');
+-- mutant: which events are read is not on record | scopes
+select pg_temp.rewrite('public.finish_reconciliation_run', 'events_to = p_events_to', 'events_to = null');
+-- mutant: a pass uses up what people allow | scopes
+select pg_temp.rewrite('public.finish_reconciliation_run', 'where v_run.scope = ''all'' and', 'where v_run.scope <> ''changed'' and');
+-- mutant: a run over what changed uses up what people allow | scopes
+select pg_temp.rewrite('public.finish_reconciliation_run', 'where v_run.scope = ''all'' and', 'where v_run.scope <> ''due'' and');
+-- mutant: the breaker counts what full runs did twice | scopes
+select pg_temp.rewrite('billing_ops.changes_for_run', ' and r.scope <> ''all''', '');
+-- mutant: the breaker counts for ever | scopes
+select pg_temp.rewrite('billing_ops.changes_for_run', 'd.closed_at > pg_catalog.clock_timestamp() - interval ''1 hour'' and', '');
+-- mutant: the breaker counts differences and not subscriptions | scopes
+select pg_temp.rewrite('billing_ops.changes_for_run', 'count(distinct d.stripe_subscription_id)', 'count(d.stripe_subscription_id)');
+-- mutant: the breaker counts every repair | scopes
+select pg_temp.rewrite('billing_ops.changes_for_run', ' and d.lowers_access', '');
+-- mutant: the breaker counts what went away | scopes
+select pg_temp.rewrite('billing_ops.changes_for_run', 'd.action = ''repaired'' and', '');
+-- mutant: what is let stand counts | scopes
+select pg_temp.rewrite('public.read_standing_drift', ' and (d.excepted_until is null or d.excepted_until <= pg_catalog.clock_timestamp())', '');
+-- mutant: what was let stand never counts again | scopes
+select pg_temp.rewrite('public.read_standing_drift', 'd.excepted_until is null or d.excepted_until <= pg_catalog.clock_timestamp()', 'd.excepted_until is null');
+-- mutant: what ended stands | scopes
+select pg_temp.rewrite('public.read_standing_drift', 'd.closed_at is null and d.type', 'd.type');
+-- mutant: everything that stands is named | scopes
+select pg_temp.rewrite('public.read_standing_drift', '[:5]', '');
+-- mutant: what full runs put right is put right by others | scopes
+select pg_temp.rewrite('public.read_standing_drift', ' and r.scope <> ''all''', '');
+-- mutant: what went away was put right | scopes
+select pg_temp.rewrite('public.read_standing_drift', 'and d.action in (''repaired'', ''created'', ''moved'')', '');
+-- mutant: what was put right is new for ever | scopes
+select pg_temp.rewrite('public.read_standing_drift', 'd.closed_at > pg_catalog.clock_timestamp() - interval ''1 hour'' and', '');
+
+-- mutant: a pass is a good run | monitor
+select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'where r.scope <> ''due'' and r.status in (''success'', ''partial'')),', 'where r.status in (''success'', ''partial'')),');
+-- mutant: runs over what changed leave the reconciler stale | monitor
+select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'where r.scope <> ''due'' and r.status in (''success'', ''partial'')),', 'where r.scope = ''all'' and r.status in (''success'', ''partial'')),');
+-- mutant: passes that fail are runs that fail | monitor
+select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'r.scope <> ''due'' and r.status in (''success'', ''partial'', ''error'')', 'r.status in (''success'', ''partial'', ''error'')');
+-- mutant: a pass is a live run | monitor
+select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'r.scope <> ''due'' and r.status = ''running''', 'r.status = ''running''');
+-- mutant: a pass is the first run | monitor
+select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'from public.reconciliation_logs r where r.scope <> ''due''),', 'from public.reconciliation_logs r),');
+-- mutant: a run over what changed passes for a whole sweep | monitor
+select pg_temp.rewrite('billing_ops.is_complete_sweep', 'p_run.scope = ''all''', 'p_run.scope <> ''due''');
+select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'r.scope = ''all''', 'r.scope <> ''due''');
+-- mutant: the monitor sees its alert of Stripe's deliveries | monitor
+select pg_temp.rewrite('billing_ops.gather_monitor_facts', ', ''stripe_deliveries_failing''', '');
+-- mutant: the monitor sees its alert of a backlog | monitor
+select pg_temp.rewrite('billing_ops.gather_monitor_facts', ', ''events_backlog''', '');
+-- mutant: the backlog is as old as its newest | monitor
+select pg_temp.rewrite('billing_ops.gather_monitor_facts', 'min(d.due_at)', 'max(d.due_at)');
+-- mutant: no answer of Stripe's is an answer | monitor
+select pg_temp.rewrite('public.apply_monitor_outcomes', 'nullif(p_deliveries, ''{}'')', 'p_deliveries');
+-- mutant: no answer of Stripe's leaves the last one | monitor
+select pg_temp.rewrite('public.apply_monitor_outcomes', 'said = excluded.said', 'said = coalesce(excluded.said, stripe_deliveries.said)');
+-- mutant: Stripe is asked each time | monitor
+select pg_temp.rewrite('public.apply_monitor_outcomes', 'set asked_at = excluded.asked_at, said', 'set said');
+-- mutant: a pass that did not ask forgets | monitor
+select pg_temp.rewrite('public.apply_monitor_outcomes', 'if p_deliveries is not null then', 'if true then');
+-- mutant: passes are kept as long as runs | retention
+select pg_temp.rewrite('billing_ops.prune', 'interval ''14 days''', 'interval ''400 days''');
+-- mutant: runs over what changed are kept as long as passes | retention
+select pg_temp.rewrite('billing_ops.prune', '(o.scope = ''due''', '(o.scope <> ''all''');
+-- mutant: passes that found something go with those that did not | retention
+select pg_temp.rewrite('billing_ops.prune', ' and o.total_issues = 0', '');
+-- mutant: passes that failed go with those that had nothing to do | retention
+select pg_temp.rewrite('billing_ops.prune', 'o.status = ''success'' and o.total_issues = 0', 'o.total_issues = 0');
+-- mutant: a list of runs over one thing has all | admin_views
+select pg_temp.rewrite('public.admin_reconciliation_runs', '(p_scope is null or r.scope = p_scope) and', '');
+
+-- mutant: people note events | access_functions
+grant execute on function public.note_stripe_events(jsonb) to authenticated;
+-- mutant: people ask what is due | access_functions
+grant execute on function public.read_due_subscriptions(integer, timestamptz) to authenticated;
+-- mutant: everybody signed in reads what is due | access_tables
+drop policy stripe_due_admin_read on public.stripe_due;
+create policy stripe_due_admin_read on public.stripe_due for select to authenticated using (true);
+-- mutant: what Stripe said is shown to everybody signed in | access_tables
+drop policy stripe_deliveries_admin_read on billing_ops.stripe_deliveries;
+create policy stripe_deliveries_admin_read on billing_ops.stripe_deliveries for select to authenticated using (true);
+-- mutant: admins are not shown what Stripe said | monitor
+drop policy stripe_deliveries_admin_read on billing_ops.stripe_deliveries;
+-- mutant: people say what is due | access_tables
+grant insert on public.stripe_due to authenticated;
+-- mutant: anon reads what is due | access_tables
+grant select on public.stripe_due to anon;
+-- mutant: a run may be over anything | structure
+alter table public.reconciliation_logs drop constraint reconciliation_logs_scope_check;

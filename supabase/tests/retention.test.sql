@@ -53,6 +53,23 @@ select is(prune() ->> 'runs', '0', 'the newest run stays whatever its age');
 insert into public.reconciliation_logs (run_key, run_type, status, started_at) values ('dead', 'scheduled', 'running', now() - interval '9 years 1 day');
 select is(prune() ->> 'runs', '0', 'so does one that is marked as running');
 
+
+-- Of passes over what was due there can be one every few seconds.
+insert into public.reconciliation_logs (run_key, run_type, status, scope, started_at, total_issues)
+select concat_ws('_', scope, days), 'scheduled', 'success', scope, now() - make_interval(days => days), 1
+from unnest(array['due', 'changed']) scope, unnest(array[13, 15, 16, 17, 399, 401]) days;
+insert into public.reconciliation_logs (run_key, run_type, status, scope, started_at) values ('due', 'scheduled', 'success', 'due', now());
+select is((prune(1) ->> 'runs', prune(2) ->> 'runs')::text, '(1,2)', 'runs go in pieces');
+select prune();
+select is((select string_agg(run_key, ' ' order by scope, started_at desc) from public.reconciliation_logs where run_key ~ '^(due|changed)'),
+  'changed_13 changed_15 changed_16 changed_17 changed_399 due due_13', 'passes over what was due after 14 days, other runs after 400');
+insert into public.reconciliation_logs (run_key, run_type, status, scope, started_at)
+select concat_ws('_', scope, status, days), 'scheduled', status, scope, now() - make_interval(days => days)
+from unnest(array['due', 'changed']) scope, unnest(array['success', 'partial']) status, unnest(array[1, 3]) days;
+select prune();
+select is((select string_agg(run_key, ' ' order by run_key) from public.reconciliation_logs where run_key ~ '(success|partial)_'),
+  'changed_partial_1 changed_partial_3 changed_success_1 changed_success_3 due_partial_1 due_partial_3 due_success_1', 'passes that found nothing after two');
+
 select is((call('service_role', $$public.apply_monitor_outcomes('[]')$$) -> 'pruned') - array['drift', 'runs', 'alerts', 'deliveries', 'rate_limit_windows'],
           '{}', 'the monitor''s second call prunes');
 insert into public.rate_limit_windows (route, client, window_started_at, hits) values ('r', 'old', now() - interval '25 hours', 1);

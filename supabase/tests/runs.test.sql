@@ -36,7 +36,7 @@ select ok((select lease_expires_at - started_at = interval '330 seconds' from pu
 select is((select array_agg(key order by key) from jsonb_object_keys(run_of('first')) key),
   array['attempt', 'created_count', 'duration_ms', 'error_code', 'error_count', 'error_message', 'finished_at',
         'heartbeat_at', 'held_count', 'id', 'lease_expires_at', 'lookback_hours', 'message', 'mismatch_count', 'run_key', 'run_type',
-        'scanned_count', 'skipped_count', 'started_at', 'status', 'superseded_count', 'sweep_started_at', 'total_issues',
+        'scanned_count', 'scope', 'skipped_count', 'started_at', 'status', 'superseded_count', 'sweep_started_at', 'total_issues',
         'triggered_by', 'updated_count', 'waiting_count'], 'a run is shown with these fields, without cursor and result');
 select matches(run_of('first') ->> 'started_at', '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$', 'times are RFC 3339 in UTC');
 

@@ -40,6 +40,14 @@ insert into expected_columns values
   ('reconciliation_logs', 'triggered_by', 'text', false),
   ('reconciliation_logs', 'triggered_by_user', 'uuid', false),
   ('reconciliation_logs', 'sweep_started_at', 'timestamp with time zone', false),
+  ('reconciliation_logs', 'scope', 'text', true),
+  ('reconciliation_logs', 'events_to', 'timestamp with time zone', false),
+  ('stripe_due', 'stripe_subscription_id', 'text', true),
+  ('stripe_due', 'first_event_at', 'timestamp with time zone', true),
+  ('stripe_due', 'last_event_at', 'timestamp with time zone', true),
+  ('stripe_due', 'due_at', 'timestamp with time zone', true),
+  ('stripe_due', 'attempts', 'integer', true),
+  ('stripe_due', 'version', 'bigint', true),
   ('drift', 'id', 'uuid', true),
   ('drift', 'drift_key', 'text', true),
   ('drift', 'type', 'text', true),
@@ -176,6 +184,9 @@ insert into expected_columns values
   ('billing_ops.adoption', 'generator', 'integer', true),
   ('billing_ops.adoption', 'adopted_at', 'timestamp with time zone', true),
   ('billing_ops.adoption', 'adopted_by', 'text', true),
+  ('billing_ops.stripe_deliveries', 'one', 'boolean', true),
+  ('billing_ops.stripe_deliveries', 'asked_at', 'timestamp with time zone', true),
+  ('billing_ops.stripe_deliveries', 'said', 'jsonb', false),
   ('billing_ops.admins', 'user_id', 'uuid', true),
   ('billing_ops.admins', 'added_at', 'timestamp with time zone', true),
   ('billing_ops.admins', 'note', 'text', false);
@@ -204,7 +215,7 @@ select set_eq(
   $$select relation, attribute from expected_columns where relation not in ('reconciliation_logs', 'billing_alerts')$$,
   'the tables of our own have these columns and no others');
 select set_eq($$select relname::text from pg_class where relnamespace = 'billing_ops'::regnamespace and relkind <> 'i'$$,
-  array['subscription_marks', 'adoption', 'admins'], 'three tables, and nothing else, are out of sight');
+  array['subscription_marks', 'adoption', 'admins', 'stripe_deliveries'], 'four tables, and nothing else, are out of sight');
 
 -- Values that a column takes ----------------------------------------------------------------------------------------------
 
@@ -225,6 +236,9 @@ select ok(refuses($$insert into public.reconciliation_logs (run_key, run_type, s
           'a run has no other status');
 select ok(refuses($$insert into public.reconciliation_logs (run_key, run_type) values ('k', 'yearly')$$),
           'a run has no other type');
+select ok(not refuses(format($$insert into public.reconciliation_logs (run_key, run_type, scope) values ('k', 'scheduled', %L)$$, s)), format('a run may be over %s', s))
+from unnest(array['all', 'changed', 'due']) s;
+select ok(refuses($$insert into public.reconciliation_logs (run_key, run_type, scope) values ('k', 'scheduled', 'some')$$), 'and over nothing else');
 select ok(not refuses(format($$insert into public.billing_alerts (alert_key, alert_type, severity, message)
                                values ('k', 't', %L, 'm')$$, s)), format('an alert may be %s', s))
 from unnest(array['critical', 'high', 'warning', 'info']) s;
@@ -259,6 +273,9 @@ select throws_ok($$insert into billing_ops.adoption (one, mapping, fingerprint, 
   '23514', null, 'one table at most is adopted');
 select throws_ok($$insert into billing_ops.adoption (mapping, fingerprint, granted, generator) values ('{}', '{}', '[]', 1)$$,
   '23505', null, 'and not two');
+select throws_ok($$insert into billing_ops.stripe_deliveries (one, asked_at) values (false, now())$$, '23514', null, 'what Stripe said last is one row');
+insert into billing_ops.stripe_deliveries (asked_at) values (now());
+select throws_ok($$insert into billing_ops.stripe_deliveries (asked_at) values (now())$$, '23505', null, 'and not two, either');
 
 -- Indexes ------------------------------------------------------------------------------------------------------------------
 
@@ -273,7 +290,12 @@ insert into expected_indexes values
   ('reconciliation_logs_newest', 'CREATE INDEX reconciliation_logs_newest ON
     public.reconciliation_logs USING btree (started_at DESC, id DESC)'),
   ('reconciliation_logs_finished', 'CREATE INDEX reconciliation_logs_finished ON public.reconciliation_logs USING
-    btree (finished_at DESC, id DESC) WHERE (status = ANY (ARRAY[''success''::text, ''partial''::text, ''error''::text]))'),
+    btree (finished_at DESC, id DESC) WHERE ((scope <> ''due''::text) AND (status = ANY (ARRAY[''success''::text, ''partial''::text, ''error''::text])))'),
+  ('reconciliation_logs_events', 'CREATE INDEX reconciliation_logs_events ON public.reconciliation_logs USING
+    btree (events_to DESC) WHERE (events_to IS NOT NULL)'),
+  ('reconciliation_logs_sweeps', 'CREATE INDEX reconciliation_logs_sweeps ON public.reconciliation_logs USING btree (sweep_started_at DESC)
+    WHERE ((scope = ''all''::text) AND (cursor IS NULL) AND (status = ANY (ARRAY[''success''::text, ''partial''::text])))'),
+  ('stripe_due_due_at', 'CREATE INDEX stripe_due_due_at ON public.stripe_due USING btree (due_at, stripe_subscription_id)'),
   ('billing_alerts_one_open_per_key', 'CREATE UNIQUE INDEX billing_alerts_one_open_per_key ON
     public.billing_alerts USING btree (alert_key) WHERE (resolved = false)'),
   ('billing_alerts_newest', 'CREATE INDEX billing_alerts_newest ON
@@ -356,10 +378,10 @@ where p.pronamespace = 'billing_ops'::regnamespace
     'read_duplicate_live_subscriptions',
     'apply_reconciliation_batch', 'apply_drift_decisions', 'revert_drift', 'except_drift', 'unexcept_drift', 'set_drift_policy',
     'allow_held_drift', 'take_drift_allowances', 'resolve_billing_alert', 'attend_billing_alert', 'claim_deliveries', 'claim_delivery',
-    'finish_deliveries', 'monitor_facts', 'apply_monitor_outcomes', 'billing_ops_schema', 'billing_ops_adoption', 'admin_authorize', 'admin_monitor_facts', 'admin_billing_alerts', 'admin_reconciliation_runs',
+    'note_stripe_events', 'read_due_subscriptions', 'read_standing_drift', 'finish_deliveries', 'monitor_facts', 'apply_monitor_outcomes', 'billing_ops_schema', 'billing_ops_adoption', 'admin_authorize', 'admin_monitor_facts', 'admin_billing_alerts', 'admin_reconciliation_runs',
     'admin_reconciliation_run', 'admin_drift', 'admin_drift_for_approval', 'admin_drift_policies', 'admin_notifications'));
 
-select is(array[count(*), count(distinct proname)], array[35, 35]::bigint[], 'thirty-five functions are callable from outside, none of them twice')
+select is(array[count(*), count(distinct proname)], array[38, 38]::bigint[], 'thirty-eight functions are callable from outside, none of them twice')
 from our_functions where pronamespace = 'public'::regnamespace;
 select ok(proconfig @> array['search_path=""'], signature || ' trusts no search path') from our_functions order by signature;
 select isnt(obj_description(oid, 'pg_proc'), null, signature || ' has a comment') from our_functions order by signature;
@@ -380,20 +402,24 @@ select isnt(obj_description('billing_ops'::regnamespace, 'pg_namespace'), null, 
 select ok((select relrowsecurity from pg_class where oid = table_of(relation)),
           'row level security is on for ' || relation)
 from unnest(array['reconciliation_logs', 'drift', 'drift_events', 'drift_policies', 'billing_alerts', 'billing_alert_events',
-                  'notification_channels', 'notification_deliveries', 'rate_limit_windows', 'billing_ops.subscription_marks', 'billing_ops.adoption', 'billing_ops.admins', 'organizations', 'users',
+                  'notification_channels', 'notification_deliveries', 'rate_limit_windows', 'stripe_due', 'billing_ops.stripe_deliveries',
+                  'billing_ops.subscription_marks', 'billing_ops.adoption', 'billing_ops.admins', 'organizations', 'users',
                   'organization_members', 'subscriptions']) relation;
-select is_empty($$select polname from pg_policy p join pg_class c on c.oid = p.polrelid where c.relnamespace = 'billing_ops'::regnamespace
+select is_empty($$select polname from pg_policy p join pg_class c on c.oid = p.polrelid
+  where c.relnamespace = 'billing_ops'::regnamespace and c.relname <> 'stripe_deliveries'
   or p.polrelid = any (array['public.organizations', 'public.users', 'public.organization_members', 'public.subscriptions']::regclass[])$$,
-  'none is let in to what is out of sight, nor to an empty project''s tables');
+  'none is let in to what is out of sight, but for what the monitor''s facts show an admin, nor to an empty project''s tables');
 select set_eq(
   $$select concat_ws(' ', tablename, policyname, cmd, roles) from pg_policies
-    where schemaname = 'public' and tablename in ('reconciliation_logs', 'drift', 'drift_events', 'drift_policies', 'billing_alerts',
-      'billing_alert_events', 'notification_channels', 'notification_deliveries', 'rate_limit_windows')$$,
+    where schemaname in ('public', 'billing_ops') and tablename in ('reconciliation_logs', 'drift', 'drift_events', 'drift_policies', 'billing_alerts',
+      'billing_alert_events', 'notification_channels', 'notification_deliveries', 'rate_limit_windows', 'stripe_due', 'stripe_deliveries')$$,
   $$values ('billing_alert_events billing_alert_events_admin_read SELECT {authenticated}'),
            ('billing_alerts billing_alerts_admin_read SELECT {authenticated}'),
            ('notification_channels notification_channels_admin_read SELECT {authenticated}'),
            ('notification_deliveries notification_deliveries_admin_read SELECT {authenticated}'),
            ('rate_limit_windows rate_limit_windows_nobody ALL {public}'),
+           ('stripe_due stripe_due_admin_read SELECT {authenticated}'),
+           ('stripe_deliveries stripe_deliveries_admin_read SELECT {authenticated}'),
            ('drift drift_admin_read SELECT {authenticated}'),
            ('drift_events drift_events_admin_read SELECT {authenticated}'),
            ('drift_policies drift_policies_admin_read SELECT {authenticated}'),

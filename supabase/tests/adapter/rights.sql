@@ -6,7 +6,7 @@ with app as (
 -- What billing-ops puts beside them has rights of its own.
 relation as (
   select c.* from pg_class c join app on app.oid = c.relnamespace
-  where not (c.relnamespace = 'public'::regnamespace and c.relname ~ '^(reconciliation_logs|drift|drift_events|drift_policies|billing_alerts|billing_alert_events|notification_channels|notification_deliveries|rate_limit_windows)(_|$)')
+  where not (c.relnamespace = 'public'::regnamespace and c.relname ~ '^(reconciliation_logs|drift|drift_events|drift_policies|billing_alerts|billing_alert_events|notification_channels|notification_deliveries|rate_limit_windows|stripe_due)(_|$)')
 ),
 rights as (
   select 'schema ' || nspname as object, aclexplode(coalesce(nspacl, acldefault('n', nspowner))) as acl from app

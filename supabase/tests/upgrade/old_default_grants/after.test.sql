@@ -8,9 +8,10 @@ select is_empty($$
   from pg_class c, aclexplode(c.relacl) acl
   where c.oid in ('public.reconciliation_logs'::regclass, 'public.drift'::regclass, 'public.drift_events'::regclass, 'public.drift_policies'::regclass, 'public.billing_alerts'::regclass,
                   'public.billing_alert_events'::regclass, 'public.notification_channels'::regclass, 'public.notification_deliveries'::regclass,
-                  'public.rate_limit_windows'::regclass, 'public.notification_deliveries_id_seq'::regclass,
+                  'public.rate_limit_windows'::regclass, 'public.stripe_due'::regclass, 'public.notification_deliveries_id_seq'::regclass, 'public.stripe_due_version_seq'::regclass,
                   'public.drift_events_id_seq'::regclass, 'public.billing_alert_events_id_seq'::regclass,
-                  'billing_ops.subscription_marks'::regclass, 'billing_ops.adoption'::regclass, 'billing_ops.admins'::regclass)
+                  'billing_ops.subscription_marks'::regclass, 'billing_ops.adoption'::regclass, 'billing_ops.admins'::regclass,
+                  'billing_ops.stripe_deliveries'::regclass)
     and (acl.grantee in (0, 'anon'::regrole) or (acl.grantee = 'authenticated'::regrole and acl.privilege_type <> 'SELECT')
       or c.relkind = 'S' and acl.grantee <> c.relowner)
 $$, 'tables and sequences');
