@@ -52,7 +52,8 @@ done
 
 export ADMIN_TOKEN CRON_SECRET SCHEMATHESIS_HOOKS="$root/scripts/schemathesis_hooks.py" PYTHONDONTWRITEBYTECODE=1
 ADMIN_TOKEN=$(of admin_token) CRON_SECRET=$(of cron_secret)
+# Only Stripe can sign an event, so what is made up is refused however well it fits: tests/api/events.rs sends signed ones.
 # From there, as it leaves files where it runs.
 cd "$work"
 "$venv/bin/schemathesis" --config-file "$root/scripts/schemathesis.toml" run "$root/public/openapi.json" --url "$base" \
-  --checks all --max-examples "$examples" --seed "$seed" --no-color
+  --exclude-path /api/stripe/events --checks all --max-examples "$examples" --seed "$seed" --no-color

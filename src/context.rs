@@ -1,10 +1,10 @@
 //! What a handler gets: the settings, and the clients, built once for the life of the process.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::config::{Config, SettingError};
 use crate::stripe::Stripe;
@@ -22,6 +22,49 @@ pub struct Context {
     stripe: OnceLock<Result<Arc<Stripe>, SettingError>>,
     stopping: watch::Sender<bool>,
     news: AtomicBool,
+    /// Who of this process's calls looks after what is due.
+    pub due: Turn,
+}
+
+/// Work that one of several calls of a process does for all of them.
+#[derive(Debug, Default)]
+pub struct Turn {
+    taken: AtomicBool,
+    announced: AtomicU64,
+    wake: Notify,
+}
+
+/// Whoever has it does the work, and gives it back by dropping it.
+#[derive(Debug)]
+pub struct TurnTaken<'a>(&'a Turn);
+
+impl Turn {
+    /// Says that there is work, and wakes whoever has the turn.
+    pub fn announce(&self) {
+        self.announced.fetch_add(1, Ordering::SeqCst);
+        self.wake.notify_one();
+    }
+
+    /// How often somebody has said so. Who reads it before the work, and again after giving the turn back, misses nobody.
+    pub fn announced(&self) -> u64 {
+        self.announced.load(Ordering::SeqCst)
+    }
+
+    /// Waits until somebody says so.
+    pub async fn announcement(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Takes the turn, if nobody has it.
+    pub fn take(&self) -> Option<TurnTaken<'_>> {
+        (!self.taken.swap(true, Ordering::SeqCst)).then_some(TurnTaken(self))
+    }
+}
+
+impl Drop for TurnTaken<'_> {
+    fn drop(&mut self) {
+        self.0.taken.store(false, Ordering::SeqCst);
+    }
 }
 
 impl Context {
@@ -34,6 +77,7 @@ impl Context {
             stripe: OnceLock::new(),
             stopping: watch::Sender::new(false),
             news: AtomicBool::new(false),
+            due: Turn::default(),
         }
     }
 
@@ -77,6 +121,8 @@ impl Context {
         self.config.owner_metadata_keys()?;
         self.config.trust_client_reference_id()?;
         self.config.reconcile_budget()?;
+        self.config.events_mode()?;
+        self.config.full_scan_every()?;
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::endpoints::{
     alerts, attend, config, drift, drift_approve, drift_except, drift_revert, health, monitor, notifications,
-    policies, reconcile, reconcile_now, resolve, run, runs,
+    policies, reconcile, reconcile_now, resolve, run, runs, stripe_events,
 };
 use crate::http::Endpoint;
 use crate::http::operation::{Caller, Operation};
@@ -36,6 +36,7 @@ fn endpoints() -> Vec<(Endpoint, Vec<Operation>)> {
         (notifications::ENDPOINT, notifications::operations()),
         (runs::ENDPOINT, runs::operations()),
         (run::ENDPOINT, run::operations()),
+        (stripe_events::ENDPOINT, stripe_events::operations()),
     ]
 }
 
@@ -69,6 +70,10 @@ pub fn document() -> Value {
                 "person": {
                     "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
                     "description": "A Supabase access token of an owner or admin of any organization."
+                },
+                "stripe": {
+                    "type": "apiKey", "in": "header", "name": "Stripe-Signature",
+                    "description": "Stripe's signature of the raw body, by STRIPE_WEBHOOK_SECRET."
                 }
             },
             "schemas": schemas,
@@ -103,6 +108,7 @@ fn describe(operation: &Operation) -> Value {
     ];
     match operation.caller {
         Caller::Anyone => {}
+        Caller::Stripe => codes.extend([(503, "not_configured"), (503, "database_unavailable")]),
         Caller::Admin | Caller::Machine | Caller::MachineOrAdmin => {
             codes.extend([(401, "unauthorized"), (503, "not_configured"), (503, "database_unavailable")]);
             codes.push((429, "rate_limited"));
@@ -125,6 +131,7 @@ fn describe(operation: &Operation) -> Value {
         Caller::Admin => json!([{ "person": [] }]),
         Caller::Machine => json!([{ "machine": [] }]),
         Caller::MachineOrAdmin => json!([{ "machine": [] }, { "person": [] }]),
+        Caller::Stripe => json!([{ "stripe": [] }]),
     };
     let mut described = json!({
         "operationId": operation.id,

@@ -33,7 +33,8 @@ pub fn postgrest() -> Option<PathBuf> {
 /// Secrets for one stack.
 pub fn generated() -> Settings {
     let secret = |name: &str| (name.to_owned(), random_text(40));
-    Settings::from([secret("RECONCILE_SECRET"), secret("MONITOR_SECRET"), secret("CRON_SECRET")])
+    let signing = ("STRIPE_WEBHOOK_SECRET".to_owned(), format!("whsec_{}", random_text(32)));
+    Settings::from([secret("RECONCILE_SECRET"), secret("MONITOR_SECRET"), secret("CRON_SECRET"), signing])
 }
 
 /// Another Supabase than the one that the stack would start.

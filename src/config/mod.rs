@@ -368,7 +368,8 @@ impl Config {
     /// After how long without a sweep that looked at everything `sweep_incomplete` holds: in whole hours, and no less than one and a
     /// half times as long as it is until everything is looked at again. Otherwise it would hold before each sweep that is in time.
     pub fn sweep_incomplete_after(&self) -> Result<chrono::TimeDelta, SettingError> {
-        let least = (self.full_scan_every()? * 3).div_ceil(2);
+        // One that is wrong closes the runs and not the watch over them, which says so.
+        let least = (self.full_scan_every().unwrap_or(1) * 3).div_ceil(2);
         let hours = self.sweep_incomplete_after_hours()?.max(least);
         Ok(chrono::TimeDelta::hours(i64::from(hours)))
     }
@@ -498,11 +499,10 @@ mod tests {
                 "{full} {after}"
             );
         }
-        // Each is told by its own name, once.
+        // One that is wrong closes the runs, which say so, and not the watch over them.
         let wrong = config(&[("FULL_SCAN_EVERY_HOURS", "0"), ("SWEEP_INCOMPLETE_AFTER_HOURS", "24")]);
-        let told = wrong.sweep_incomplete_after().expect_err("wrong");
-        assert_eq!(told.0, "FULL_SCAN_EVERY_HOURS must be a whole number from 1 to 720.");
-        assert_eq!(wrong.complaints(), [told.0]);
+        assert_eq!(wrong.sweep_incomplete_after(), Ok(chrono::TimeDelta::hours(24)));
+        assert_eq!(wrong.complaints(), ["FULL_SCAN_EVERY_HOURS must be a whole number from 1 to 720."]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::reconcile::progress::Counts;
 use crate::reconcile::store::{
     Batch, Duplicates, Ground, Group, Lookup, ReconcileStore, StoreError, Unplaced, Written,
 };
+use crate::reconcile::tally::Tally;
 use crate::runs::store::store_error;
 use crate::supabase::Supabase;
 
@@ -200,6 +201,18 @@ impl ReconcileStore for Desk<'_> {
 
     async fn take_allowances(&self) -> Result<BTreeMap<Class, u64>, StoreError> {
         Ok(BTreeMap::new())
+    }
+
+    async fn due(&self, _limit: usize, _since: Option<i64>) -> Result<Vec<(String, i64)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn note_events(&self, _events: &[(&str, i64)]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn standing(&self, _classes: &[Class]) -> Result<Tally, StoreError> {
+        Ok(Tally::default())
     }
 
     async fn heartbeat(&self, _counts: Counts) -> Result<(), StoreError> {

@@ -38,6 +38,15 @@ pub struct Rules<'a> {
     pub livemode: bool,
     /// Unix seconds.
     pub now: i64,
+    /// How many seconds the app's own webhook is given: [`GRACE_SECONDS`], or none where it has been waited for already.
+    pub grace: i64,
+}
+
+impl Rules<'_> {
+    /// Whether Stripe is known to have changed it so short a time ago that the app's own webhook may be under way.
+    pub(super) fn gives_time_to(&self, subscription: &Subscription) -> bool {
+        self.grace > 0 && subscription.last_known_change(self.now) > self.now - self.grace
+    }
 }
 
 /// What came of comparing one subscription with its row.
@@ -102,7 +111,7 @@ pub fn compare(subscription: &Subscription, row: &Row, rules: Rules<'_>) -> Comp
         finding.lowers_access = found.lowers.contains(&finding.class);
         finding.propose(&found.repair, rules.shape);
     }
-    if found.differs() && subscription.last_known_change(rules.now) > rules.now - GRACE_SECONDS {
+    if found.differs() && rules.gives_time_to(subscription) {
         return Comparison { in_grace: true, ..Comparison::default() };
     }
     found

@@ -3,9 +3,7 @@
 use serde_json::json;
 
 use super::class::Class;
-use super::compare::{
-    Comparison, Differ, GRACE_SECONDS, Rules, livemode_mismatch, mode_word, unknown_status,
-};
+use super::compare::{Comparison, Differ, Rules, livemode_mismatch, mode_word, unknown_status};
 use super::finding::{Finding, Subject, duplicate_live};
 use super::repair::{Action, Follows, Item};
 use super::row::{Fields, Row};
@@ -43,7 +41,7 @@ pub fn missing(subscription: &Subscription, owner: Option<String>, rules: Rules<
     if !lives || !rules.terms.scope.holds(subscription) {
         return Missing::Nothing;
     }
-    if subscription.last_known_change(rules.now) > rules.now - GRACE_SECONDS {
+    if rules.gives_time_to(subscription) {
         return Missing::InGrace;
     }
     let mut subject = Subject::of(subscription, None);

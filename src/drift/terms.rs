@@ -25,6 +25,9 @@ pub struct Terms {
     pub trust_client_reference_id: bool,
     /// The most that may follow from a difference (`REPAIR_MODE`).
     pub repair_mode: Mode,
+    /// Whether what an event speaks of is read at once (`EVENTS_MODE=apply`). Then repairs are the ordinary way; otherwise the app's own
+    /// webhook goes first, and what it left undone is news.
+    pub events_at_once: bool,
 }
 
 impl Terms {
@@ -54,6 +57,7 @@ impl Default for Terms {
             owner_keys: vec!["organization_id".to_owned()],
             trust_client_reference_id: false,
             repair_mode: Mode::default(),
+            events_at_once: false,
         }
     }
 }

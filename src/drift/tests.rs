@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::access::Access;
 use super::class::Class;
-use super::compare::{Comparison, Rules, compare};
+use super::compare::{Comparison, GRACE_SECONDS, Rules, compare};
 use super::finding::Finding;
 use super::missing::{Missing, missing, missing_in_stripe};
 use super::row::{Fields, Row};
@@ -94,7 +94,7 @@ fn terms() -> Terms {
 }
 
 fn rules<'a>(shape: &'a Shape, terms: &'a Terms) -> Rules<'a> {
-    Rules { shape, terms, livemode: true, now: NOW }
+    Rules { shape, terms, livemode: true, now: NOW, grace: GRACE_SECONDS }
 }
 
 fn compared(stripe: Value, change: impl FnOnce(&mut Row)) -> Comparison {

@@ -20,3 +20,4 @@ pub mod reconcile_now;
 pub mod resolve;
 pub mod run;
 pub mod runs;
+pub mod stripe_events;

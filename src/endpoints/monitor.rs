@@ -12,8 +12,9 @@ use crate::http::operation::{Caller, Operation, Schema};
 use crate::http::parameters::describe_choice;
 use crate::http::{ApiError, Call, Endpoint, Reply};
 use crate::monitor::db::{AlertChanges, apply, read_facts};
+use crate::monitor::deliveries;
 use crate::monitor::heartbeat::send_heartbeat;
-use crate::monitor::judge::{Thresholds, judge};
+use crate::monitor::judge::{Deliveries, Facts, Thresholds, judge};
 use crate::notify::deliver::{BUDGET, Sent, deliver};
 use crate::notify::receivers::configured;
 use crate::supabase::Asker;
@@ -48,6 +49,10 @@ pub struct Conditions {
     pub sweep_incomplete: Option<bool>,
     /// Messages to people do not arrive.
     pub notifications_failing: Option<bool>,
+    /// Stripe's events are not taken; null where Stripe does not say.
+    pub stripe_deliveries_failing: Option<bool>,
+    /// What an event spoke of has waited for too long.
+    pub events_backlog: Option<bool>,
     /// An optional setting is wrong.
     pub settings_invalid: Option<bool>,
 }
@@ -116,11 +121,12 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
         auth::Caller::Person(token) => Asker::Person(token),
         auth::Caller::Cron | auth::Caller::Machine => Asker::Service,
     };
-    let facts = read_facts(database, name, &call.client()).await?;
+    let mut facts = read_facts(database, name, &call.client()).await?;
+    let asked = ask_about_deliveries(&context, &mut facts).await;
     let outcomes = judge(&facts, &thresholds, &context.config.wrong_options());
-    let alerts = apply(database, &outcomes).await?;
+    let alerts = apply(database, &outcomes, asked.as_ref()).await?;
     context.has_news();
-    let [stale, high_severity, failing, incomplete, notifications, settings] = &outcomes;
+    let [stale, high_severity, failing, incomplete, notifications, deliveries, backlog, settings] = &outcomes;
     let (channels, known) = (configured(&context.config), facts.notifications.unwrap_or_default());
     // Where no alarm arrives any more, silence is the alarm: whoever watches the watcher notices it.
     let all_wrong = !channels.is_empty() && channels.iter().all(|channel| channel.receiver.is_err());
@@ -141,11 +147,29 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
             reconcile_failing: failing.holds(),
             sweep_incomplete: incomplete.holds(),
             notifications_failing: notifications.holds(),
+            stripe_deliveries_failing: deliveries.holds(),
+            events_backlog: backlog.holds(),
             settings_invalid: settings.holds(),
         },
         auto_resolve: AutoResolve { resolved_count: alerts.resolved.len() },
         alerts,
     }))
+}
+
+/// Asks Stripe whether its events are taken, if that is wanted and due, and puts the answer among the facts. What is not wanted is not
+/// known either.
+async fn ask_about_deliveries(context: &Context, facts: &mut Facts) -> Option<Option<Deliveries>> {
+    let wanted = context.config.stripe_delivery_health() == Ok(true);
+    let stripe = context.stripe().ok().filter(|_| wanted);
+    let Some(stripe) = stripe else {
+        facts.deliveries = None;
+        return None;
+    };
+    let asked = deliveries::ask(stripe, facts).await;
+    if let Some(said) = &asked {
+        facts.deliveries = said.clone();
+    }
+    asked
 }
 
 /// Sends what is due: one round trip where there is nothing.

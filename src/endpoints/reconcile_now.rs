@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::http::operation::{Caller, Operation, Schema};
 use crate::http::parameters::HOURS;
 use crate::http::{ApiError, Call, Endpoint, Reply};
+use crate::reconcile::RunScope;
 use crate::runs::answer::RunAnswer;
 use crate::runs::db::RunRequest;
 use crate::runs::key::{RunKey, RunType};
@@ -44,6 +45,7 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
     // Counted here, so not once more where the run starts.
     let user = admin.authorize("reconcile_now").await?;
     let request = RunRequest {
+        scope: RunScope::All,
         run_type: RunType::Manual,
         lookback_hours,
         run_key: RunKey::new(RunType::Manual, call.received_at, None),

@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::http::operation::{Caller, Operation, Schema};
 use crate::http::parameters::{CURSOR, LIMIT, describe_choice, describe_cursor};
 use crate::http::{ApiError, Call, Endpoint, Reply};
+use crate::reconcile::RunScope;
 use crate::runs::db::{RunFilter, list};
 use crate::runs::key::RunType;
 use crate::runs::run::RunPage;
@@ -27,6 +28,7 @@ pub fn operations() -> Vec<Operation> {
         parameters: vec![
             describe_choice("status", "Only one status.", STATUSES, None),
             describe_choice("type", "Only one type.", RunType::VARIANTS, None),
+            describe_choice("scope", "Only runs that looked at this much.", RunScope::VARIANTS, None),
             LIMIT.describe(),
             describe_cursor(CURSOR),
         ],
@@ -38,10 +40,11 @@ pub fn operations() -> Vec<Operation> {
 pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiError> {
     let admin = auth::admin(&context, &call)?;
     call.no_body().await?;
-    let parameters = call.parameters(&["status", "type", "limit", "cursor"])?;
+    let parameters = call.parameters(&["status", "type", "scope", "limit", "cursor"])?;
     let filter = RunFilter {
         status: parameters.one_of("status", STATUSES)?,
         run_type: parameters.one_of("type", RunType::VARIANTS)?,
+        scope: parameters.one_of("scope", RunScope::VARIANTS)?,
         limit: parameters.whole_number(&LIMIT)?,
         cursor: parameters.cursor()?,
     };

@@ -25,7 +25,7 @@ pub enum BadSignature {
     Malformed,
     /// It was signed more than [`TOLERANCE`] ago, or that far ahead: the message may be a repetition, or one of the clocks is wrong.
     #[error("The signature is more than five minutes old, or of a time to come.")]
-    TooOld,
+    OutsideTolerance,
     /// None of the signatures is one of this body by one of the secrets.
     #[error("The signature is not Stripe's.")]
     Wrong,
@@ -39,7 +39,7 @@ pub fn verify(header: &str, body: &[u8], secrets: &[SigningSecret], now: i64) ->
     let time = time(header).ok_or(BadSignature::Malformed)?;
     let seconds: i64 = time.parse().map_err(|_| BadSignature::Malformed)?;
     if now.abs_diff(seconds) > TOLERANCE {
-        return Err(BadSignature::TooOld);
+        return Err(BadSignature::OutsideTolerance);
     }
     if is_signed(header, time, body, secrets) { Ok(()) } else { Err(BadSignature::Wrong) }
 }
@@ -229,15 +229,15 @@ mod tests {
         for (time, expected) in [
             (NOW - 300, Ok(())),
             (NOW + 300, Ok(())),
-            (NOW - 301, Err(BadSignature::TooOld)),
-            (NOW + 301, Err(BadSignature::TooOld)),
-            (0, Err(BadSignature::TooOld)),
-            (i64::MAX, Err(BadSignature::TooOld)),
+            (NOW - 301, Err(BadSignature::OutsideTolerance)),
+            (NOW + 301, Err(BadSignature::OutsideTolerance)),
+            (0, Err(BadSignature::OutsideTolerance)),
+            (i64::MAX, Err(BadSignature::OutsideTolerance)),
         ] {
             assert_eq!(verified(&signed(&time.to_string())), expected, "{time}");
         }
         let header = signed(&i64::MAX.to_string());
-        assert_eq!(verify(&header, BODY, &[], i64::MIN), Err(BadSignature::TooOld), "no overflow");
+        assert_eq!(verify(&header, BODY, &[], i64::MIN), Err(BadSignature::OutsideTolerance), "no overflow");
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl Call {
 
     /// Reads a body that must be empty or `{}`. Errors: 413, 400.
     pub async fn no_body(&mut self) -> Result<(), ApiError> {
-        let body = self.read_body().await?;
+        let body = self.raw_body(BODY_LIMIT).await?;
         let text = body.trim_ascii();
         if text.is_empty()
             || serde_json::from_slice::<BTreeMap<String, ()>>(text).is_ok_and(|map| map.is_empty())
@@ -88,7 +88,7 @@ impl Call {
 
     /// Reads a JSON body; an empty one counts as `{}`. Errors: 413, and 400 with the place of the mistake.
     pub async fn json_body<T: DeserializeOwned>(&mut self) -> Result<T, ApiError> {
-        let body = self.read_body().await?;
+        let body = self.raw_body(BODY_LIMIT).await?;
         let text = body.trim_ascii();
         if text.is_empty() {
             return serde_json::from_str("{}").map_err(|error| what_is_wrong(&error));
@@ -105,11 +105,12 @@ impl Call {
         serde_json::from_slice(text).map_err(|error| what_is_wrong(&error))
     }
 
-    async fn read_body(&mut self) -> Result<Vec<u8>, ApiError> {
+    /// Reads a body as it was sent, of `limit` bytes at most. Errors: 413, and 400 where it ends early.
+    pub async fn raw_body(&mut self, limit: usize) -> Result<Vec<u8>, ApiError> {
         let Some(body) = self.body.take() else { return Ok(Vec::new()) };
-        match Limited::new(body, BODY_LIMIT).collect().await {
+        match Limited::new(body, limit).collect().await {
             Ok(read) => Ok(read.to_bytes().to_vec()),
-            Err(error) if error.is::<LengthLimitError>() => Err(ApiError::payload_too_large(BODY_LIMIT)),
+            Err(error) if error.is::<LengthLimitError>() => Err(ApiError::payload_too_large(limit)),
             Err(_) => Err(ApiError::invalid("The request body ended early.")),
         }
     }

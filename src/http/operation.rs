@@ -14,6 +14,8 @@ pub enum Caller {
     Machine,
     /// Either of the two.
     MachineOrAdmin,
+    /// Stripe, by the signature of what it sends.
+    Stripe,
 }
 
 /// A type that is sent or received: its name, and the schemas that describe it.

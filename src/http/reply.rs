@@ -1,5 +1,9 @@
 //! An answer, and how it becomes a response: JSON, never cached, with the request's id in header and body.
 
+use std::fmt;
+use std::future::Future;
+
+use futures::future::{BoxFuture, FutureExt as _};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER,
     STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
@@ -15,26 +19,47 @@ use crate::http::error::ApiError;
 /// The header that carries a request's id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A successful answer.
-#[derive(Debug)]
+/// A successful answer, and what is done once it is on its way.
 pub struct Reply {
     status: StatusCode,
     body: Map<String, Value>,
+    after: Option<BoxFuture<'static, ()>>,
 }
 
 impl Reply {
     /// 200 with a body that serializes to a JSON object. Errors: 500 for anything else, which is a bug here.
     pub fn ok(body: &impl Serialize) -> Result<Self, ApiError> {
         match serde_json::to_value(body) {
-            Ok(Value::Object(body)) => Ok(Self { status: StatusCode::OK, body }),
+            Ok(Value::Object(body)) => Ok(Self { status: StatusCode::OK, body, after: None }),
             Ok(_) => Err(ApiError::internal("an answer's body is not an object")),
             Err(error) => Err(ApiError::internal(format!("an answer's body does not serialize: {error}"))),
         }
     }
 
+    /// Adds work that nobody waits for: the process ends only when it is done, within the function's time.
+    pub fn then(mut self, work: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.after = Some(work.boxed());
+        self
+    }
+
+    /// What is to be done once the answer is on its way.
+    pub fn take_after(&mut self) -> Option<BoxFuture<'static, ()>> {
+        self.after.take()
+    }
+
     /// The status.
     pub fn status(&self) -> StatusCode {
         self.status
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Reply")
+            .field("status", &self.status)
+            .field("body", &self.body)
+            .finish_non_exhaustive()
     }
 }
 

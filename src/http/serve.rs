@@ -122,7 +122,8 @@ async fn answer(
     state.wait_until(async move {
         let span = tracing::info_span!("request", %request_id, route = endpoint.route);
         let handler = place.map(|place| &routes[place].handler);
-        let response = guarded(endpoint, handler, Arc::clone(&context), call).instrument(span).await;
+        let (response, after) =
+            guarded(endpoint, handler, Arc::clone(&context), call).instrument(span.clone()).await;
         // Nobody listens where the caller hung up; the work is done all the same.
         let _ = sender.send(response);
         // Nor does anybody wait for what is told of it.
@@ -130,6 +131,9 @@ async fn answer(
             deliver_news(&context, started.elapsed())
                 .instrument(tracing::info_span!("notify", %request_id))
                 .await;
+        }
+        if let Some(after) = after {
+            after.instrument(span).await;
         }
     });
     receiver.await.unwrap_or_else(|_| {
@@ -141,13 +145,13 @@ async fn answer(
     })
 }
 
-/// Method, origin, handler, log line. Without a handler the path is not there, for whatever method.
+/// Method, origin, handler, log line; and what is to be done once the answer is on its way. Without a handler the path is not there, for whatever method.
 async fn guarded(
     endpoint: Endpoint,
     handler: Option<&Handler>,
     context: Arc<Context>,
     call: Call,
-) -> Response<ResponseBody> {
+) -> (Response<ResponseBody>, Option<BoxFuture<'static, ()>>) {
     let started = Instant::now();
     let (request_id, method) = (call.request_id, call.method.clone());
     let (other_origin, own_page) = match other_origin(&call.headers) {
@@ -159,7 +163,7 @@ async fn guarded(
         Err(_) => None,
     };
 
-    let mut round_trips = 0;
+    let (mut round_trips, mut after) = (0, None);
     let mut response = if method == Method::OPTIONS {
         write_log_line(&method, Ok(StatusCode::NO_CONTENT), started, 0);
         reply::options(endpoint.allow(), request_id)
@@ -173,8 +177,9 @@ async fn guarded(
                 Err(ApiError::forbidden("Pages of other origins may not call this."))
             }
             Some(handler) => {
-                let (outcome, trips) = supabase::counting_round_trips(handler(context, call)).await;
+                let (mut outcome, trips) = supabase::counting_round_trips(handler(context, call)).await;
                 round_trips = trips;
+                after = outcome.as_mut().ok().and_then(Reply::take_after);
                 outcome
             }
         };
@@ -184,7 +189,7 @@ async fn guarded(
     if let Some(origin) = admitted {
         allow_origin(response.headers_mut(), &origin, endpoint.allow());
     }
-    response
+    (response, after)
 }
 
 /// One line for each request. What a caller did wrong is information; what went wrong here is an error.

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::judge::Facts;
+use super::judge::{Deliveries, Facts};
 use crate::alerts::condition::Condition;
-use crate::supabase::judged::{Refusal, Verdict};
+use crate::supabase::judged::{Refusal, Verdict, set};
 use crate::supabase::{Asker, DatabaseError, Retry, Supabase};
 
 /// Reads the facts in the caller's name: one round trip, which also counts the call and, for a person, judges them.
@@ -38,15 +38,26 @@ pub struct AlertChanges {
 
 /// Applies the outcomes in one transaction and one round trip. Not sent again if its answer is lost: an alert would be
 /// counted twice for one look.
-pub async fn apply(database: &Supabase, outcomes: &[Condition]) -> Result<AlertChanges, DatabaseError> {
+///
+/// `deliveries`: what Stripe said of its deliveries, where it was asked; it is remembered for the next pass.
+pub async fn apply(
+    database: &Supabase,
+    outcomes: &[Condition],
+    deliveries: Option<&Option<Deliveries>>,
+) -> Result<AlertChanges, DatabaseError> {
     #[derive(Deserialize)]
     struct Answer {
         alerts: AlertChanges,
         pruned: Value,
     }
-    let answer: Answer = database
-        .call(Asker::Service, Retry::Unsafe, "apply_monitor_outcomes", &json!({ "p_outcomes": outcomes }))
-        .await?;
+    let mut parameters = json!({ "p_outcomes": outcomes });
+    set(
+        &mut parameters,
+        "p_deliveries",
+        deliveries.map(|said| said.as_ref().map_or(json!({}), |said| json!(said))),
+    );
+    let answer: Answer =
+        database.call(Asker::Service, Retry::Unsafe, "apply_monitor_outcomes", &parameters).await?;
     tracing::info!(
         raised = ?answer.alerts.raised,
         refreshed = ?answer.alerts.refreshed,

@@ -1,7 +1,7 @@
 //! Facts in, outcomes of the conditions out. Pure: the database's clock comes with the facts.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -14,6 +14,13 @@ const FAILURES_IN_A_ROW: usize = 3;
 /// After how many times the warning threshold it is critical that no run has finished, or no sweep has looked at everything:
 /// 6 h where the threshold is 2 h.
 const CRITICAL_FACTOR: i32 = 3;
+
+/// So many events that were not taken are critical, and one that was not for so long.
+const UNDELIVERED_ARE_CRITICAL: u64 = 10;
+const UNDELIVERED_IS_CRITICAL_AFTER: TimeDelta = TimeDelta::hours(24);
+
+/// How long something that is due may wait: three of the scheduler's passes.
+const BACKLOG_AFTER: TimeDelta = TimeDelta::minutes(15);
 
 /// How long things may take before they are alarms.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +56,21 @@ pub struct Facts {
     pub reconcile_stale_since: Option<DateTime<Utc>>,
     /// Whether messages arrive.
     pub notifications: Option<NotificationFacts>,
+    /// When what is due longest was due.
+    pub oldest_due_at: Option<DateTime<Utc>>,
+    /// When Stripe was last asked about the delivery of its events.
+    pub deliveries_asked_at: Option<DateTime<Utc>>,
+    /// What it said; `None` where it said nothing, or is not asked.
+    pub deliveries: Option<Deliveries>,
+}
+
+/// What Stripe says of the delivery of its events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deliveries {
+    /// Events about subscriptions and checkouts that have not been taken within half an hour, as many as Stripe puts on a page.
+    pub failing: u64,
+    /// When the oldest of these was made.
+    pub oldest_at: Option<DateTime<Utc>>,
 }
 
 /// Whether messages to people arrive.
@@ -96,13 +118,15 @@ pub struct HighSeverityAlert {
 
 /// Judges the conditions, one after the other. `wrong` are the optional settings that are, each with a
 /// sentence that does not hold its value.
-pub fn judge(facts: &Facts, thresholds: &Thresholds, wrong: &[(&'static str, String)]) -> [Condition; 6] {
+pub fn judge(facts: &Facts, thresholds: &Thresholds, wrong: &[(&'static str, String)]) -> [Condition; 8] {
     [
         Condition::new("reconcile_stale", reconcile_stale(facts, thresholds)),
         Condition::new("high_severity_stale", high_severity_stale(facts, thresholds)),
         Condition::new("reconcile_failing", reconcile_failing(facts)),
         Condition::new("sweep_incomplete", sweep_incomplete(facts, thresholds)),
         Condition::new("notifications_failing", notifications_failing(facts)),
+        Condition::new("stripe_deliveries_failing", stripe_deliveries_failing(facts)),
+        Condition::new("events_backlog", events_backlog(facts)),
         Condition::new("settings_invalid", settings_invalid(wrong)),
     ]
 }
@@ -226,6 +250,41 @@ fn notifications_failing(facts: &Facts) -> State {
         severity: Severity::Critical,
         message: format!("Alarms do not arrive by {}: {}.", channels.join(", "), parts.join(", ")),
         metadata: json!({ "overdue": overdue, "given_up": given_up, "off": off, "channels": channels }),
+    }
+}
+
+fn stripe_deliveries_failing(facts: &Facts) -> State {
+    let (Some(now), Some(Deliveries { failing, oldest_at })) = (facts.now, &facts.deliveries) else {
+        return State::Unknown;
+    };
+    if *failing == 0 {
+        return State::clear("Stripe's events are taken.");
+    }
+    let age = oldest_at.map_or(TimeDelta::zero(), |since| now - since);
+    let many = *failing >= UNDELIVERED_ARE_CRITICAL || age >= UNDELIVERED_IS_CRITICAL_AFTER;
+    let (events, have) = if *failing == 1 { ("event", "has") } else { ("events", "have") };
+    State::Holds {
+        severity: if many { Severity::Critical } else { Severity::Warning },
+        message: format!(
+            "{failing} {events} of Stripe's about subscriptions or checkouts {have} not been taken by a webhook endpoint, the oldest for {}.",
+            duration(age)
+        ),
+        metadata: json!({ "failing": failing, "oldest_at": oldest_at }),
+    }
+}
+
+fn events_backlog(facts: &Facts) -> State {
+    let Some(now) = facts.now else { return State::Unknown };
+    match facts.oldest_due_at {
+        Some(since) if now - since >= BACKLOG_AFTER => State::Holds {
+            severity: Severity::Warning,
+            message: format!(
+                "A subscription that an event spoke of has waited for {} to be read.",
+                duration(now - since)
+            ),
+            metadata: json!({ "oldest_due_at": since }),
+        },
+        _ => State::clear("What events speak of is read in time."),
     }
 }
 
@@ -390,6 +449,39 @@ mod tests {
             (severity, message.as_str(), metadata),
             (Severity::Warning, "A must be a URL. B must be a URL.", json!({"settings": ["A", "B"]}))
         );
+    }
+
+    #[test]
+    fn stripe_events_that_nobody_takes_are_a_warning_and_many_or_old_ones_critical() {
+        let judged = |failing, hours| {
+            let deliveries = Deliveries { failing, oldest_at: Some(now() - TimeDelta::hours(hours)) };
+            stripe_deliveries_failing(&Facts {
+                now: Some(now()),
+                deliveries: Some(deliveries),
+                ..Facts::default()
+            })
+        };
+        for (failing, hours, expected) in [
+            (1, 1, Severity::Warning),
+            (9, 23, Severity::Warning),
+            (10, 1, Severity::Critical),
+            (1, 24, Severity::Critical),
+        ] {
+            let State::Holds { severity, .. } = judged(failing, hours) else { panic!("it holds") };
+            assert_eq!(severity, expected, "{failing} for {hours} h");
+        }
+        assert!(matches!(judged(0, 0), State::Clear { .. }));
+    }
+
+    #[test]
+    fn what_an_event_spoke_of_may_wait_for_three_passes() {
+        let waits = |minutes| {
+            let oldest_due_at = Some(now() - TimeDelta::minutes(minutes));
+            events_backlog(&Facts { now: Some(now()), oldest_due_at, ..Facts::default() })
+        };
+        assert!(matches!(waits(14), State::Clear { .. }) && matches!(waits(15), State::Holds { .. }));
+        let nothing = events_backlog(&Facts { now: Some(now()), ..Facts::default() });
+        assert!(matches!(nothing, State::Clear { .. }), "nothing is due");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The circuit breaker: when so much would be taken away, or is missing at Stripe, that a key, a setting or the database must be the
 //! wrong one.
 
-use super::sweep::FRESH_LIMIT;
+use super::progress::FRESH_LIMIT;
 
 /// Why something was held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +33,8 @@ pub enum Tripped {
 
 /// How many may lose access in a run: three, or 5 % of the rows that grant it. Rows that grant none say nothing about how many
 /// customers there are.
-pub(super) fn lowering(suspects: usize, granting: u64) -> Option<Tripped> {
-    let (suspects, threshold) = (suspects as u64, (granting / 20).max(3));
+pub(super) fn lowering(suspects: u64, granting: u64) -> Option<Tripped> {
+    let threshold = (granting / 20).max(3);
     (suspects > threshold).then_some(Tripped::Lowering { suspects, threshold })
 }
 
@@ -58,8 +58,7 @@ mod tests {
     fn three_or_5_percent_of_those_who_pay_may_lose_access_at_once() {
         for (granting, most) in [(0, 3), (15, 3), (79, 3), (80, 4), (8_000, 400)] {
             assert_eq!(lowering(most, granting), None, "{granting}");
-            let threshold = most as u64;
-            let tripped = Tripped::Lowering { suspects: threshold + 1, threshold };
+            let tripped = Tripped::Lowering { suspects: most + 1, threshold: most };
             assert_eq!(lowering(most + 1, granting), Some(tripped), "{granting}");
         }
     }

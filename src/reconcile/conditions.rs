@@ -1,5 +1,7 @@
 //! The alerts that follow from a sweep: one for each class of drift, and the circuit breaker's. Pure.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use strum::VariantArray as _;
 
@@ -9,11 +11,17 @@ use crate::alerts::condition::{Condition, State};
 use crate::alerts::severity::Severity;
 use crate::drift::class::Class;
 
-/// Judges each class, and the breaker. A class is clear only if the sweep is complete and nothing was held back.
-pub fn conditions(tally: &Tally, complete: bool, tripped: &[Tripped]) -> Vec<Condition> {
-    let judged = complete && tripped.is_empty();
+/// Judges each class, and the breaker. A class is clear only if the sweep is complete, nothing was held back, and none of what stands of it
+/// went without being judged (`kept`).
+pub fn conditions(
+    tally: &Tally,
+    complete: bool,
+    kept: &BTreeSet<Class>,
+    tripped: &[Tripped],
+) -> Vec<Condition> {
+    let judged = |class| complete && tripped.is_empty() && !kept.contains(&class);
     let classes = Class::VARIANTS.iter().map(|&class| {
-        Condition::new(format!("drift_{}", class.as_str()), of_class(class, &tally.of(class), judged))
+        Condition::new(format!("drift_{}", class.as_str()), of_class(class, &tally.of(class), judged(class)))
     });
     let breaker = Condition::new("reconcile_circuit_breaker", of_breaker(complete, tripped));
     classes.chain([breaker]).collect()
@@ -103,7 +111,7 @@ mod tests {
             (true, &held, None, Some(true)),
             (true, &[Tripped::WrongMode], None, Some(true)),
         ] {
-            let conditions = conditions(&tally, complete, tripped);
+            let conditions = conditions(&tally, complete, &BTreeSet::new(), tripped);
             assert_eq!(conditions.len(), Class::VARIANTS.len() + 1);
             assert_eq!(state_of(&conditions, "drift_status_mismatch"), Some(true));
             assert_eq!(state_of(&conditions, "drift_period_mismatch"), absent);
@@ -140,7 +148,7 @@ mod tests {
             tally.add(Class::StatusMismatch, (at == 6).then_some(Severity::Warning), &format!("sub_{at}"));
         }
         tally.add(Class::MissingInStripe, Some(Severity::Critical), "sub_x");
-        let conditions = conditions(&tally, true, &[]);
+        let conditions = conditions(&tally, true, &BTreeSet::new(), &[]);
         let json = |key: &str| {
             let condition = conditions.iter().find(|condition| condition.alert_key == key).unwrap();
             serde_json::to_value(condition).unwrap()

@@ -1,19 +1,21 @@
 //! What all steps of a run share: Stripe, the database, the rules, the time, and how a batch is written.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::job::{Failure, Fenced};
+use super::breaker::{self, Tripped};
+use super::job::{Failure, Fenced, Lately};
 use super::progress::{Counts, Cursor};
 use super::record::{Entries, Record};
 use super::source::Source;
 use super::store::{Batch, Checkout, Group, Horizon, Lookup, ReconcileStore, StoreError, Written};
-use crate::drift::compare::{Comparison, Rules};
+use crate::drift::class::Class;
+use crate::drift::compare::{Comparison, GRACE_SECONDS, Rules};
 use crate::drift::finding::Finding;
 use crate::drift::policy::{Policy, Say};
 use crate::drift::repair::{Action, Item};
@@ -110,17 +112,48 @@ pub(super) struct Engine<'a, S> {
     pub(super) policy: Policy,
     /// Keys of differences that a person lets stand, of all that has been read.
     pub(super) excepted: Mutex<HashSet<String>>,
+    /// While what is due is looked at. The app's webhook has had its time by then, if it was to have any.
+    pub(super) changes: Option<Changes>,
+}
+
+/// What the circuit breaker has to know while what is due is looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Changes {
+    /// What has been written of that kind within the hour.
+    pub(super) lately: Lately,
+    /// Rows that the sweep would have made before: they have been counted.
+    pub(super) made_before: u64,
 }
 
 impl<'a, S: ReconcileStore> Engine<'a, S> {
     /// Whether there is still time to ask whose checkout a subscription was.
     pub(super) fn may_look_up(&self) -> bool {
-        self.clock.started.elapsed() < self.lookup_time
+        // Of what is due there is little, and whoever has just paid is among it.
+        self.changes.is_some() || self.clock.started.elapsed() < self.lookup_time
     }
 
     pub(super) fn rules(&self) -> Rules<'a> {
         let (shape, terms) = (self.shape, self.terms);
-        Rules { shape, terms, livemode: self.source.livemode(), now: self.clock.now() }
+        let grace = if self.changes.is_some() { 0 } else { GRACE_SECONDS };
+        Rules { shape, terms, livemode: self.source.livemode(), now: self.clock.now(), grace }
+    }
+
+    /// Whether so many would lose access that none is believed.
+    pub(super) fn too_many_lose(&self, suspects: usize) -> Option<Tripped> {
+        let lately = self.changes.unwrap_or_default().lately.lowered;
+        breaker::lowering(suspects as u64 + lately, self.granting).filter(|_| suspects > 0)
+    }
+
+    /// Whether so many rows would be made that none is. `creations`: of the sweep so far.
+    pub(super) fn too_many_made(&self, creations: u64) -> Option<Tripped> {
+        let Changes { lately, made_before } = self.changes.unwrap_or_default();
+        let suspects = creations.saturating_sub(made_before);
+        breaker::creations(suspects + lately.created, self.granting).filter(|_| suspects > 0)
+    }
+
+    /// What people have allowed in spite of the circuit breaker. It is for runs over everything: a pass over little would use it up.
+    pub(super) async fn allowances(&self) -> Result<BTreeMap<Class, u64>, StoreError> {
+        if self.changes.is_some() { Ok(BTreeMap::new()) } else { self.store.take_allowances().await }
     }
 
     /// What was written before this is seen by whoever reads from now on. To be noted before Stripe is asked.

@@ -1,6 +1,6 @@
 //! One group of subscriptions against the database: read the rows, compare, repair what may be repaired at once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::engine::{Engine, Interrupted, ToWrite};
 use super::owners::{Making, MissingJudged};
@@ -48,6 +48,8 @@ pub(super) struct Compared {
     pub(super) missing: Vec<Subscription>,
     /// Bought subscriptions that have been dealt with.
     pub(super) dealt_with: Vec<String>,
+    /// Classes of which something stands that could not be judged.
+    pub(super) kept: BTreeSet<Class>,
 }
 
 /// Compares a group with the database and writes what follows. `making`: what becomes of rows that are missing.
@@ -133,8 +135,20 @@ pub(super) async fn compare<S: ReconcileStore>(
     }
     let judged = |id: &str| read.contains_key(id) && !unjudged.contains(id) && !skipped.contains(id);
     let put_off = done.put_off.iter().flat_map(|(_, findings)| findings);
-    let found = items.iter().flat_map(|item| &item.findings).chain(put_off).chain(&beside);
-    let cleared = gone(answer.open, judged, found);
+    done.kept = classes_of(&answer.open, |id| read.contains_key(id) && !judged(id));
+    let mut cleared =
+        gone(answer.open, judged, items.iter().flat_map(|item| &item.findings).chain(put_off).chain(&beside));
+    // Whether its customer has another one is found by the look that these wait for.
+    cleared.retain(|key| {
+        !done
+            .put_off
+            .iter()
+            .any(|(id, _)| key.split_once(':') == Some((Class::ReplacedSubscription.as_str(), id.as_str())))
+    });
+    done.record.unsettled(
+        unjudged.iter().filter(|id| !done.newer.iter().any(|newer| newer == *id)).map(|id| (*id).to_owned()),
+    );
+    done.record.unsettled(skipped);
     done.record.counts.scanned_count = (group.read.len() + group.malformed.len()) as u64;
     let found = ToWrite { items: &items, cleared: &cleared, looked_up: &looked_up, counts, cursor };
     engine.apply(found, &mut done.record).await?;
@@ -167,6 +181,12 @@ async fn complete_items<S: ReconcileStore>(
     }
     group.read.retain(|read| !odd.contains(&read.subscription.id));
     Ok(())
+}
+
+/// The classes of what stands of subscriptions.
+pub(super) fn classes_of(open: &[(String, String)], of: impl Fn(&str) -> bool) -> BTreeSet<Class> {
+    let keys = open.iter().filter(|(id, _)| of(id)).filter_map(|(_, key)| key.split_once(':'));
+    keys.filter_map(|(class, _)| class.parse().ok()).collect()
 }
 
 /// Of the differences that stand, those whose subscription was judged and which were not found again.

@@ -22,7 +22,7 @@ pub(super) async fn lowering<S: ReconcileStore>(
 ) -> Result<(), Interrupted> {
     let (taken, told): (Vec<String>, Vec<String>) =
         sweep.lowering.iter().cloned().partition(|id| engine.would_lower(sweep.put_off.get(id)));
-    if let Some(too_many) = breaker::lowering(taken.len(), engine.granting) {
+    if let Some(too_many) = engine.too_many_lose(taken.len()) {
         let held = but_allowed(engine, sweep, taken).await?;
         if !held.is_empty() {
             tripped.push(too_many);
@@ -30,7 +30,7 @@ pub(super) async fn lowering<S: ReconcileStore>(
             record(engine, sweep, found, None).await?;
         }
     }
-    if breaker::lowering(told.len(), engine.granting).is_some() {
+    if breaker::lowering(told.len() as u64, engine.granting).is_some() {
         let found = take_out(sweep, &told);
         record(engine, sweep, found, None).await?;
     }
@@ -43,7 +43,7 @@ async fn but_allowed<S: ReconcileStore>(
     sweep: &Sweep,
     suspects: Vec<String>,
 ) -> Result<Vec<String>, Interrupted> {
-    let mut left: BTreeMap<Class, u64> = engine.store.take_allowances().await?;
+    let mut left: BTreeMap<Class, u64> = engine.allowances().await?;
     let held = suspects.into_iter().filter(|id| {
         let findings = sweep.put_off.get(id).into_iter().flatten();
         let classes: Vec<Class> = findings

@@ -1,9 +1,10 @@
 //! What a run is asked to do, and how it ended.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use super::progress::{Counts, Cursor};
 use super::record::{ItemError, Reported};
@@ -11,9 +12,53 @@ use crate::alerts::condition::Condition;
 use crate::drift::class::Class;
 use crate::stripe::StripeError;
 
+/// What a run looks at.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    strum::EnumString,
+    strum::VariantNames,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum RunScope {
+    /// Every subscription.
+    #[default]
+    All,
+    /// Those that Stripe's events speak of since they were last listed.
+    Changed,
+    /// Those that are due, as an event spoke of them.
+    Due,
+}
+
+/// What runs over less than everything have written within the last hour: the circuit breaker counts a stream of small passes as it
+/// counts one run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Lately {
+    /// Repairs that took access from somebody.
+    pub lowered: u64,
+    /// Rows that were made.
+    pub created: u64,
+}
+
 /// What a run is to do.
 #[derive(Clone, Debug)]
 pub struct Job {
+    /// What to look at.
+    pub scope: RunScope,
+    /// For a run over what changed: since when Stripe's events are listed, in Unix seconds.
+    pub events_from: i64,
+    /// For a run over less than everything: what such runs have written lately.
+    pub lately: Lately,
+    /// For the same: how many subscriptions the last whole sweep read.
+    pub scanned: u64,
     /// When the run began, in Unix seconds.
     pub started_at: i64,
     /// How far back completed checkout sessions are searched.
@@ -100,6 +145,22 @@ impl Failure {
     }
 }
 
+/// What became of what was due: Stripe ids, each in the version that was taken. What there was no time for is in neither list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Settled {
+    /// Judged: it leaves the set, unless something happened to it since.
+    pub done: Vec<(String, i64)>,
+    /// Could not be judged: to be tried again later.
+    pub again: Vec<(String, i64)>,
+}
+
+impl Settled {
+    /// Whether nothing was due.
+    pub fn is_empty(&self) -> bool {
+        self.done.is_empty() && self.again.is_empty()
+    }
+}
+
 /// What a run came to, for `finish_reconciliation_run` and for the answer.
 #[derive(Clone, Debug)]
 pub struct Ending {
@@ -117,6 +178,14 @@ pub struct Ending {
     pub conditions: Vec<Condition>,
     /// The classes whose entries the sweep has judged as a whole.
     pub judged: Vec<Class>,
+    /// What was looked at after all: everything, where Stripe would not list its events.
+    pub scope: RunScope,
+    /// What became of what was due.
+    pub due: Settled,
+    /// What Stripe's events of before this moment (Unix seconds) speak of has been read, or is noted as due.
+    pub events_to: Option<i64>,
+    /// Whether a sweep has read every subscription.
+    pub covered: bool,
     /// The first differences.
     pub reconciliations: Vec<Reported>,
     /// The first errors.

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::engine::{Engine, Interrupted, ToWrite};
 use super::fresh::{CHUNK, Look, retrieve};
-use super::group::gone;
+use super::group::{classes_of, gone};
 use super::replaced::{self, Asked, Others};
 use super::stop::{Done, stopped};
 use super::store::{Group, Lookup, ReconcileStore, UNPLACED_PAGE};
@@ -97,10 +97,12 @@ pub(super) async fn look<S: ReconcileStore>(
         looks.retain(|(row, _)| !unasked.contains(&row.stripe_subscription_id));
         end = end.or(cut_short);
         // What there was time for is done, so that each run gets further.
-        let looked: Vec<String> = looks.iter().map(|(row, _)| row.stripe_subscription_id.clone()).collect();
+        let looked: HashSet<String> =
+            looks.iter().map(|(row, _)| row.stripe_subscription_id.clone()).collect();
         let Looked { items, judged, put_off } = judge(engine, sweep, looks, queue, &others);
         let waiting = put_off.iter().flat_map(|(_, findings)| findings);
         let found = items.iter().flat_map(|item| &item.findings).chain(waiting);
+        sweep.kept.extend(classes_of(&open, |id| looked.contains(id) && !judged.contains(id)));
         let cleared = gone(open, |id| judged.contains(id), found);
         for (id, findings) in put_off {
             sweep.put_off(id, findings);
@@ -143,8 +145,15 @@ fn judge<S: ReconcileStore>(
         let id = &row.stripe_subscription_id;
         match look {
             Ok(subscription) if let Some(others) = others.get(id) => match others {
-                Others::NotYet => sweep.record.counts.skipped_count += 1,
+                Others::NotYet => {
+                    sweep.record.counts.skipped_count += 1;
+                    sweep.record.unsettled([id.clone()]);
+                }
                 Others::WithoutRow(others) => {
+                    // The other one's event may be on its way, and with it its row.
+                    if engine.changes.is_some() {
+                        sweep.record.unsettled([id.clone()]);
+                    }
                     let finding = missing::replaced(&subscription, &row, others, rules);
                     looked.judged.insert(id.clone());
                     looked.items.push(Item::record(vec![finding], None));
@@ -154,6 +163,7 @@ fn judge<S: ReconcileStore>(
                 let comparison = compare(&subscription, &row, rules);
                 if comparison.in_grace {
                     sweep.record.counts.skipped_count += 1;
+                    sweep.record.unsettled([id.clone()]);
                     continue;
                 }
                 looked.judged.insert(id.clone());

@@ -2,8 +2,9 @@
 //!
 //! - [`job`]: what a run is asked to do, and how it ended.
 //! - `scan`: readers and writers over all of Stripe's list; `sweep`: how far that is.
-//! - `checkouts`, `place`, `look`, `replaced`, `fresh`, `duplicates`, `hold_back`, `breaker`: what goes before and after the scan.
-//! - [`targeted`]: a pass over named subscriptions.
+//! - `write`: what a run gives and what it takes; `checkouts`, `place`, `look`, `replaced`, `fresh`, `duplicates`, `hold_back`, `breaker`: what
+//!   else goes before and after the scan.
+//! - `due`: subscriptions that Stripe's events spoke of; `changes`: listing those events; [`targeted`]: a pass over named subscriptions.
 //! - `group`: one comparison of many; `owners`: subscriptions without a row, and whose they are.
 //! - `engine`: what all steps share; `source`: Stripe for one run; `stop`: when it ends.
 //! - [`store`]: the narrow seam to the database, so that all of this is tested without one.
@@ -16,8 +17,10 @@
 //! has, and applied: unless the circuit breaker holds it back. A run that stops early leaves a cursor, and the next one goes on from there.
 
 pub mod breaker;
+mod changes;
 mod checkouts;
 pub mod conditions;
+mod due;
 mod duplicates;
 mod engine;
 mod fresh;
@@ -38,8 +41,9 @@ mod sweep;
 pub mod tally;
 pub mod targeted;
 pub mod windows;
+mod write;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -48,11 +52,14 @@ use strum::VariantArray as _;
 use tokio::time::Instant;
 
 use breaker::Tripped;
+use changes::Listed;
 use conditions::conditions;
+use due::Which;
 use engine::{Clock, Engine, Interrupted, ToWrite};
-pub use job::{Ending, Failure, Fenced, Job, Status};
+use job::Lately;
+pub use job::{Ending, Failure, Fenced, Job, RunScope, Status};
 use look::Queue;
-use progress::{Counts, Cursor};
+use progress::{Counts, Cursor, FRESH_LIMIT};
 use source::Source;
 use stop::{Done, Stop};
 use store::{Ground, ReconcileStore, StoreError};
@@ -64,33 +71,35 @@ use crate::drift::policy::Policy;
 use crate::drift::repair::Item;
 use crate::drift::terms::Terms;
 use crate::stripe::Stripe;
+use crate::stripe::pages::PAGE_SIZE;
 
 /// Does one run, from the sessions to the alerts. The caller starts it and writes the ending.
 pub async fn reconcile<S: ReconcileStore>(
     stripe: &Stripe,
     store: &S,
     terms: &Terms,
-    job: Job,
+    mut job: Job,
 ) -> Result<Ending, Fenced> {
     let started = Instant::now();
     let whole = job.deadline.saturating_duration_since(started);
     let at = job.deadline - (whole / 10).min(Duration::from_secs(10));
-    let resume = job.resume.and_then(|cursor| serde_json::from_value::<Cursor>(cursor).ok());
+    let resume = job.resume.take().and_then(|cursor| serde_json::from_value::<Cursor>(cursor).ok());
     let mut sweep = Sweep::new(resume, job.started_at);
     // Nothing is asked of Stripe, and nothing written, before it is known what the table looks like.
     let access = terms.access.words();
     let ground = store.ground(&access).await.map_err(Interrupted::Store);
+    let mut scope = job.scope;
     let ground = match ground {
         Ok(ground) => ground,
-        Err(interrupted) => return Ok(ending(sweep, false, &[], Some(interrupted.explain()?))),
+        Err(interrupted) => return Ok(ending(sweep, scope, None, &[], Some(interrupted.explain()?))),
     };
     let shape = match ground.shape_for(terms.repair_mode) {
         Ok(shape) => shape,
-        Err(why) => return Ok(ending(sweep, false, &[], Some(Failure::NotAdopted(why)))),
+        Err(why) => return Ok(ending(sweep, scope, None, &[], Some(Failure::NotAdopted(why)))),
     };
     let Ground { granting, livemode, ref policies, horizon, .. } = ground;
     let mut engine = Engine {
-        source: Source::new(stripe, Stop { at, signal: job.stop }),
+        source: Source::new(stripe, Stop { at, signal: job.stop.clone() }),
         store,
         shape,
         terms,
@@ -101,6 +110,7 @@ pub async fn reconcile<S: ReconcileStore>(
         horizon: AtomicU64::new(horizon),
         policy: Policy::new(terms.repair_mode, policies.as_ref()),
         excepted: Mutex::default(),
+        changes: None,
     };
     let mode = engine.source.livemode();
     if livemode.is_some_and(|rows| rows != mode) {
@@ -108,26 +118,112 @@ pub async fn reconcile<S: ReconcileStore>(
             Ok(()) => None,
             Err(error) => Some(Interrupted::from(error).explain()?),
         };
-        return Ok(ending(sweep, false, &[Tripped::WrongMode], failure));
+        return Ok(ending(sweep, scope, None, &[Tripped::WrongMode], failure));
     }
     let mut tripped = Vec::new();
-    let done = sweep_all(&mut engine, &mut sweep, job.lookback_hours, &mut tripped).await;
-    let (complete, mut failure) = match done {
-        Ok(done) => (done == Done::All, None),
-        Err(interrupted) => (false, Some(interrupted.explain()?)),
+    let looked = look_around(&mut engine, &mut sweep, &job, &mut scope, &mut tripped).await;
+    let (looked, mut failure) = match looked {
+        Ok(looked) => (Some(looked), None),
+        Err(interrupted) => (None, Some(interrupted.explain()?)),
     };
+    let complete = looked.is_some_and(|looked| looked.done == Done::All);
     let database_answers = !matches!(
         failure,
         Some(Failure::DatabaseUnavailable(_) | Failure::Database(_) | Failure::NotAdopted(_))
     );
-    if !complete && database_answers {
+    // What is due stays due, and is no news while it waits.
+    if !complete && database_answers && scope == RunScope::All {
         let why = "none yet: the next run reads it again from Stripe first";
         let left = std::mem::take(&mut sweep.put_off);
         if let Err(interrupted) = hold_back::record(&engine, &mut sweep, left, Some(why)).await {
             failure = failure.or(Some(interrupted.explain()?));
         }
     }
-    Ok(ending(sweep, complete, &tripped, failure))
+    if scope != RunScope::All && failure.is_none() {
+        // What it has seen is not all there is, and an alert speaks of all there is.
+        let told = count(&engine, &mut sweep).await;
+        failure = told.err().map(|error| Interrupted::from(error).explain()).transpose()?;
+    }
+    Ok(ending(sweep, scope, looked, &tripped, failure))
+}
+
+/// So many single subscriptions are read without a thought whether the whole list would cost less.
+const FEW: usize = 20;
+
+/// How far a run has got.
+#[derive(Clone, Copy, Debug)]
+struct Looked {
+    done: Done,
+    /// Stripe's events of before this moment are read or noted, in Unix seconds.
+    events_to: Option<i64>,
+}
+
+/// Looks at what the run is about: everything, what changed, or what is due. `scope` is put right where Stripe does not let the run do what
+/// it was to do.
+async fn look_around<S: ReconcileStore>(
+    engine: &mut Engine<'_, S>,
+    sweep: &mut Sweep,
+    job: &Job,
+    scope: &mut RunScope,
+    tripped: &mut Vec<Tripped>,
+) -> Result<Looked, Interrupted> {
+    let mut events_to = None;
+    if *scope == RunScope::Changed {
+        match changes::note(engine, sweep, job.events_from).await? {
+            Listed::All => events_to = Some(job.started_at),
+            Listed::Stopped => return Ok(Looked { done: Done::Stopped, events_to }),
+            Listed::NotAllowed => {
+                tracing::warn!("the key may not read events: everything is read in their place");
+                *scope = RunScope::All;
+            }
+        }
+        // One subscription is a call, and so is a page of the list: where much has changed, reading everything costs less.
+        let pages = usize::try_from(job.scanned / PAGE_SIZE as u64).unwrap_or(usize::MAX);
+        if *scope == RunScope::Changed && engine.store.due(FRESH_LIMIT, None).await?.len() > pages.max(FEW) {
+            *scope = RunScope::All;
+        }
+    }
+    if *scope == RunScope::All {
+        if sweep_all(engine, sweep, job.lookback_hours, tripped).await? == Done::Stopped {
+            return Ok(Looked { done: Done::Stopped, events_to });
+        }
+        events_to = Some(sweep.scan.upper());
+    }
+    let (which, lately) = match *scope {
+        RunScope::All => (Which::NotCovered(sweep.scan.upper()), Lately::default()),
+        RunScope::Changed => (Which::All, job.lately),
+        RunScope::Due => (Which::OfAPass, job.lately),
+    };
+    let scanned = std::mem::take(&mut sweep.record.tally);
+    let taken = due::take(engine, sweep, which, lately, tripped).await;
+    let followed = std::mem::replace(&mut sweep.record.tally, scanned);
+    // Where events are followed at once, repairs are the ordinary way.
+    let followed = if engine.terms.events_at_once { followed.without_fixed() } else { followed };
+    sweep.record.tally.merge(followed);
+    let done = match (*scope, taken) {
+        // A scan is a scan, whether or not there was a way to look at what became due meanwhile: it is still due.
+        (RunScope::All, Err(Interrupted::Stripe(error))) => {
+            tracing::warn!(%error, "what is due was not looked at");
+            sweep.due.clear();
+            Done::All
+        }
+        (RunScope::All, taken) => taken.map(|_| Done::All)?,
+        // There is more.
+        (RunScope::Changed, taken) if sweep.due.len() == FRESH_LIMIT => taken.map(|_| Done::Stopped)?,
+        (_, taken) => taken?,
+    };
+    Ok(Looked { done, events_to })
+}
+
+/// Puts what the database counts in the place of what a run over less than everything has seen.
+async fn count<S: ReconcileStore>(engine: &Engine<'_, S>, sweep: &mut Sweep) -> Result<(), StoreError> {
+    let classes: Vec<Class> = sweep.record.tally.classes().collect();
+    if !classes.is_empty() {
+        let all = engine.store.standing(&classes).await?;
+        // Where events are followed at once, repairs are the ordinary way.
+        sweep.record.tally = if engine.terms.events_at_once { all.without_fixed() } else { all };
+    }
+    Ok(())
 }
 
 /// Says that the key is of the other mode than the rows.
@@ -172,23 +268,26 @@ async fn sweep_all<S: ReconcileStore>(
         return Ok(Done::Stopped);
     }
     if checkouts::bought_and_missing(engine, sweep).await? == Done::Stopped
-        || place::create(engine, sweep, tripped).await? == Done::Stopped
-        || place::contest(engine, sweep).await? == Done::Stopped
+        || write::write(engine, sweep, tripped).await? == Done::Stopped
     {
-        return Ok(Done::Stopped);
-    }
-    hold_back::lowering(engine, sweep, tripped).await?;
-    if look::look(engine, sweep, Queue::Lowering).await? == Done::Stopped {
-        return Ok(Done::Stopped);
-    }
-    if place::contest_again(engine, sweep, tripped).await? == Done::Stopped {
         return Ok(Done::Stopped);
     }
     duplicates::duplicates(engine, sweep).await
 }
 
-fn ending(sweep: Sweep, complete: bool, tripped: &[Tripped], failure: Option<Failure>) -> Ending {
+/// `looked`: how far the run got; `None`: something was in the way.
+fn ending(
+    sweep: Sweep,
+    scope: RunScope,
+    looked: Option<Looked>,
+    tripped: &[Tripped],
+    failure: Option<Failure>,
+) -> Ending {
+    let complete = looked.is_some_and(|looked| looked.done == Done::All);
+    // Only who has looked at everything can say that something is not there.
+    let over_all = complete && scope == RunScope::All;
     let blemished = sweep.is_blemished();
+    let due = looked.map(|_| due::settled(&sweep)).unwrap_or_default();
     // An outage takes nothing away of what the run has done.
     let cut_short =
         failure.as_ref().is_some_and(Failure::is_outage) && sweep.record.counts != Counts::default();
@@ -199,9 +298,13 @@ fn ending(sweep: Sweep, complete: bool, tripped: &[Tripped], failure: Option<Fai
         None => Status::Partial,
     };
     // Where nothing has been read, a new sweep looks at what was made since as well.
-    let goes_on = !complete && sweep.scanned() > 0 && !failure.as_ref().is_some_and(Failure::is_of_the_place);
+    let goes_on = scope == RunScope::All
+        && !complete
+        && sweep.scanned() > 0
+        && !failure.as_ref().is_some_and(Failure::is_of_the_place);
     let cursor = sweep.cursor();
-    let conditions = conditions(&cursor.tally, complete && !blemished, tripped);
+    let conditions = conditions(&cursor.tally, over_all && !blemished, &cursor.kept, tripped);
+    let judged = judged(over_all && !blemished && tripped.is_empty(), &cursor.kept);
     let (counts, refused) = (sweep.record.counts, sweep.record.refused);
     let (reconciliations, errors) = sweep.record.told();
     let message = message(&counts, refused, complete, tripped, failure.as_ref());
@@ -215,15 +318,20 @@ fn ending(sweep: Sweep, complete: bool, tripped: &[Tripped], failure: Option<Fai
         cursor: goes_on.then_some(cursor),
         failure: failure.filter(|_| !cut_short),
         conditions,
-        judged: judged(complete && !blemished && tripped.is_empty()),
+        judged,
+        scope,
+        due,
+        events_to: looked.and_then(|looked| looked.events_to),
+        covered: over_all && !blemished,
         reconciliations,
         errors,
     }
 }
 
 /// The classes that a sweep has judged as a whole: what it has not seen of these is gone. One that was held back has judged none.
-fn judged(complete: bool) -> Vec<Class> {
-    Class::VARIANTS.iter().copied().filter(|_| complete).collect()
+/// `kept`: classes of which something stands that could not be judged.
+fn judged(complete: bool, kept: &BTreeSet<Class>) -> Vec<Class> {
+    Class::VARIANTS.iter().copied().filter(|class| complete && !kept.contains(class)).collect()
 }
 
 fn message(

@@ -41,35 +41,36 @@ pub(super) struct MissingJudged {
 
 impl<S: ReconcileStore> Engine<'_, S> {
     /// Whom Stripe's data name for a subscription: its own metadata, else those of its checkout, which are asked for once in its life.
+    /// `None`: nobody could be asked.
     async fn named(
         &self,
         subscription: &Subscription,
         remembered: &HashMap<&str, &Checkout>,
         looked_up: &mut Vec<Checkout>,
-    ) -> Result<Named, StripeError> {
+    ) -> Result<Option<Named>, StripeError> {
         let metadata = self.terms.owner_in(subscription.metadata.as_ref());
         if metadata.is_some() {
-            return Ok(Named { metadata, ..Named::default() });
+            return Ok(Some(Named { metadata, ..Named::default() }));
         }
         let id = &subscription.id;
         if let Some(checkout) = self.bought.get(id).or(remembered.get(id.as_str()).copied()) {
-            return Ok(self.named_by(checkout));
+            return Ok(Some(self.named_by(checkout)));
         }
         // An account may hold any number of subscriptions that do not belong to this application. The scan begins with the newest, so
         // what is new is asked for first; what was answered is remembered, so that the next run asks about others.
         if !self.may_look_up() {
-            return Ok(Named::default());
+            return Ok(None);
         }
         let checkout = match self.source.session_of(id).await {
             Ok(Some(session)) => self.buyer(&session, id),
             Ok(None) => Checkout { stripe_subscription_id: id.clone(), owner: None, source: None },
-            // What has been answered so far is not to be lost with this one.
-            Err(StripeError::Deadline) => return Ok(Named::default()),
+            // What has been answered so far is not to be lost with this one, nor what can be read with what cannot.
+            Err(StripeError::Deadline | StripeError::Malformed { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
         let named = self.named_by(&checkout);
         looked_up.push(checkout);
-        Ok(named)
+        Ok(Some(named))
     }
 
     /// Whom a checkout names, and whether that can be believed.
@@ -141,6 +142,10 @@ impl<S: ReconcileStore> Engine<'_, S> {
                 Missing::Leave { finding } => judged.items.push(Item::record(vec![*finding], None)),
                 Missing::Create { mut finding, fields, mut unrepaired } => {
                     let named = self.named(subscription, &remembered, &mut judged.looked_up).await?;
+                    if named.is_none() {
+                        record.unsettled([subscription.id.clone()]);
+                    }
+                    let named = named.unwrap_or_default();
                     finding.owner = named.first().cloned();
                     for finding in &mut unrepaired {
                         finding.owner = named.first().cloned();

@@ -3,10 +3,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::breaker::{self, Tripped};
+use super::breaker::Tripped;
 use super::engine::{Engine, Interrupted, ToWrite};
 use super::fresh::{CHUNK, retrieve};
-use super::group::gone;
+use super::group::{classes_of, gone};
 use super::owners::{Making, MissingJudged};
 use super::stop::{Done, stopped};
 use super::store::{Lookup, ReconcileStore};
@@ -23,12 +23,10 @@ pub(super) async fn create<S: ReconcileStore>(
     sweep: &mut Sweep,
     tripped: &mut Vec<Tripped>,
 ) -> Result<Done, Interrupted> {
-    let too_many = breaker::creations(sweep.creations(), engine.granting);
+    let too_many = engine.too_many_made(sweep.creations());
     let mut allowed = match too_many {
         None => u64::MAX,
-        Some(_) => {
-            engine.store.take_allowances().await?.get(&Class::MissingInDatabase).copied().unwrap_or_default()
-        }
+        Some(_) => engine.allowances().await?.get(&Class::MissingInDatabase).copied().unwrap_or_default(),
     };
     tripped.extend(too_many.filter(|_| sweep.creations() > allowed));
     // What is held back below has been counted when it was put off.
@@ -88,6 +86,7 @@ async fn make<S: ReconcileStore>(
     let missing = subscriptions.iter().filter(|subscription| !here_ids.contains(subscription.id.as_str()));
     let judged = engine.judge_missing(missing, &group.looked_up, making, &mut sweep.record).await?;
     let MissingJudged { items, skipped, looked_up, .. } = judged;
+    let kept = classes_of(&group.open, |id| skipped.contains(id));
     let cleared = gone(
         group.open,
         |id| !here_ids.contains(id) && !skipped.contains(id),
@@ -97,6 +96,8 @@ async fn make<S: ReconcileStore>(
     let found = ToWrite { items: &items, cleared: &cleared, looked_up: &looked_up, counts, cursor };
     engine.apply(found, &mut sweep.record).await?;
     sweep.set_aside();
+    sweep.kept.extend(kept);
+    sweep.record.unsettled(here_ids.iter().map(|id| (*id).to_owned()).chain(skipped));
     Ok(())
 }
 
@@ -181,6 +182,7 @@ pub(super) async fn contest_again<S: ReconcileStore>(
         }
     }
     sweep.record.counts.skipped_count += sweep.occupied.len() as u64;
-    sweep.occupied.clear();
+    let left = std::mem::take(&mut sweep.occupied);
+    sweep.record.unsettled(left.into_keys());
     Ok(Done::All)
 }

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::tally::Tally;
 use super::windows::{OpenWindow, Position, Scan, WindowId};
+use crate::drift::class::Class;
 
 /// The numbers of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -82,6 +83,9 @@ pub struct Cursor {
     /// Subscriptions whose owner's one row follows another: which one, as far as it is known.
     #[serde(default)]
     pub occupied: BTreeMap<String, Option<String>>,
+    /// Classes of which something stands that could not be judged.
+    #[serde(default)]
+    pub kept: BTreeSet<Class>,
     /// Subscriptions that the sweep has read.
     pub scanned: u64,
     /// What the sweep has found.
@@ -90,6 +94,10 @@ pub struct Cursor {
     #[serde(default)]
     pub blemished: bool,
 }
+
+/// The most subscriptions that are kept for a fresh look. With more that Stripe does not list, the circuit breaker trips whatever the
+/// percentage.
+pub(super) const FRESH_LIMIT: usize = 20_000;
 
 /// The version that this program writes.
 pub const CURSOR_VERSION: u32 = 3;

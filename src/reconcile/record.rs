@@ -1,6 +1,6 @@
 //! What a run has done so far: numbers, the first differences in full for the answer, and what could not be looked at.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::progress::Counts;
+use super::progress::FRESH_LIMIT;
 use super::store::Recorded;
 use super::tally::Tally;
 use crate::alerts::severity::Severity;
@@ -101,6 +102,14 @@ pub struct Record {
     pub occupied: Vec<(String, Option<String>)>,
     /// Rows that would be made: postponed or held back.
     pub creations: u64,
+    /// Subscriptions that could not be judged, or whose row was written by somebody else meanwhile: to be looked at again. Not more than
+    /// can be due at once; a scan meets the others again by itself.
+    pub unsettled: HashSet<String>,
+    /// Subscriptions of which something was put on record, as many as can be kept: the database takes the same difference in the same run
+    /// for a batch that is sent again.
+    pub recorded: HashSet<String>,
+    /// Of these, those whose owner nobody knows.
+    pub unknown: HashSet<String>,
 }
 
 impl Record {
@@ -134,8 +143,15 @@ impl Record {
         self.counts.created_count += u64::from(action == Action::Created);
         self.counts.updated_count += u64::from(matches!(action, Action::Repaired | Action::Moved));
         self.counts.superseded_count += u64::from(action == Action::Superseded);
+        // Somebody who pays is to wait an hour at most for what was too much at once, or for a lock on their row.
+        let to_be_tried = matches!(action, Action::Superseded | Action::Refused)
+            || (action == Action::Held && item.kind == ItemKind::Create);
+        if to_be_tried {
+            self.unsettled(item.findings.iter().filter_map(|finding| finding.stripe_subscription_id.clone()));
+        }
         for finding in &item.findings {
             let class = applied.class(finding.class);
+            self.note(finding, class);
             let entry = entries.by_key.get(finding.key_as(class).as_str()).copied();
             // Whether a person lets it stand, the database knows best.
             let excepted = matches!(entry, Some((.., Action::Excepted)));
@@ -177,9 +193,26 @@ impl Record {
     /// Counts something that could not be looked at.
     pub fn failed(&mut self, id: Option<&str>, error: &str) {
         self.counts.error_count += 1;
+        self.unsettled(id.map(str::to_owned));
         if self.errors.len() < ERRORS {
             self.errors.push(ItemError { id: id.map(str::to_owned), error: error.to_owned() });
         }
+    }
+
+    fn note(&mut self, finding: &Finding, class: Class) {
+        let Some(id) = &finding.stripe_subscription_id else { return };
+        if self.recorded.len() < FRESH_LIMIT {
+            self.recorded.insert(id.clone());
+        }
+        if class == Class::OrganizationUnknown && self.unknown.len() < FRESH_LIMIT {
+            self.unknown.insert(id.clone());
+        }
+    }
+
+    /// Notes what is to be looked at again.
+    pub(super) fn unsettled(&mut self, ids: impl IntoIterator<Item = String>) {
+        let room = FRESH_LIMIT.saturating_sub(self.unsettled.len());
+        self.unsettled.extend(ids.into_iter().take(room));
     }
 
     /// Adds what a part of the run has done.
@@ -196,5 +229,8 @@ impl Record {
         self.postponed.extend(part.postponed);
         self.occupied.extend(part.occupied);
         self.creations += part.creations;
+        self.unsettled(part.unsettled);
+        self.recorded.extend(part.recorded.into_iter().take(FRESH_LIMIT));
+        self.unknown.extend(part.unknown.into_iter().take(FRESH_LIMIT));
     }
 }

@@ -5,12 +5,12 @@ use std::collections::{HashMap, HashSet};
 
 use futures::stream::{StreamExt, iter};
 
-use super::breaker;
 use super::engine::{Engine, Interrupted, ToWrite};
 use super::fresh::{Look, RETRIEVERS};
 use super::owners::{Making, MissingJudged};
 use super::store::{Lookup, ReconcileStore};
 use super::sweep::Sweep;
+use crate::drift::compare::{GRACE_SECONDS, Rules};
 use crate::drift::missing::{Missing, missing as judge_missing};
 use crate::drift::row::Row;
 use crate::stripe::{Status, StripeError, Subscription};
@@ -103,13 +103,15 @@ async fn stand_against<S: ReconcileStore>(
     if missing.is_empty() {
         return Ok(HashMap::new());
     }
-    let in_grace =
-        |other: &Subscription| matches!(judge_missing(other, None, engine.rules()), Missing::InGrace);
+    // Its event may come after this one's, whatever the grace of what is looked at.
+    let rules = Rules { grace: GRACE_SECONDS, ..engine.rules() };
+    let in_grace = |other: &Subscription| matches!(judge_missing(other, None, rules), Missing::InGrace);
     let in_grace: HashSet<&str> =
         missing.values().filter(|other| in_grace(other)).map(|other| other.id.as_str()).collect();
     let upper = sweep.scan.upper();
-    missing.retain(|_, other| other.created >= upper);
-    let too_many = breaker::creations(sweep.creations(), engine.granting).is_some();
+    // The scan has judged what is older; a pass has read nothing else.
+    missing.retain(|_, other| engine.changes.is_some() || other.created >= upper);
+    let too_many = engine.too_many_made(sweep.creations()).is_some();
     let making = if too_many { Making::Held } else { Making::Now };
     let judged = {
         let missing: Vec<&Subscription> = missing.values().copied().collect();

@@ -9,7 +9,6 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::breaker;
 use super::engine::{Engine, Interrupted};
 use super::group::{self, Compared, Gathered, Read};
 use super::owners::Making;
@@ -250,7 +249,7 @@ fn hand_over<'a, S: ReconcileStore>(
     let counts = sweep.record.counts;
     let cursor = sweep.checkpoint();
     // Once it is plain that there are too many, each is put on record as it comes: there is nothing to wait for any more.
-    let too_many = breaker::creations(sweep.creations(), engine.granting).is_some();
+    let too_many = engine.too_many_made(sweep.creations()).is_some();
     let making = if too_many { Making::Held } else { Making::Postponed };
     Some(Box::pin(async move {
         let result = group::compare(engine, gathered, making, counts, cursor).await;

@@ -1,8 +1,8 @@
 //! Stripe, for one run: every read ends when the run must stop, so that no step carries a deadline.
 
 use super::stop::Stop;
-use crate::stripe::pages::Window;
-use crate::stripe::{CheckoutSession, Page, Stripe, StripeError, Subscription};
+use crate::stripe::pages::{EventsAsked, Window};
+use crate::stripe::{CheckoutSession, Page, Stripe, StripeError, StripeEvent, Subscription};
 
 /// Stripe until the run must stop. Reads answer [`StripeError::Deadline`] from then on.
 #[derive(Debug)]
@@ -43,6 +43,10 @@ impl<'a> Source<'a> {
         after: Option<&str>,
     ) -> Result<Page<CheckoutSession>, StripeError> {
         self.stop.or_due(self.stripe.completed_sessions(gte, after, self.stop.at)).await
+    }
+
+    pub(super) async fn events(&self, asked: &EventsAsked<'_>) -> Result<Page<StripeEvent>, StripeError> {
+        self.stop.or_due(self.stripe.events(asked, self.stop.at)).await
     }
 
     pub(super) async fn session_of(

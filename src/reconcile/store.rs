@@ -8,6 +8,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::progress::{Counts, Cursor};
+use super::tally::Tally;
 use crate::drift::class::Class;
 use crate::drift::policy::Mode;
 use crate::drift::repair::{Action, Applied, Item};
@@ -184,6 +185,20 @@ pub trait ReconcileStore: Send + Sync {
 
     /// What people have allowed to be written in spite of the circuit breaker, by class: how many. It is allowed once.
     fn take_allowances(&self) -> impl Future<Output = Result<BTreeMap<Class, u64>, StoreError>> + Send;
+
+    /// What is due, the oldest first, at most so many: Stripe ids, each with the version in which it was noted. `since`: only what had
+    /// an event since (Unix seconds).
+    fn due(
+        &self,
+        limit: usize,
+        since: Option<i64>,
+    ) -> impl Future<Output = Result<Vec<(String, i64)>, StoreError>> + Send;
+
+    /// Notes that Stripe's events speak of these, each with the seconds until it may be read.
+    fn note_events(&self, events: &[(&str, i64)]) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// How much there is of these classes, counted by the database: for a run that saw only some of it.
+    fn standing(&self, classes: &[Class]) -> impl Future<Output = Result<Tally, StoreError>> + Send;
 
     /// Applies a batch; says what became of it. Sent again, the same batch changes nothing.
     fn apply(&self, batch: Batch<'_>) -> impl Future<Output = Result<Written, StoreError>> + Send;

@@ -6,18 +6,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::group::Compared;
-use super::progress::{CURSOR_VERSION, Cursor, Ledger};
+use super::progress::{CURSOR_VERSION, Cursor, FRESH_LIMIT, Ledger};
 use super::record::Record;
 use super::tally::Tally;
 use super::windows::Scan;
+use crate::drift::class::Class;
 use crate::drift::finding::Finding;
 use crate::stripe::Subscription;
 
 /// How often the cursor is stored, for the case that the process dies.
 const CHECKPOINT: Duration = Duration::from_secs(2);
-/// The most subscriptions that are kept for a fresh look. With more that Stripe does not list, the circuit breaker trips whatever the
-/// percentage.
-pub(super) const FRESH_LIMIT: usize = 20_000;
 
 /// The most subscriptions that are kept as they were read, about a kilobyte each; others are read again before their rows are made.
 const AS_READ_LIMIT: usize = 5_000;
@@ -47,6 +45,12 @@ pub(super) struct Sweep {
     /// Subscriptions whose owner's one row follows another: which one, as far as it is known.
     pub(super) occupied: BTreeMap<String, Option<String>>,
     pub(super) dealt_with: HashSet<String>,
+    /// Subscriptions that this run took out of what is due, each in the version in which it was noted, and those that were read, with when Stripe made them
+    /// (Unix seconds).
+    pub(super) due: BTreeMap<String, i64>,
+    pub(super) due_read: BTreeMap<String, i64>,
+    /// Classes of which something stands that could not be judged: nothing says that they are clear.
+    pub(super) kept: BTreeSet<Class>,
     checkpoint: Instant,
 }
 
@@ -71,6 +75,9 @@ impl Sweep {
             missing: std::mem::take(&mut before.missing),
             as_read: HashMap::new(),
             occupied: std::mem::take(&mut before.occupied),
+            due: BTreeMap::new(),
+            due_read: BTreeMap::new(),
+            kept: std::mem::take(&mut before.kept),
             before,
             put_off: BTreeMap::new(),
             dealt_with: HashSet::new(),
@@ -101,6 +108,7 @@ impl Sweep {
             missing: self.missing.clone(),
             creations: self.creations(),
             occupied: self.occupied.clone(),
+            kept: self.kept.clone(),
             scanned: self.scanned(),
             tally,
             blemished: self.is_blemished(),
@@ -153,6 +161,7 @@ impl Sweep {
         self.set_aside();
         self.keep(compared.missing);
         self.dealt_with.extend(compared.dealt_with);
+        self.kept.extend(compared.kept);
         self.too_many |= compared.unlisted_count > compared.unlisted.len() as u64;
         for id in compared.unlisted {
             self.not_listed(id);
@@ -190,6 +199,7 @@ fn blank(upper: i64) -> Cursor {
         missing: BTreeSet::new(),
         creations: 0,
         occupied: BTreeMap::new(),
+        kept: BTreeSet::new(),
         scanned: 0,
         tally: Tally::default(),
         blemished: false,

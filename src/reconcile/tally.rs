@@ -52,6 +52,20 @@ impl Tally {
         }
     }
 
+    /// The classes of which something was found.
+    pub fn classes(&self) -> impl Iterator<Item = Class> {
+        self.0.keys().copied()
+    }
+
+    /// The same without what was put right.
+    pub fn without_fixed(mut self) -> Self {
+        for found in self.0.values_mut() {
+            found.count -= found.fixed.min(found.count);
+            found.fixed = 0;
+        }
+        self
+    }
+
     /// What was found of a class.
     pub fn of(&self, class: Class) -> Found {
         self.0.get(&class).cloned().unwrap_or_default()

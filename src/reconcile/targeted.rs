@@ -60,6 +60,7 @@ pub async fn look_at<S: ReconcileStore>(
         horizon: AtomicU64::new(ground.horizon),
         policy: pass.policy,
         excepted: Mutex::default(),
+        changes: None,
     };
     Ok(match each(&engine, pass.now, pass.subscriptions).await {
         Ok(done) => Ok(done == Done::All),

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::db::{StartOutcome, Started};
 use super::run::Run;
 use crate::drift::policy::Mode;
+use crate::reconcile::RunScope;
 use crate::reconcile::progress::Counts;
 use crate::reconcile::record::{ItemError, Reported};
 
@@ -34,8 +35,8 @@ pub struct RunAnswer {
     pub duplicate: bool,
     /// Counts from 1 within a run key.
     pub attempt: u32,
-    /// What was looked at: `all`.
-    pub scope: &'static str,
+    /// What was looked at: `all`; `changed`, what Stripe's events speak of since they were last listed; or `due`.
+    pub scope: RunScope,
     /// The most that may follow from a difference (`REPAIR_MODE`), as it is now.
     pub repair_mode: Mode,
     /// The run's id.
@@ -83,7 +84,7 @@ impl RunAnswer {
             outcome,
             duplicate: !matches!(outcome, StartOutcome::Created | StartOutcome::Reclaimed),
             attempt: run.attempt,
-            scope: "all",
+            scope: run.scope,
             repair_mode,
             reconciliation_log_id: run.id,
             run_key: run.run_key,
@@ -96,6 +97,58 @@ impl RunAnswer {
             message,
             reconciliations: stored.reconciliations,
             errors: stored.errors,
+        }
+    }
+}
+
+/// The one outcome of a pass for which there is nothing to do.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Nothing {
+    /// Nothing is due.
+    NothingDue,
+}
+
+/// The answer where a pass over what is due was asked for and nothing is: there is no run to tell of.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NothingDueAnswer {
+    /// Nothing was to be done.
+    pub success: bool,
+    /// `nothing_due`
+    pub outcome: Nothing,
+    /// No other run stood in the way.
+    pub duplicate: bool,
+    /// `due`
+    pub scope: RunScope,
+    /// The most that may follow from a difference (`REPAIR_MODE`).
+    pub repair_mode: Mode,
+    /// In how many seconds something will be due; null where nothing waits.
+    pub next_due_in: Option<u64>,
+    /// Its numbers: none.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// In one sentence.
+    pub message: &'static str,
+    /// None.
+    pub reconciliations: Vec<Reported>,
+    /// None.
+    pub errors: Vec<ItemError>,
+}
+
+impl NothingDueAnswer {
+    /// The answer, with the seconds until something will be due.
+    pub fn new(next_due_in: Option<u64>, repair_mode: Mode) -> Self {
+        Self {
+            success: true,
+            outcome: Nothing::NothingDue,
+            duplicate: false,
+            scope: RunScope::Due,
+            repair_mode,
+            next_due_in,
+            counts: Counts::default(),
+            message: "nothing is due",
+            reconciliations: Vec::new(),
+            errors: Vec::new(),
         }
     }
 }

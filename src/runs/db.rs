@@ -5,17 +5,26 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use chrono::{DateTime, Utc};
+
 use super::key::{RunKey, RunType};
 use super::run::{DriftCounts, Run, RunDetail, RunPage, TriggeredBy};
 use crate::drift::entry::Entry;
 use crate::episodes::db::page;
+use crate::reconcile::RunScope;
+use crate::reconcile::job::Lately;
 use crate::supabase::judged::{Admin, Refusal, Verdict, set};
 use crate::supabase::page::{PageCursor, next_cursor, set_cursor};
 use crate::supabase::{Asker, DatabaseError, Retry, Supabase};
 
+/// What the row of a run says of its sessions where it searches none: the default.
+const LOOKBACK_HOURS: u32 = 24;
+
 /// What a caller asks for.
 #[derive(Debug, Clone)]
 pub struct RunRequest {
+    /// All, or what is due.
+    pub scope: RunScope,
     /// What the run is for.
     pub run_type: RunType,
     /// How far back completed checkout sessions are searched, in hours.
@@ -28,6 +37,21 @@ pub struct RunRequest {
     pub user: Option<Uuid>,
     /// The client address to count the call for; none where it has been counted.
     pub client: Option<String>,
+}
+
+impl RunRequest {
+    /// A pass over what is due. `client`: the address to count the call for.
+    pub fn due(run_key: RunKey, triggered_by: TriggeredBy, client: Option<String>) -> Self {
+        Self {
+            scope: RunScope::Due,
+            run_type: RunType::Scheduled,
+            lookback_hours: LOOKBACK_HOURS,
+            run_key,
+            triggered_by,
+            user: None,
+            client,
+        }
+    }
 }
 
 /// The result of asking for a run.
@@ -46,6 +70,17 @@ pub enum StartOutcome {
     Busy,
     /// The same key was used with other parameters.
     Conflict,
+    /// A pass over what is due was asked for, and nothing is.
+    NothingDue,
+}
+
+/// What asking for a run came to.
+#[derive(Debug)]
+pub enum Start {
+    /// There is a run.
+    Run(Box<Started>),
+    /// Nothing is due, or only in so many seconds.
+    NothingDue(Option<u64>),
 }
 
 /// The run that was asked for, or the one that stands in its way.
@@ -59,6 +94,12 @@ pub struct Started {
     pub result: Option<Value>,
     /// What the run before ours left to do.
     pub resume: Option<Value>,
+    /// For a run over what changed: since when Stripe's events are to be listed.
+    pub events_from: Option<DateTime<Utc>>,
+    /// For a run over less than everything: what such runs have written lately.
+    pub lately: Lately,
+    /// For the same: how many subscriptions the last whole sweep read.
+    pub scanned: u64,
 }
 
 impl Started {
@@ -68,7 +109,8 @@ impl Started {
     }
 }
 
-/// Starts a run or finds the one that stands in its way, in one round trip.
+/// Starts a run or finds the one that stands in its way, in one round trip. `full_every_hours`: how often a scheduled run looks at
+/// everything; between, it follows what changed.
 ///
 /// Errors: too many calls, or those of the database.
 #[allow(
@@ -79,7 +121,8 @@ pub async fn start(
     database: &Supabase,
     request: &RunRequest,
     lease_seconds: u64,
-) -> Result<Started, Refusal> {
+    full_every_hours: u32,
+) -> Result<Start, Refusal> {
     #[derive(Serialize)]
     struct Parameters<'a> {
         p_run_key: &'a RunKey,
@@ -91,16 +134,26 @@ pub async fn start(
         p_triggered_by_user: Option<Uuid>,
         #[serde(skip_serializing_if = "Option::is_none")]
         p_client: Option<&'a str>,
+        p_scope: RunScope,
+        p_full_every_hours: u32,
         /// Makes the call safe to send again: its own start does not count as a duplicate.
         p_run_id: Uuid,
     }
     #[derive(Deserialize)]
     struct Answer {
-        run: Run,
+        run: Option<Run>,
         #[serde(default)]
         result: Option<Value>,
         #[serde(default)]
         resume: Option<Value>,
+        #[serde(default)]
+        events_from: Option<DateTime<Utc>>,
+        #[serde(default)]
+        lately: Lately,
+        #[serde(default)]
+        scanned: u64,
+        #[serde(default)]
+        next_due_in: Option<u64>,
     }
     let parameters = Parameters {
         p_run_key: &request.run_key,
@@ -110,14 +163,23 @@ pub async fn start(
         p_triggered_by: request.triggered_by,
         p_triggered_by_user: request.user,
         p_client: request.client.as_deref(),
+        p_scope: request.scope,
+        p_full_every_hours: full_every_hours,
         p_run_id: Uuid::new_v4(),
     };
     let verdict: Verdict<Answer> =
         database.call(Asker::Service, Retry::Safe, "start_reconciliation_run", &parameters).await?;
     let (outcome, answer) = verdict.admitted("run")?;
-    let outcome = serde_json::from_value(outcome.into())
-        .map_err(|error| DatabaseError::nonsense(format!("start_reconciliation_run: {error}")))?;
-    Ok(Started { outcome, run: answer.run, result: answer.result, resume: answer.resume })
+    let nonsense = |why: String| DatabaseError::nonsense(format!("start_reconciliation_run: {why}"));
+    let outcome = serde_json::from_value(outcome.into()).map_err(|error| nonsense(error.to_string()))?;
+    let Answer { run, result, resume, events_from, lately, scanned, next_due_in } = answer;
+    match (outcome, run) {
+        (StartOutcome::NothingDue, _) => Ok(Start::NothingDue(next_due_in)),
+        (outcome, Some(run)) => {
+            Ok(Start::Run(Box::new(Started { outcome, run, result, resume, events_from, lately, scanned })))
+        }
+        (_, None) => Err(nonsense("no run".to_owned()).into()),
+    }
 }
 
 /// What an admin asks of the runs.
@@ -127,6 +189,8 @@ pub struct RunFilter<'a> {
     pub status: Option<&'a str>,
     /// One type.
     pub run_type: Option<&'a str>,
+    /// One scope.
+    pub scope: Option<&'a str>,
     /// At most so many.
     pub limit: u32,
     /// After this place.
@@ -143,6 +207,7 @@ pub async fn list(admin: &Admin<'_>, filter: &RunFilter<'_>) -> Result<RunPage, 
     let mut parameters = json!({ "p_limit": filter.limit });
     set(&mut parameters, "p_status", filter.status);
     set(&mut parameters, "p_type", filter.run_type);
+    set(&mut parameters, "p_scope", filter.scope);
     set_cursor(&mut parameters, filter.cursor);
     let Answer { items: mut runs } = admin.ask("admin_reconciliation_runs", parameters, "run").await?;
     let next_cursor = next_cursor(&mut runs, filter.limit, |run| (run.started_at, run.id));

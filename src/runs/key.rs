@@ -54,6 +54,18 @@ impl RunKey {
     }
 }
 
+impl RunKey {
+    /// The key of a pass over what is due that a scheduler asks for: one a minute.
+    pub fn due(now: DateTime<Utc>) -> Self {
+        Self(now.format("due_%Y-%m-%d_%H:%M").to_string())
+    }
+
+    /// The key of a pass that follows an event: one a second.
+    pub fn after_an_event(now: DateTime<Utc>) -> Self {
+        Self(now.format("due_%Y-%m-%d_%H:%M:%S").to_string())
+    }
+}
+
 impl fmt::Display for RunKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
@@ -75,6 +87,8 @@ mod tests {
         assert_eq!(key(RunType::Manual, Some(id)), "manual_2026-11-23_10:59");
         assert_eq!(key(RunType::Request, Some(id)), format!("request_{id}"));
         assert_eq!(key(RunType::WebhookFailure, Some(id)), format!("request_{id}"));
+        assert_eq!(RunKey::due(now).to_string(), "due_2026-11-23_10:59");
+        assert_eq!(RunKey::after_an_event(now).to_string(), "due_2026-11-23_10:59:59");
         assert_ne!(key(RunType::Request, None), key(RunType::Request, None));
     }
 

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::answer::{RunAnswer, StoredResult};
-use super::db::{self, RunRequest, StartOutcome, Started};
+use super::answer::{NothingDueAnswer, RunAnswer, StoredResult};
+use super::db::{self, RunRequest, Start, StartOutcome, Started};
 use super::store::{Patience, RunStore};
+use crate::config::events::EventsMode;
 use crate::config::{Config, SettingError, StripeScope};
 use crate::context::Context;
 use crate::drift::access::Access;
@@ -15,11 +16,22 @@ use crate::drift::scope::Scope;
 use crate::drift::terms::Terms;
 use crate::drift::tiers::Tiers;
 use crate::reconcile::store::StoreError;
-use crate::reconcile::{Ending, Failure, Fenced, Job, reconcile};
+use crate::reconcile::{Ending, Failure, Fenced, Job, RunScope, reconcile};
 use crate::supabase::judged::Refusal;
 
 /// A lease outlives the time budget by this much: a run that is late is not a dead one.
 const GRACE: Duration = Duration::from_secs(60);
+/// What a pass over what is due may take: it is small, and if it dies the next one is not to wait for long.
+const BUDGET_OF_A_PASS: Duration = Duration::from_secs(60);
+
+/// What a call for a run came to.
+#[derive(Debug)]
+pub enum Performed {
+    /// The run, whether or not it is this call's, and why it failed if it did.
+    Run(Box<RunAnswer>, Option<Failure>),
+    /// A pass over what is due was asked for, and nothing is.
+    NothingDue(NothingDueAnswer),
+}
 
 /// Why the caller cannot be told of a run.
 #[derive(Debug, thiserror::Error)]
@@ -41,26 +53,48 @@ pub enum NoRun {
     EndNotWritten(StoreError),
 }
 
-/// Does what a reconcile endpoint was asked for, once the caller is known to be allowed to. Answers the run, whether or not it is
-/// this call's, and why it failed if it did.
-pub async fn perform(context: &Context, request: &RunRequest) -> Result<(RunAnswer, Option<Failure>), NoRun> {
+/// Does what a reconcile endpoint was asked for, once the caller is known to be allowed to.
+pub async fn perform(context: &Context, request: &RunRequest) -> Result<Performed, NoRun> {
+    match once(context, request).await {
+        // A run over more took over from a pass over what is due, and takes along what is left of it. The answer is how the pass ended.
+        Err(NoRun::LeaseLost) if request.scope == RunScope::Due => {
+            once(context, &RunRequest { client: None, ..request.clone() }).await
+        }
+        performed => performed,
+    }
+}
+
+async fn once(context: &Context, request: &RunRequest) -> Result<Performed, NoRun> {
     let (database, stripe) = (context.supabase()?, context.stripe()?);
     let terms = terms(&context.config)?;
-    let budget = context.config.reconcile_budget()?;
+    let budget = match request.scope {
+        RunScope::Due => context.config.reconcile_budget()?.min(BUDGET_OF_A_PASS),
+        RunScope::All | RunScope::Changed => context.config.reconcile_budget()?,
+    };
     let lease_seconds = (budget + GRACE).as_secs();
 
-    let started = db::start(database, request, lease_seconds).await?;
+    let every = context.config.full_scan_every()?;
+    let started = match db::start(database, request, lease_seconds, every).await? {
+        Start::Run(started) => *started,
+        Start::NothingDue(next) => {
+            return Ok(Performed::NothingDue(NothingDueAnswer::new(next, terms.repair_mode)));
+        }
+    };
     match started.outcome {
         StartOutcome::Created | StartOutcome::Reclaimed => {}
         StartOutcome::Conflict => return Err(NoRun::Conflict),
-        _ => return Ok((RunAnswer::of_duplicate(started, terms.repair_mode), None)),
+        _ => return Ok(Performed::Run(Box::new(RunAnswer::of_duplicate(started, terms.repair_mode)), None)),
     }
-    let Started { outcome, run, resume, .. } = started;
-    tracing::info!(run_id = %run.id, run_key = run.run_key, attempt = run.attempt, resumes = resume.is_some(), "run started");
+    let Started { outcome, run, resume, events_from, lately, scanned, .. } = started;
+    tracing::info!(run_id = %run.id, run_key = run.run_key, scope = ?run.scope, attempt = run.attempt, resumes = resume.is_some(), "run started");
     let (deadline, stop) = (Instant::now() + budget, context.stopping());
     let patience = Patience { until: deadline, stop: stop.clone() };
     let store = RunStore::new(database.clone(), &run, lease_seconds, stripe.mode().livemode(), patience);
     let job = Job {
+        scope: run.scope,
+        events_from: events_from.map_or(0, |moment| moment.timestamp()),
+        lately,
+        scanned,
         started_at: run.started_at.timestamp(),
         lookback_hours: run.lookback_hours,
         resume,
@@ -78,7 +112,8 @@ pub async fn perform(context: &Context, request: &RunRequest) -> Result<(RunAnsw
     context.has_news();
     log_ending(&finished.id.to_string(), &ending);
     let stored = StoredResult { reconciliations: ending.reconciliations, errors: ending.errors };
-    Ok((RunAnswer::new(outcome, finished, stored, terms.repair_mode), ending.failure))
+    let answer = RunAnswer::new(outcome, finished, stored, terms.repair_mode);
+    Ok(Performed::Run(Box::new(answer), ending.failure))
 }
 
 /// The settings by which drift is judged.
@@ -90,6 +125,7 @@ pub fn terms(config: &Config) -> Result<Terms, SettingError> {
         owner_keys: config.owner_metadata_keys()?,
         trust_client_reference_id: config.trust_client_reference_id()?,
         repair_mode: repair_mode(config)?,
+        events_at_once: config.events_mode()? == EventsMode::Apply,
     })
 }
 

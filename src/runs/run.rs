@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::drift::entry::Entry;
+use crate::reconcile::RunScope;
 use crate::reconcile::progress::Counts;
 
 /// Who asked for a run.
@@ -20,6 +21,8 @@ pub enum TriggeredBy {
     Secret,
     /// An admin.
     Admin,
+    /// An event of Stripe's.
+    Event,
 }
 
 /// A run as callers see it: one attempt under a key.
@@ -31,6 +34,8 @@ pub struct Run {
     pub run_key: String,
     /// What it is for.
     pub run_type: String,
+    /// What it looks at: `all`, `changed` or `due`.
+    pub scope: RunScope,
     /// Counts from 1 within a key.
     pub attempt: u32,
     /// `running`, `success`, `partial` or `error`.

@@ -24,6 +24,7 @@ use crate::reconcile::store::{
     self, Batch, Checkout, DUPLICATES_PAGE, Duplicates, Ground, Group, Lookup, ReconcileStore, Recorded,
     StoreError, UNLISTED_LIMIT, UNPLACED_PAGE, Unplaced,
 };
+use crate::reconcile::tally::Tally;
 use crate::supabase::{Asker, DatabaseError, Fault, Retry, Supabase};
 
 /// How long a call waits before it is made again while the database is away, at first and at most. A genuine PostgREST comes back with
@@ -194,7 +195,15 @@ impl RunStore {
             "p_result": result,
             "p_outcomes": self.outcomes(ending),
             "p_judged": ending.judged,
+            "p_scope": ending.scope,
+            "p_covered": ending.covered,
         });
+        if !ending.due.is_empty() {
+            parameters["p_due"] = json!(ending.due);
+        }
+        if let Some(moment) = ending.events_to {
+            parameters["p_events_to"] = timestamp(moment).into();
+        }
         if let Some(failure) = &ending.failure {
             parameters["p_error_code"] = failure.code().into();
             parameters["p_error_message"] = failure.sentence().into();
@@ -251,6 +260,19 @@ impl ReconcileStore for RunStore {
     async fn take_allowances(&self) -> Result<BTreeMap<Class, u64>, StoreError> {
         let written = self.write("take_drift_allowances", json!({})).await?;
         Ok(written.allowed)
+    }
+
+    async fn due(&self, limit: usize, since: Option<i64>) -> Result<Vec<(String, i64)>, StoreError> {
+        let parameters = json!({ "p_limit": limit, "p_since": since.map(timestamp) });
+        self.read("read_due_subscriptions", &without_nulls(parameters)).await
+    }
+
+    async fn note_events(&self, events: &[(&str, i64)]) -> Result<(), StoreError> {
+        self.read("note_stripe_events", &json!({ "p_events": events })).await.map(|_: Value| ())
+    }
+
+    async fn standing(&self, classes: &[Class]) -> Result<Tally, StoreError> {
+        self.read("read_standing_drift", &json!({ "p_types": classes })).await
     }
 
     async fn apply(&self, batch: Batch<'_>) -> Result<store::Written, StoreError> {

@@ -210,12 +210,12 @@ async fn settings(stack: &Stack, journal: &mut Journal) -> String {
             [("SUPABASE_PUBLISHABLE_KEY", SUPABASE_KEY), ("LOG_LEVEL", "debug")],
         ),
         (
-            "config",
+            "page",
             CONFIG,
             &at.admin_token,
             [("SUPABASE_PUBLISHABLE_KEY", SUPABASE_KEY), ("LOG_LEVEL", "debug")],
         ),
-        ("health", HEALTH, &at.admin_token, [("CRON_SECRET", &unfit), ("STRIPE_SECRET_KEY", WRONG)]),
+        ("page", HEALTH, &at.admin_token, [("CRON_SECRET", &unfit), ("STRIPE_SECRET_KEY", WRONG)]),
     ] {
         let changes = changes.map(|(name, value)| (name, Some(value)));
         let function = Function::start(stack, binary, &changes);

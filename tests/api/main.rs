@@ -5,6 +5,7 @@ mod attention;
 mod canaries;
 mod decisions;
 mod drift;
+mod events;
 mod function;
 mod guards;
 mod heartbeat;

@@ -35,6 +35,7 @@ async fn no_endpoint_makes_more_round_trips_than_promised() {
 
     for (method, path, token, trips) in [
         (Method::POST, RECONCILE.to_owned(), &at.reconcile_secret, 1),
+        (Method::GET, format!("{RECONCILE}?scope=due"), &at.cron_secret, 1),
         (Method::GET, RECONCILE.to_owned(), &at.cron_secret, 1),
         (Method::POST, MONITOR.to_owned(), &at.monitor_secret, 2),
         (Method::GET, MONITOR.to_owned(), &at.cron_secret, 2),

@@ -48,7 +48,6 @@ const MONITOR_CASES: &[Case] = &[
     (&[("RECONCILE_STALE_AFTER_MINUTES", Some("soon"))], "RECONCILE_STALE_AFTER_MINUTES"),
     (&[("HIGH_SEVERITY_STALE_AFTER_MINUTES", Some("0"))], "HIGH_SEVERITY_STALE_AFTER_MINUTES"),
     (&[("SWEEP_INCOMPLETE_AFTER_HOURS", Some("0"))], "SWEEP_INCOMPLETE_AFTER_HOURS"),
-    (&[("FULL_SCAN_EVERY_HOURS", Some("0"))], "FULL_SCAN_EVERY_HOURS"),
 ];
 
 /// A legacy service_role key, in the place of the anon key that it looks like: `{"alg":"HS256","typ":"JWT"}`,
@@ -135,7 +134,7 @@ async fn a_browser_is_never_given_the_service_key() {
     for key in [SERVICE_ROLE, "sb_secret_service-canary"] {
         for name in ["SUPABASE_PUBLISHABLE_KEY", "SUPABASE_ANON_KEY", "NEXT_PUBLIC_SUPABASE_ANON_KEY"] {
             let changes = [("SUPABASE_PUBLISHABLE_KEY", None), (name, Some(key))];
-            let config = Function::start(&stack, "config", &changes);
+            let config = Function::start(&stack, "page", &changes);
             let answer = config.request(Method::GET, CONFIG).send().await;
             assert_closed(&answer, "SUPABASE_PUBLISHABLE_KEY", name);
             assert!(!answer.text.contains(key), "{answer:?}");
@@ -170,7 +169,7 @@ async fn a_wrong_heartbeat_url_does_not_close_the_monitor() {
     assert_eq!((severity.as_str(), message.as_str()), ("warning", "HEARTBEAT_URL must be an https URL."));
     assert!(!metadata.contains("canary"), "{metadata}");
 
-    let health = Function::start(&stack, "health", &wrong).request(Method::GET, HEALTH).send().await;
+    let health = Function::start(&stack, "page", &wrong).request(Method::GET, HEALTH).send().await;
     assert!(health.body["complaints"].to_string().contains("HEARTBEAT_URL"), "{health:?}");
     assert!(!health.text.contains("canary"), "{health:?}");
 
@@ -196,7 +195,7 @@ async fn health_tells_which_settings_are_there_and_what_is_wrong_with_them_witho
     let canary = "canary-of-health";
     let function = Function::start(
         &stack,
-        "health",
+        "page",
         &[("MONITOR_SECRET", Some(canary)), ("PRICE_TIERS", Some(canary)), ("STRIPE_SECRET_KEY", None)],
     );
     let answer = function.request(Method::GET, HEALTH).send().await;
@@ -207,7 +206,7 @@ async fn health_tells_which_settings_are_there_and_what_is_wrong_with_them_witho
     assert!(!answer.text.contains(canary) && !answer.text.contains(&stack.at.reconcile_secret), "{answer:?}");
     let deep = function.request(Method::GET, "/api/health?deep=1").send().await;
     assert_eq!((deep.status, &deep.body["schema_version"]), (200, &serde_json::json!(2)), "{deep:?}");
-    let alone = Function::start(&stack, "health", &[("SUPABASE_URL", None)]);
+    let alone = Function::start(&stack, "page", &[("SUPABASE_URL", None)]);
     assert_eq!(alone.request(Method::GET, HEALTH).send().await.status, 200);
     assert_closed(
         &alone.request(Method::GET, "/api/health?deep=1").send().await,

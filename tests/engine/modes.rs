@@ -184,5 +184,8 @@ async fn rows_that_are_missing_are_made_in_spite_of_the_breaker_where_a_person_a
         let ending = world.run().await;
         assert_eq!(ending.counts.created_count, made, "{allowed}: {ending:?}");
         assert_eq!(ending.counts.held_count, 40 - made);
+        // What was allowed is no alarm, and not counted twice either.
+        let tripped = holding(&ending).contains(&"reconcile_circuit_breaker");
+        assert_eq!((ending.status == Status::Success, tripped), (made == 40, made < 40), "{ending:?}");
     }
 }

@@ -13,6 +13,7 @@ use billing_ops::reconcile::store::{
     Batch, Checkout, Duplicates, Ground, Group, Horizon, Lookup, ReconcileStore, StoreError, UNLISTED_LIMIT,
     UNPLACED_PAGE, Unplaced, Written,
 };
+use billing_ops::reconcile::tally::Tally;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -62,6 +63,9 @@ pub struct State {
     pub livemode: bool,
     /// Rows that grant access, where a test says so in the place of the rows.
     pub granting: Option<u64>,
+    /// What is due, each in its version, and what was noted with how many seconds to wait.
+    pub due: BTreeMap<String, i64>,
+    pub noted: Vec<(String, i64)>,
 }
 
 impl Default for State {
@@ -92,6 +96,8 @@ impl Default for State {
             after_read: None,
             livemode: false,
             granting: None,
+            due: BTreeMap::new(),
+            noted: Vec::new(),
         }
     }
 }
@@ -309,6 +315,38 @@ fn set(row: &mut Row, fields: &Fields) {
 }
 
 impl ReconcileStore for MemoryStore {
+    async fn due(&self, limit: usize, _since: Option<i64>) -> Result<Vec<(String, i64)>, StoreError> {
+        let mut state = self.lock();
+        state.call()?;
+        Ok(state.due.iter().take(limit).map(|(id, version)| (id.clone(), *version)).collect())
+    }
+
+    async fn note_events(&self, events: &[(&str, i64)]) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        state.call()?;
+        state.noted.extend(events.iter().map(|(id, wait)| ((*id).to_owned(), *wait)));
+        for (id, wait) in events {
+            if *wait == 0 {
+                *state.due.entry((*id).to_owned()).or_default() += 1;
+            }
+        }
+        Ok(())
+    }
+
+    async fn standing(&self, classes: &[Class]) -> Result<Tally, StoreError> {
+        let mut state = self.lock();
+        state.call()?;
+        let mut tally = Tally::default();
+        for (finding, applied) in state.findings.values() {
+            let (class, action) = (applied.class(finding.class), applied.action());
+            if classes.contains(&class) {
+                let fixed = matches!(action, Action::Repaired | Action::Created | Action::Moved);
+                tally.add(class, (!fixed).then_some(finding.severity), "of the database");
+            }
+        }
+        Ok(tally)
+    }
+
     async fn ground(&self, access: &[&str]) -> Result<Ground, StoreError> {
         let mut state = self.lock();
         state.call()?;

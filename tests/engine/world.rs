@@ -10,7 +10,8 @@ use billing_ops::drift::policy::Mode;
 use billing_ops::drift::row::Row;
 use billing_ops::drift::terms::Terms;
 use billing_ops::drift::tiers::Tiers;
-use billing_ops::reconcile::{Ending, Fenced, Job, reconcile};
+use billing_ops::reconcile::job::Lately;
+use billing_ops::reconcile::{Ending, Fenced, Job, RunScope, reconcile};
 use billing_ops::stripe::{Retries, SecretKey, Stripe};
 use serde_json::Value;
 use stripe_simulator::{
@@ -121,6 +122,10 @@ impl World {
 
     pub fn job(&self) -> Job {
         Job {
+            scope: RunScope::All,
+            events_from: 0,
+            lately: Lately::default(),
+            scanned: 0,
             started_at: now(),
             lookback_hours: 24,
             resume: None,

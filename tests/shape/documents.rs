@@ -24,7 +24,9 @@ fn monitor_keys() -> Vec<String> {
 
 /// Every key that an alert can have: the monitor's conditions, and those of a run.
 fn alert_keys() -> BTreeSet<String> {
-    let of_a_run = conditions_of_a_run(&Tally::default(), true, &[]).into_iter().map(|of| of.alert_key);
+    let of_a_run = conditions_of_a_run(&Tally::default(), true, &BTreeSet::new(), &[])
+        .into_iter()
+        .map(|of| of.alert_key);
     monitor_keys().into_iter().chain(of_a_run).collect()
 }
 

@@ -7,7 +7,11 @@ use crate::{files_below, read, root};
 
 /// Floor, room, what it is for. A room may use those of the lines before it.
 const ROOMS: &[(&str, &str, &str)] = &[
-    ("ground", "secret", "texts that never show themselves; machine secrets, compared in constant time"),
+    (
+        "ground",
+        "secret",
+        "texts that never show themselves; machine secrets, compared in constant time; what Stripe signs with",
+    ),
     ("ground", "config", "every setting, read once: one table of names and checks"),
     ("ground", "log", "JSON lines"),
     ("doors", "stripe", "a client that can only GET: token bucket, retries within a deadline, partial types"),
@@ -15,13 +19,17 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("doors", "context", "the clients of a process"),
     ("pure core", "alerts", "severity, conditions, alerts; `db` lists and resolves them"),
     ("pure core", "drift", "what can differ, comparing, planning, repairs"),
-    ("pure core", "events", "what Stripe tells by itself: who signed it, and which subscription it names"),
     ("acting", "reconcile", "one run, step by step, over the seam `store`"),
     ("acting", "episodes", "drift that stands, one entry each: the pages that admins read"),
     ("acting", "runs", "a run's key, start, lease, store, end and answer"),
     ("acting", "decisions", "what people decide: approve, revert, except, policies"),
     ("acting", "monitor", "facts to conditions; the heartbeat"),
     ("acting", "notify", "somebody is told: the outbox, messages in words, one file for each receiver"),
+    (
+        "acting",
+        "events",
+        "what Stripe tells by itself: signature, event, what is noted of it, and the pass that follows",
+    ),
     ("surface", "http", "reading a request, answering it, what each status means"),
     ("surface", "auth", "who calls: a machine's secret, a person's token"),
     ("surface", "endpoints", "one file an endpoint: its route, its description, its handler"),

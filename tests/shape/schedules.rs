@@ -19,6 +19,7 @@ fn each_job_is_scheduled_once() {
         [
             "/api/subscriptions/reconcile",
             "/api/admin/billing-alerts/monitor",
+            "/api/subscriptions/reconcile?scope=due",
             "/api/admin/billing-alerts/monitor?only=deliver",
         ]
     );

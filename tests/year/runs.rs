@@ -8,8 +8,9 @@ use billing_ops::context::Context;
 use billing_ops::drift::policy::Mode;
 use billing_ops::drift::terms::Terms;
 use billing_ops::drift::tiers::Tiers;
-use billing_ops::reconcile::{Ending, Job, Status, reconcile};
-use billing_ops::runs::db::{self, RunRequest};
+use billing_ops::reconcile::job::Lately;
+use billing_ops::reconcile::{Ending, Job, RunScope, Status, reconcile};
+use billing_ops::runs::db::{self, RunRequest, Start};
 use billing_ops::runs::key::{RunKey, RunType};
 use billing_ops::runs::run::TriggeredBy;
 use billing_ops::runs::store::{Patience, RunStore};
@@ -174,6 +175,7 @@ impl<'a> Runs<'a> {
         let stripe = other.as_ref().unwrap_or(&self.stripe);
         let now = chrono::DateTime::from_timestamp(at, 0).expect("a time");
         let request = RunRequest {
+            scope: RunScope::All,
             run_type: RunType::Scheduled,
             lookback_hours: 24,
             run_key: RunKey::new(RunType::Scheduled, now, None),
@@ -181,7 +183,8 @@ impl<'a> Runs<'a> {
             user: None,
             client: None,
         };
-        let started = db::start(&self.database, &request, LEASE_SECONDS).await.expect("a run starts");
+        let started = db::start(&self.database, &request, LEASE_SECONDS, 1).await.expect("a run starts");
+        let Start::Run(started) = started else { panic!("a run over everything is never without work") };
         assert!(started.is_ours(), "{started:?}");
         let deadline = Instant::now() + budget;
         let patience = Patience { until: deadline, stop: self.stop.subscribe() };
@@ -190,6 +193,10 @@ impl<'a> Runs<'a> {
         let store = RunStore::new(database, &started.run, LEASE_SECONDS, livemode, patience);
         let resumed = started.resume.is_some();
         let job = Job {
+            scope: RunScope::All,
+            events_from: 0,
+            lately: Lately::default(),
+            scanned: 0,
             started_at: at,
             lookback_hours: 24,
             resume: started.resume,

@@ -84,11 +84,13 @@ export interface components {
         /** @enum {string} */
         ChannelStatus: "ok" | "failing" | "off" | "not_configured";
         Conditions: {
+            events_backlog: boolean | null;
             high_severity_stale: boolean | null;
             notifications_failing: boolean | null;
             reconcile_failing: boolean | null;
             reconcile_stale: boolean | null;
             settings_invalid: boolean | null;
+            stripe_deliveries_failing: boolean | null;
             sweep_incomplete: boolean | null;
         };
         Counts: {
@@ -179,6 +181,15 @@ export interface components {
             request_id: string;
             retry_after?: number;
         };
+        EventAnswer: {
+            due: number;
+            received: boolean;
+        };
+        EventBody: {
+            livemode: boolean;
+            object: string;
+            type: string;
+        };
         ExceptBody: {
             days: number;
             reason: string;
@@ -217,6 +228,19 @@ export interface components {
         };
         NoteBody: {
             note: string;
+        };
+        /** @enum {string} */
+        Nothing: "nothing_due";
+        NothingDueAnswer: components["schemas"]["Counts"] & {
+            duplicate: boolean;
+            errors: components["schemas"]["ItemError"][];
+            message: string;
+            next_due_in: number | null;
+            outcome: components["schemas"]["Nothing"];
+            reconciliations: components["schemas"]["Reported"][];
+            repair_mode: components["schemas"]["RepairMode"];
+            scope: components["schemas"]["RunScope"];
+            success: boolean;
         };
         NotificationPage: {
             channels: components["schemas"]["ChannelHealth"][];
@@ -263,6 +287,7 @@ export interface components {
             supabase_publishable_key: string;
             supabase_url: string;
         };
+        ReconcileAnswer: components["schemas"]["RunAnswer"] | components["schemas"]["NothingDueAnswer"];
         /** @enum {string} */
         RepairMode: "observe" | "approve" | "auto";
         Reported: {
@@ -303,6 +328,7 @@ export interface components {
             message: string | null;
             run_key: string;
             run_type: string;
+            scope: components["schemas"]["RunScope"];
             started_at: string;
             status: string;
             sweep_started_at: string | null;
@@ -321,7 +347,7 @@ export interface components {
             repair_mode: components["schemas"]["RepairMode"];
             run_key: string;
             run_type: string;
-            scope: string;
+            scope: components["schemas"]["RunScope"];
             status: string;
             success: boolean;
             sweep_started_at: string | null;
@@ -337,6 +363,8 @@ export interface components {
             next_cursor: string | null;
             runs: components["schemas"]["Run"][];
         };
+        /** @enum {string} */
+        RunScope: "all" | "changed" | "due";
         SendBody: components["schemas"]["TestBody"] | components["schemas"]["RetryBody"];
         Sent: {
             failed: number;
@@ -348,7 +376,7 @@ export interface components {
             note: string | null;
         };
         /** @enum {string} */
-        StartOutcome: "created" | "reclaimed" | "existing_running" | "existing_finished" | "busy" | "conflict";
+        StartOutcome: "created" | "reclaimed" | "existing_running" | "existing_finished" | "busy" | "conflict" | "nothing_due";
         TestBody: {
             test: components["schemas"]["Channel"];
         };
@@ -358,7 +386,7 @@ export interface components {
             status: number | null;
         };
         /** @enum {string} */
-        TriggeredBy: "cron" | "secret" | "admin";
+        TriggeredBy: "cron" | "secret" | "admin" | "event";
     };
     responses: never;
     parameters: never;

@@ -1,6 +1,6 @@
-//! `GET /api/health`
+//! `POST /api/stripe/events`
 
-use billing_ops::endpoints::health::{ENDPOINT, handle};
+use billing_ops::endpoints::stripe_events::{ENDPOINT, handle};
 use billing_ops::http::serve;
 
 #[tokio::main(flavor = "current_thread")]

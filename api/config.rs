@@ -1,9 +1,0 @@
-//! `GET /api/config`
-
-use billing_ops::endpoints::config::{ENDPOINT, handle};
-use billing_ops::http::serve;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), vercel_runtime::Error> {
-    serve(ENDPOINT, handle).await
-}
