@@ -3,6 +3,7 @@
 
 import { readFileSync, rmSync } from "node:fs";
 import { defineConfig, type Plugin } from "vite";
+import { scheduleOf } from "./src/model/schedule.ts";
 
 const OUT = new URL("../public/", import.meta.url);
 const OURS = ["index.html", "assets", "icons"];
@@ -12,8 +13,10 @@ function schedules(): { reconcile: string | null; monitor: string | null } {
   const { crons } = JSON.parse(readFileSync(new URL("../vercel.json", import.meta.url), "utf8")) as {
     crons: { path: string; schedule: string }[];
   };
-  const of = (path: string) => crons.find((cron) => cron.path.split("?")[0] === path)?.schedule ?? null;
-  return { reconcile: of("/api/subscriptions/reconcile"), monitor: of("/api/admin/billing-alerts/monitor") };
+  return {
+    reconcile: scheduleOf(crons, "/api/subscriptions/reconcile", ["scope", "due"]),
+    monitor: scheduleOf(crons, "/api/admin/billing-alerts/monitor", ["only", "deliver"]),
+  };
 }
 
 const clean: Plugin = {

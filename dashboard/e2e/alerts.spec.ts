@@ -89,6 +89,29 @@ test("resolving takes a note, says first what it does, and is kept", async ({ pa
   await expect(resolved).toContainText("Metadata added at Stripe.");
 });
 
+test("events that are not taken, or not followed, say where to look", async ({ page, admin }) => {
+  sql(`insert into public.billing_alerts (alert_key, alert_type, severity, message, metadata) values
+    ('stripe_deliveries_failing', 'stripe_deliveries_failing', 'warning', '3 events of Stripe''s have not been taken.', '{"failing": 3, "oldest_at": "2026-11-23T09:00:00Z"}'),
+    ('events_backlog', 'events_backlog', 'warning', 'A subscription has waited for 20 minutes to be read.', '{"oldest_due_at": "2026-11-23T09:00:00Z"}');`);
+  await admin("/?view=alerts");
+  await page.getByLabel("Type").selectOption("Stripe's events are not taken");
+  await expect(page.locator(".alert")).toHaveCount(1);
+  const deliveries = page.locator(".alert").filter({ hasText: "have not been taken" });
+  await deliveries.getByRole("button").first().click();
+  await expect(deliveries.getByRole("link", { name: /Webhooks at Stripe/ })).toHaveAttribute("href", "https://dashboard.stripe.com/webhooks");
+  await deliveries.getByRole("button", { name: "Resolve…" }).click();
+  await expect(page.getByRole("dialog")).toContainText("Where Stripe does not say, that check changes nothing.");
+  await page.keyboard.press("Escape");
+
+  await page.getByLabel("Type").selectOption("events_backlog");
+  const backlog = page.locator(".alert").filter({ hasText: "to be read" });
+  await expect(backlog).toContainText("Events are followed too late");
+  await backlog.getByRole("button").first().click();
+  await backlog.getByRole("link", { name: "Passes over what was due" }).click();
+  await expect(page).toHaveURL(/view=runs.*scope=due|scope=due.*view=runs/);
+  await expect(page.getByLabel("Looks at")).toHaveValue("due");
+});
+
 test("a condition of the monitor: says when a new alert would open", async ({ page, admin }) => {
   sql(`insert into public.billing_alerts (alert_key, alert_type, severity, message)
     values ('reconcile_stale', 'reconcile_stale', 'warning', 'No reconcile run has finished for 3 h.');`);

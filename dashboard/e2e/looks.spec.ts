@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Page } from "@playwright/test";
 import type { AxeResults } from "axe-core";
-import { control, seedDecisions, seedDeliveries, seedHistory, seedNothing, sql, stack } from "./stack.ts";
+import { control, seedDecisions, seedDeliveries, seedHistory, seedNothing, seedPasses, sql, stack } from "./stack.ts";
 import { expect, signIn, test } from "./test.ts";
 
 const AXE = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
@@ -101,6 +101,23 @@ test("runs; one with drift; one under way", async ({ page, admin }) => {
   await page.goto(`/?view=run&id=${id}`);
   await expect(page.locator(".progress")).toBeVisible();
   await look(page, "run-under-way");
+});
+
+test("runs and passes; a pass; the overview with passes", async ({ page, admin }) => {
+  seedHistory();
+  seedPasses();
+  await admin();
+  await expect(page.locator(".passes")).toBeVisible();
+  await look(page, "overview-passes");
+  await page.goto("/?view=runs");
+  await expect(page.locator(".runs tbody tr")).toHaveCount(45);
+  await look(page, "runs-without-passes");
+  await page.goto("/?view=runs&scope=any");
+  await expect(page.locator(".is-pass").first()).toBeVisible();
+  await look(page, "runs-passes");
+  await page.locator(".is-pass a").nth(5).click();
+  await expect(page.getByText("A pass over what was due:")).toBeVisible();
+  await look(page, "pass");
 });
 
 test("drift, some of it chosen; and its dialogs", async ({ page, admin }) => {

@@ -1,6 +1,6 @@
 // One glance: the sentence, the tab, the numbers, the chart.
 
-import { seedHistory, seedNothing, sql } from "./stack.ts";
+import { seedHistory, seedNothing, seedPasses, sql } from "./stack.ts";
 import { expect, test } from "./test.ts";
 
 test("says what is wrong, in the page, the tab's title and its icon", async ({ page, admin }) => {
@@ -40,6 +40,40 @@ test("runs that keep failing are the headline, with the reason", async ({ page, 
   await admin();
   await expect(page.getByRole("heading", { level: 1 })).toHaveText("The last 3 runs failed.");
   await expect(page.locator(".hero")).toContainText("Stripe refused the key: no permission to read subscriptions.");
+});
+
+const CALM = "update public.billing_alerts set resolved = true, resolved_at = now(), resolution = 'auto' where not resolved;";
+
+test("passes over what was due are no runs: neither good ones, nor failures, nor hours that were not missed", async ({ page, admin }) => {
+  seedHistory();
+  seedPasses();
+  sql(CALM);
+  sql("update public.reconciliation_logs set status = 'error', error_message = 'No answer.' where scope = 'due'");
+  await admin();
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("All clear.");
+  await expect(page.locator(".chart-svg .gap")).toHaveCount(2);
+  await expect(page.getByRole("slider", { name: /Runs of the last 48 hours/ })).toHaveAttribute("aria-valuemax", "44");
+  await expect(page.locator(".passes")).toContainText(/In between, since .+ UTC: \d\d passes over what was due, .+ \d\d failed\./);
+  await expect(page.locator(".runs-brief tbody tr")).toHaveCount(6);
+  await expect(page.locator(".runs-brief .is-pass")).toHaveCount(0);
+
+  sql("update public.reconciliation_logs set status = 'success', error_message = null where scope = 'due'");
+  sql("delete from public.reconciliation_logs where scope <> 'due' and started_at > now() - interval '5 hours'");
+  await page.reload();
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText(/^No good run for \d h/);
+  await page.locator(".passes").getByRole("link", { name: "See them" }).click();
+  await expect(page.getByLabel("Looks at")).toHaveValue("due");
+});
+
+test("a pass under way is not the run that comes next", async ({ page, admin }) => {
+  seedHistory();
+  sql(CALM);
+  sql(`insert into public.reconciliation_logs (run_key, run_type, scope, started_at, heartbeat_at, lease_expires_at, triggered_by)
+    values ('due_test', 'scheduled', 'due', now() - interval '2 seconds', now(), now() + interval '300 seconds', 'event')`);
+  await admin();
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("All clear.");
+  await expect(page.getByText(/The next run is due at/)).toBeVisible();
+  await expect(page.getByText("Running now")).toHaveCount(0);
 });
 
 test("the chart is one tab stop: arrows walk, Enter opens", async ({ page, admin }) => {

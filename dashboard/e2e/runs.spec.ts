@@ -1,7 +1,7 @@
 // Runs: the list, one run with its drift, progress, CSV.
 
 import { readFile } from "node:fs/promises";
-import { seedHistory, sql } from "./stack.ts";
+import { seedHistory, seedPasses, sql } from "./stack.ts";
 import { expect, test } from "./test.ts";
 
 test.beforeEach(seedHistory);
@@ -21,6 +21,65 @@ test("the list filters by status and leads to the run", async ({ page, admin }) 
   await expect(page.getByText("Nothing after this point was checked.")).toBeVisible();
   await page.goBack();
   await expect(page.getByLabel("Status")).toHaveValue("error");
+});
+
+test("passes do not bury the runs, and are one choice away", async ({ page, admin }) => {
+  seedPasses();
+  const rows = page.locator(".runs tbody tr");
+  await admin("/?view=runs");
+  await expect(rows).toHaveCount(45);
+  await expect(page.locator(".is-pass")).toHaveCount(0);
+  await expect(rows.nth(3)).toContainText("What changed");
+  await expect(rows.nth(4)).toContainText("Everything");
+
+  await page.getByRole("link", { name: "Show them, too" }).click();
+  await expect(page).toHaveURL(/scope=any/);
+  await expect(page.locator(".is-pass").first()).toContainText("What was due");
+  await expect(page.getByText("Passes over what was due are left out.")).toHaveCount(0);
+
+  await page.getByLabel("Looks at").selectOption("due");
+  await expect(page).toHaveURL(/scope=due/);
+  await expect(rows).toHaveCount(50);
+  await expect(page.locator(".is-pass")).toHaveCount(50);
+  await page.getByRole("button", { name: "Show more" }).click();
+  await expect(rows).toHaveCount(100);
+
+  await page.getByLabel("Looks at").selectOption("changed");
+  await expect(rows).toHaveCount(1);
+  await page.reload();
+  await expect(page.getByLabel("Looks at")).toHaveValue("changed");
+  await expect(rows).toHaveCount(1);
+  await page.getByLabel("Looks at").selectOption("");
+  await expect(page).not.toHaveURL(/scope/);
+  await expect(rows).toHaveCount(45);
+
+  // The filters go together, in either list.
+  await page.getByLabel("Status").selectOption("error");
+  await expect(rows).toHaveCount(1);
+  await expect(rows).not.toContainText("Pass");
+  await page.getByLabel("Looks at").selectOption("any");
+  await expect(rows).toHaveCount(2);
+});
+
+test("what looked at less than everything claims no more than that", async ({ page, admin }) => {
+  seedPasses();
+  sql("truncate public.drift cascade");
+  await admin(`/?view=run&id=${runId("scope = 'due' and scanned_count = 3")}`);
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText(/^due_/);
+  await expect(page.getByText("A pass over what was due: 3 subscriptions were read. It says nothing about any other.")).toBeVisible();
+  await expect(page.locator(".run-line")).not.toContainText("looks back");
+  await expect(page.locator("main")).not.toContainText("Everything");
+
+  await page.goto(`/?view=run&id=${runId("scope = 'due' and status = 'partial'")}`);
+  await expect(page.getByText("The rest is still due: the next pass reads it.")).toBeVisible();
+  await expect(page.getByText("Nothing was read")).toBeVisible();
+  await expect(page.getByText("No drift")).toHaveCount(0);
+
+  await page.goto(`/?view=run&id=${runId("scope = 'changed'")}`);
+  await expect(page.getByText("A run over what Stripe's events spoke of: 14 subscriptions were read.")).toBeVisible();
+
+  await page.goto(`/?view=run&id=${runId("scope = 'due' and triggered_by = 'event' and status = 'success'")}`);
+  await expect(page.locator(".run-line")).toContainText("Pass, started by an event of Stripe's");
 });
 
 test("drift says what was wrong, what was done and what needs a person", async ({ page, admin }) => {

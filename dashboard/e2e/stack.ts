@@ -99,6 +99,13 @@ export function seedDeliveries(): void {
   sql(DELIVERIES);
 }
 
+const PASSES = readFileSync(new URL("./passes.sql", import.meta.url), "utf8");
+
+/** Many passes over what was due, beside what `seedHistory` leaves. */
+export function seedPasses(): void {
+  sql(PASSES);
+}
+
 /** No runs, no drift and no alerts at all. */
 export function seedNothing(): void {
   sql("truncate public.reconciliation_logs, public.drift, public.billing_alerts, public.rate_limit_windows cascade;");

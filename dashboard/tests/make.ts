@@ -1,15 +1,16 @@
 // Runs and alerts for the unit tests: complete, with what a test cares about on top.
 
-import type { Alert, Drift, Run } from "../src/api/types.ts";
+import type { Alert, CountedRun, Drift, Run } from "../src/api/types.ts";
 
 export const AT = (text: string): number => Date.parse(text);
 
-export function run(changes: Partial<Run> & { started_at: string }): Run {
+export function run(changes: Partial<CountedRun> & { started_at: string }): CountedRun {
   const status = changes.status ?? "success";
   return {
     id: changes.started_at,
     run_key: `scheduled_${changes.started_at.slice(0, 13).replace("T", "_")}`,
     run_type: "scheduled",
+    scope: "all",
     attempt: 1,
     status,
     lookback_hours: 24,
@@ -31,6 +32,19 @@ export function run(changes: Partial<Run> & { started_at: string }): Run {
     error_message: null,
     triggered_by: "cron",
     ...changes,
+  };
+}
+
+/** A pass over what is due. */
+export function pass(changes: Partial<Run> & { started_at: string }): Run {
+  const { scope: _, ...others } = changes;
+  return {
+    ...run(others),
+    run_key: `due_${changes.started_at.slice(0, 16).replace("T", "_")}`,
+    scanned_count: 1,
+    triggered_by: "event",
+    ...others,
+    scope: "due",
   };
 }
 

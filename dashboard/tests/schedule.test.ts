@@ -1,7 +1,7 @@
 // Cron schedules, as far as vercel.json may use them for this page.
 
 import { describe, expect, test } from "vitest";
-import { minutesOfDay, nextSlot, slots } from "../src/model/schedule.ts";
+import { minutesOfDay, nextSlot, slots, scheduleOf } from "../src/model/schedule.ts";
 import { AT } from "./make.ts";
 
 describe("schedule", () => {
@@ -30,5 +30,18 @@ describe("schedule", () => {
   test("all slots of a span", () => {
     const found = slots("17 * * * *", AT("2026-11-23T22:17:00Z"), AT("2026-11-24T01:17:00Z"));
     expect(found.map((time) => new Date(time).toISOString().slice(11, 16))).toEqual(["22:17", "23:17", "00:17"]);
+  });
+});
+
+describe("the schedules of vercel.json", () => {
+  const crons = [
+    { path: "/api/reconcile?scope=due", schedule: "*/5 * * * *" },
+    { path: "/api/reconcile?scope=all", schedule: "17 * * * *" },
+    { path: "/api/monitor?only=deliver", schedule: "*/5 * * * *" },
+  ];
+  test("a call for a part of the work is not the schedule of all of it, wherever it stands", () => {
+    expect(scheduleOf(crons, "/api/reconcile", ["scope", "due"])).toBe("17 * * * *");
+    expect(scheduleOf(crons, "/api/monitor", ["only", "deliver"])).toBeNull();
+    expect(scheduleOf([], "/api/monitor", ["only", "deliver"])).toBeNull();
   });
 });

@@ -84,6 +84,11 @@ describe("verdict", () => {
     expect(verdict(facts({ alerts: [breaker], open: { ...NONE, critical: 1 } })).headline).toBe("The circuit breaker has stopped the repairs.");
   });
 
+  test("a run over what changed counts, as the monitor counts it", () => {
+    const runs = [run({ started_at: "2026-11-23T10:17:00Z", scope: "changed" }), run({ started_at: "2026-11-23T05:17:00Z" })];
+    expect(verdict(facts({ runs })).detail).toContain("Last good run 14 min ago.");
+  });
+
   test("nothing has run yet", () => {
     expect(verdict(facts({ runs: [] }))).toMatchObject({ level: "warning", headline: "No run yet." });
   });

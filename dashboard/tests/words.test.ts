@@ -9,7 +9,7 @@ import { stripeLink } from "../src/model/stripe-links.ts";
 import type { Outcome, Reconciled } from "../src/api/types.ts";
 import { matches } from "../src/views/find.tsx";
 import { previousOf } from "../src/model/episodes.ts";
-import { action, alertName, failure, driftType, resolveConsequence } from "../src/model/words.ts";
+import { action, alertName, alertTypes, failure, driftType, resolveConsequence, runName } from "../src/model/words.ts";
 import { alert, AT, run } from "./make.ts";
 
 const NOW = AT("2026-11-23T10:31:00Z");
@@ -49,6 +49,9 @@ describe("codes", () => {
     expect(alertName("reconcile_failing")).toBe("Reconciliation keeps failing");
     expect(alertName("sweep_incomplete")).toBe("Not everything is looked at");
     expect(alertName("settings_invalid")).toBe("A setting is wrong");
+    expect(alertName("stripe_deliveries_failing")).toBe("Stripe's events are not taken");
+    expect(alertName("events_backlog")).toBe("Events are followed too late");
+    expect(Object.keys(alertTypes)).toEqual(expect.arrayContaining(["stripe_deliveries_failing", "events_backlog"]));
   });
   test("what was refused, held or never tried needs a person", () => {
     expect((["repaired", "created", "superseded", "refused", "held", "none"] as const).filter((code) => action(code).person)).toEqual([
@@ -61,6 +64,16 @@ describe("codes", () => {
     );
     expect(resolveConsequence("drift_price_mismatch", null, NOW)).toContain("If the next run still finds this drift");
     expect(resolveConsequence("reconcile_circuit_breaker", null, NOW)).toContain("does not release the held repairs");
+    expect(resolveConsequence("drift_price_mismatch", null, NOW)).toContain("the first complete run over everything");
+  });
+  test("what Stripe does not say is neither good nor bad", () => {
+    expect(resolveConsequence("stripe_deliveries_failing", null, NOW)).toMatch(/Where Stripe does not say, that check changes nothing\.$/);
+    expect(resolveConsequence("events_backlog", null, NOW)).not.toContain("Stripe does not say");
+  });
+  test("a pass is no scheduled run, although it is of that type", () => {
+    expect(runName({ run_type: "scheduled", scope: "due" })).toBe("Pass");
+    expect(runName({ run_type: "scheduled", scope: "changed" })).toBe("Scheduled");
+    expect(runName({ run_type: "webhook_failure", scope: "all" })).toBe("Webhook failure");
   });
   test("every failure has a title", () => {
     for (const code of ["unreachable", "not_configured", "not_adopted", "database_unavailable", "stripe_error", "rate_limited", "whatever"]) {

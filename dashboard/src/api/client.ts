@@ -16,6 +16,7 @@ import type {
   Resolved,
   RunDetail,
   RunPage,
+  RunScope,
   TellBody,
   Told,
 } from "./types.ts";
@@ -165,6 +166,7 @@ export interface NotificationQuery {
 export interface RunQuery {
   status?: string | null;
   type?: string | null;
+  scope?: RunScope | null;
   limit?: number;
   cursor?: string | null;
 }

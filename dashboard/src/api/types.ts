@@ -8,6 +8,8 @@ type Schemas = components["schemas"];
 export type Severity = "critical" | "high" | "warning" | "info";
 export type RunStatus = "running" | "success" | "partial" | "error";
 export type RunType = "scheduled" | "manual" | "webhook_failure" | "request";
+/** What a run looks at: every subscription, what Stripe's events speak of, or (a pass) what is due. */
+export type RunScope = Schemas["RunScope"];
 export type DriftAction = Schemas["DriftAction"];
 export type DriftClass = Schemas["DriftClass"];
 export type Outcome = Schemas["StartOutcome"];
@@ -17,6 +19,9 @@ type Worded<T, Words> = Omit<T, keyof Words> & Words;
 
 /** One reconcile run. Times are RFC 3339 in UTC, durations milliseconds. */
 export type Run = Worded<Schemas["Run"], { run_type: RunType; status: RunStatus }>;
+
+/** A run that says whether reconciliation works. Passes do not: the monitor leaves them out, too. */
+export type CountedRun = Run & { scope: Exclude<RunScope, "due"> };
 
 /** A field that differs: what the database held and what Stripe says. */
 export interface Difference {
@@ -73,7 +78,7 @@ export interface ApprovedOne {
 export interface ApprovedMany {
   results: ApprovedOne[];
 }
-/** The next run until then may write what the circuit breaker holds. */
+/** The next run over everything until then may write what the circuit breaker holds. */
 export type Allowed = Schemas["Allowed"];
 
 /** What came of an action on an alert, with the alert as it is now. */

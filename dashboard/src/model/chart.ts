@@ -3,7 +3,7 @@
 // From top to bottom: a lane with each run's status (and a dash where a scheduled run is missing), bars of drift found
 // with the repaired part solid, and bars of duration hanging from a line of their own.
 
-import type { Run } from "../api/types.ts";
+import type { CountedRun, Run } from "../api/types.ts";
 import { utcClock, day } from "./format.ts";
 import { slots } from "./schedule.ts";
 
@@ -21,7 +21,7 @@ const VISIBLE = 3;
 const LATE_MS = 15 * 60_000;
 
 export interface Column {
-  run: Run;
+  run: CountedRun;
   /** Middle of the column. */
   x: number;
   found: number;
@@ -42,7 +42,7 @@ export interface Model {
   maxDuration: number;
 }
 
-/** What a run found and what of it was repaired or created. */
+/** What a run or a pass found and what of it was repaired or created. */
 export function drift(run: Run): { found: number; repaired: number } {
   const repaired = run.created_count + run.updated_count;
   return { found: Math.max(run.total_issues, repaired), repaired };
@@ -67,7 +67,7 @@ function scaled(value: number, max: number, height: number): number {
 }
 
 /** Lays out the runs that started in `[from, to]`; `runs` newest first, columns come oldest first. */
-export function layout(runs: Run[], schedule: string | null, from: number, to: number, width: number): Model {
+export function layout(runs: CountedRun[], schedule: string | null, from: number, to: number, width: number): Model {
   const plot = Math.max(1, width - LEFT - RIGHT);
   const x = (time: number) => Math.round((LEFT + ((time - from) / (to - from)) * plot) * 10) / 10;
   const shown = runs.filter((run) => Date.parse(run.started_at) >= from && Date.parse(run.started_at) <= to).reverse();
@@ -94,7 +94,7 @@ export function layout(runs: Run[], schedule: string | null, from: number, to: n
 }
 
 /** Scheduled times with no run until the next one, from the oldest known run on. */
-export function gaps(runs: Run[], schedule: string | null, from: number, to: number): number[] {
+export function gaps(runs: CountedRun[], schedule: string | null, from: number, to: number): number[] {
   const starts = runs.map((run) => Date.parse(run.started_at)).sort((a, b) => a - b);
   const oldest = starts[0];
   if (oldest === undefined) return [];

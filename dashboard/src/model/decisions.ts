@@ -205,7 +205,7 @@ export function decisionWord(entry: Drift): string {
 /** What allowing the held ones means, said before it is done. */
 export function allowConsequence(n: number): string {
   return (
-    `The next run within 24 hours may write up to ${plural(n, "repair")} of this class, whatever the circuit breaker says. ` +
+    `The next run over everything within 24 hours may write up to ${plural(n, "repair")} of this class, whatever the circuit breaker says. ` +
     "The breaker stops what would be too much at once: a wrong key or a wrong setting looks just like this."
   );
 }

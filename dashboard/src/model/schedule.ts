@@ -12,6 +12,15 @@ declare const __SCHEDULES__: Schedules;
 export const schedules: Schedules =
   typeof __SCHEDULES__ === "undefined" ? { reconcile: null, monitor: null } : __SCHEDULES__;
 
+/** The schedule of a path that is called for all of its work, and not with the parameter that makes it a part of that. */
+export function scheduleOf(crons: { path: string; schedule: string }[], path: string, part: [name: string, value: string]): string | null {
+  const found = crons.find((cron) => {
+    const [called, query] = cron.path.split("?");
+    return called === path && new URLSearchParams(query).get(part[0]) !== part[1];
+  });
+  return found?.schedule ?? null;
+}
+
 /** One cron field as the set of values that match: `*`, `5`, `1,2`, `1-5`, every-n steps. */
 function field(text: string, min: number, max: number): Set<number> | null {
   const values = new Set<number>();

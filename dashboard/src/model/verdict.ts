@@ -1,6 +1,6 @@
 // The one sentence: what is wrong, or that nothing is. Pure: facts in, words out.
 
-import type { Alert, Run, Severity } from "../api/types.ts";
+import type { Alert, CountedRun, Run, Severity } from "../api/types.ts";
 import { plural, relative, span, utcClock } from "./format.ts";
 import { minutesOfDay, nextSlot, slots } from "./schedule.ts";
 
@@ -22,8 +22,8 @@ export interface Facts {
   schedule: string | null;
   /** The monitor's schedule. */
   monitor: string | null;
-  /** Newest first; null while unknown. */
-  runs: Run[] | null;
+  /** Newest first; null while unknown. Passes are none of them: they prove nothing about the rest. */
+  runs: CountedRun[] | null;
   /** Open alerts, newest first (a first page is enough); null while unknown. */
   alerts: Alert[] | null;
   /** How many alerts of each severity are open. */
@@ -38,18 +38,18 @@ const STALE_AFTER_MS = 2 * 3_600_000;
 const SLACK_MS = 10 * 60_000;
 
 /** A run that looked at what it had to: the monitor counts success and partial. */
-export function isGood(run: Run): boolean {
+export function isGood(run: CountedRun): boolean {
   return run.status === "success" || run.status === "partial";
 }
 
 /** The end of the newest good run, in milliseconds since the epoch. */
-export function lastGood(runs: Run[]): number | null {
+export function lastGood(runs: CountedRun[]): number | null {
   const ends = runs.filter(isGood).map((run) => Date.parse(run.finished_at ?? run.started_at));
   return ends.length === 0 ? null : Math.max(...ends);
 }
 
 /** The newest run that is under way with a live lease. */
-export function liveRun(runs: Run[], now: number): Run | null {
+export function liveRun<R extends Run>(runs: R[], now: number): R | null {
   return (
     runs.find(
       (run) => run.status === "running" && (run.lease_expires_at === null || Date.parse(run.lease_expires_at) > now),
@@ -58,7 +58,7 @@ export function liveRun(runs: Run[], now: number): Run | null {
 }
 
 /** Runs in error since the last one that did not end so, newest first. */
-export function failuresInARow(runs: Run[]): Run[] {
+export function failuresInARow(runs: CountedRun[]): CountedRun[] {
   const finished = runs.filter((run) => run.status !== "running");
   const end = finished.findIndex((run) => run.status !== "error");
   return end === -1 ? finished : finished.slice(0, end);
@@ -104,7 +104,7 @@ export function verdict(facts: Facts): Verdict {
   };
 }
 
-function judge(facts: Facts, runs: Run[], alerts: Alert[], coming: string): Verdict {
+function judge(facts: Facts, runs: CountedRun[], alerts: Alert[], coming: string): Verdict {
   const { now } = facts;
   const good = lastGood(runs);
   const failed = failuresInARow(runs);

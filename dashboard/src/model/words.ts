@@ -1,7 +1,7 @@
 // The words for what the API says in codes. A code the page doesn't know is shown as it is, never hidden.
 
 import type { ApiError } from "../api/client.ts";
-import type { ChannelStatus, DeliveryStatus, DriftAction, DriftClass, Run, RunStatus, RunType, Severity } from "../api/types.ts";
+import type { ChannelStatus, DeliveryStatus, DriftAction, DriftClass, Run, RunScope, RunStatus, RunType, Severity } from "../api/types.ts";
 import { relative, span, utcClock } from "./format.ts";
 
 function unknown(code: string): string {
@@ -34,7 +34,20 @@ export const triggerWords: Record<NonNullable<Run["triggered_by"]>, string> = {
   cron: "the platform's cron",
   secret: "a caller with the secret",
   admin: "an admin",
+  event: "an event of Stripe's",
 };
+
+/** What a run looks at. */
+export const scopeWords: Record<RunScope, string> = {
+  all: "Everything",
+  changed: "What changed",
+  due: "What was due",
+};
+
+/** "Scheduled", "Manual", "Pass": passes are all of one type. */
+export function runName(run: Pick<Run, "run_type" | "scope">): string {
+  return run.scope === "due" ? "Pass" : (runTypeWords[run.run_type] ?? run.run_type);
+}
 
 export const driftWords: Record<DriftClass, string> = {
   status_mismatch: "Status differs",
@@ -69,6 +82,8 @@ export const alertTypeWords: Record<string, string> = {
   exceptions_ending: "Exceptions end soon",
   settings_invalid: "A setting is wrong",
   notifications_failing: "Notifications fail",
+  stripe_deliveries_failing: "Stripe's events are not taken",
+  events_backlog: "Events are followed too late",
   reconcile_circuit_breaker: "Circuit breaker stopped repairs",
 };
 
@@ -214,7 +229,7 @@ export function action(code: DriftAction): { word: string; person: boolean; why:
     case "superseded":
       return { word: "Superseded", person: false, why: "Something else updated the row in the meantime; the newer values were kept." };
     case "refused":
-      return { word: "Refused", person: true, why: "The app's table refused the repair. It is tried again in every run." };
+      return { word: "Refused", person: true, why: "The app's table refused the repair. It is tried again whenever it is looked at." };
     case "held":
       return { word: "Held back", person: true, why: "The circuit breaker stopped this run's repairs." };
     case "none":
@@ -235,13 +250,14 @@ export function resolveConsequence(key: string, nextCheck: number | null, now: n
   if (key.startsWith("drift_")) {
     return (
       "If the next run still finds this drift, a new alert opens, linked to this one. " +
-      "If you leave the alert open, the first complete run that finds no such drift resolves it automatically."
+      "If you leave the alert open, the first complete run over everything that finds no such drift resolves it automatically."
     );
   }
   const when = nextCheck === null ? "" : ` (${utcClock(nextCheck, now)}, ${relative(nextCheck, now)})`;
+  const unknown = key === "stripe_deliveries_failing" ? " Where Stripe does not say, that check changes nothing." : "";
   return (
     `If the condition still holds, a new alert opens at the next check${when}, linked to this one. ` +
-    "If it no longer holds, that check resolves the alert automatically."
+    `If it no longer holds, that check resolves the alert automatically.${unknown}`
   );
 }
 

@@ -1,13 +1,15 @@
-// What every view needs: the open alerts and the runs of the last 48 hours, and the verdict on them.
+// What every view needs: the open alerts and the runs of the last 48 hours, and the verdict on them. Passes over what is due stand
+// apart: they are no runs over everything.
 
 import { computed, effect, signal } from "@preact/signals";
 import { api } from "../api/client.ts";
-import type { Alert, Run, Severity } from "../api/types.ts";
+import type { Alert, Severity } from "../api/types.ts";
 import { schedules } from "../model/schedule.ts";
 import { liveRun, verdict } from "../model/verdict.ts";
 import { failure } from "../model/words.ts";
 import { now } from "./clock.ts";
 import { Live } from "./live.ts";
+import { followRuns, type Recent } from "./runs.ts";
 import { session } from "./session.ts";
 
 /** How much of the past the chart shows. */
@@ -15,41 +17,26 @@ export const WINDOW_MS = 48 * 3_600_000;
 const POLL_MS = 15_000;
 const POLL_RUNNING_MS = 4000;
 const PAGE = 100;
-/** 48 h hold 48 scheduled runs; if someone starts one every minute, not all of them are shown. */
-const MAX_PAGES = 5;
 
-export interface Pulse {
-  runs: Run[];
-  /** Whether `runs` reaches back to the beginning of the window. */
-  complete: boolean;
+export interface Pulse extends Recent {
   /** The newest open ones. */
   alerts: Alert[];
   /** How many alerts of each severity are open. */
   open: Record<Severity, number>;
 }
 
-async function recentRuns(signal: AbortSignal): Promise<{ runs: Run[]; complete: boolean }> {
-  const since = Date.now() - WINDOW_MS;
-  const runs: Run[] = [];
-  let cursor: string | null = null;
-  for (let page = 0; page < MAX_PAGES; page += 1) {
-    const answer = await api.runs({ limit: PAGE, cursor }, signal);
-    runs.push(...answer.runs);
-    cursor = answer.next_cursor;
-    const oldest = answer.runs.at(-1);
-    if (cursor === null || oldest === undefined || Date.parse(oldest.started_at) < since) {
-      return { runs, complete: true };
-    }
-  }
-  return { runs, complete: false };
-}
-
-async function fetchPulse(signal: AbortSignal): Promise<Pulse> {
-  const [recent, open] = await Promise.all([recentRuns(signal), api.alerts({ status: "open", limit: PAGE }, signal)]);
-  return {
-    ...recent,
-    alerts: open.alerts,
-    open: { critical: open.critical_count, high: open.high_count, warning: open.warning_count, info: open.info_count },
+function fetchPulse(): (signal: AbortSignal) => Promise<Pulse> {
+  const follow = followRuns(WINDOW_MS);
+  return async (signal) => {
+    const [recent, open] = await Promise.all([
+      follow((query) => api.runs(query, signal), Date.now()),
+      api.alerts({ status: "open", limit: PAGE }, signal),
+    ]);
+    return {
+      ...recent,
+      alerts: open.alerts,
+      open: { critical: open.critical_count, high: open.high_count, warning: open.warning_count, info: open.info_count },
+    };
   };
 }
 
@@ -65,7 +52,7 @@ function setPulse(on: boolean): void {
   if (on === (pulse.value !== null)) return;
   pulse.value?.stop();
   pulse.value = on
-    ? new Live(fetchPulse, (data) => (liveRun(data.runs, Date.now()) === null ? POLL_MS : POLL_RUNNING_MS))
+    ? new Live(fetchPulse(), (data) => (liveRun(data.runs, Date.now()) === null ? POLL_MS : POLL_RUNNING_MS))
     : null;
 }
 

@@ -16,6 +16,7 @@ import { acknowledgeAct, AlertActions, snoozeAct } from "./alert-actions.tsx";
 import { AttendedDetails, AttendedMarks } from "./alert-attended.tsx";
 import { Episodes } from "./alert-episodes.tsx";
 import { AlertHistory } from "./alert-history.tsx";
+import { WhereToLook } from "./alert-look.tsx";
 import { Metadata } from "./alert-metadata.tsx";
 import { AlertTold } from "./alert-told.tsx";
 
@@ -133,6 +134,7 @@ export function AlertItem({
                   </dd>
                 </>
               )}
+              <WhereToLook alertKey={alert.alert_key} />
               <Metadata metadata={alert.metadata} />
               <dt>Alert</dt>
               <dd>

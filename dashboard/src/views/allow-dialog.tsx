@@ -1,4 +1,4 @@
-// Lets the next run write what the circuit breaker holds of a class.
+// Lets the next run over everything write what the circuit breaker holds of a class.
 
 import { useState } from "preact/hooks";
 import { api } from "../api/client.ts";
@@ -27,7 +27,7 @@ export function AllowDialog({ type, onClose }: { type: string; onClose: () => vo
     return (
       <Dialog title="Allowed" onClose={onClose}>
         <p>
-          The next run that begins until <Moment at={until} /> may write them. “Reconcile now” starts one.
+          The next run over everything that begins until <Moment at={until} /> may write them. “Reconcile now” starts one.
         </p>
         <div class="dialog-actions">
           <button type="button" class="button button-primary" onClick={onClose}>

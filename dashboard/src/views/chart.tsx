@@ -2,7 +2,7 @@
 // selected stands in words below, so nothing hides in a hover.
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { Run, RunStatus } from "../api/types.ts";
+import type { CountedRun, RunStatus } from "../api/types.ts";
 import { AXIS_Y, axisDuration, drift, DRIFT, DURATION, HEIGHT, layout, LEFT, nearest, STATUS_Y, type Column, type Model } from "../model/chart.ts";
 import { count, duration, plural, utcClock } from "../model/format.ts";
 import { schedules } from "../model/schedule.ts";
@@ -13,13 +13,13 @@ import { href, navigate } from "../state/router.ts";
 import { StatusBadge } from "../ui/badges.tsx";
 
 /** What there is to say of a run beside its status: "10:17 UTC", "4 found", "3 repaired", "took 812 ms". */
-function parts(run: Run, at: number): string[] {
+function parts(run: CountedRun, at: number): string[] {
   const { found, repaired } = drift(run);
   // A run that failed or is still under way has not seen everything, so it can't say that there is no drift.
   const whole = run.status === "success" || run.status === "partial";
   return [
     utcClock(Date.parse(run.started_at), at),
-    ...(found > 0 ? [`${count(found)} found`, `${count(repaired)} repaired`] : whole ? ["no drift"] : []),
+    ...(found > 0 ? [`${count(found)} found`, `${count(repaired)} repaired`] : whole ? [run.scope === "all" ? "no drift" : "no drift in what changed"] : []),
     ...(run.error_message === null ? [] : [run.error_message.replace(/\.$/, "")]),
     ...(run.duration_ms === null ? [] : [`took ${duration(run.duration_ms)}`]),
   ];
@@ -169,7 +169,7 @@ function Legend({ gaps }: { gaps: boolean }) {
   );
 }
 
-export function Chart({ runs, complete }: { runs: Run[]; complete: boolean }) {
+export function Chart({ runs, complete }: { runs: CountedRun[]; complete: boolean }) {
   const box = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   const [selectedId, select] = useState<string | null>(null);

@@ -2,6 +2,7 @@
 
 import type { Alert, Severity } from "../api/types.ts";
 import { drift } from "../model/chart.ts";
+import { passesSentence } from "../model/scopes.ts";
 import { count, relative, utcClock } from "../model/format.ts";
 import { nobodyIsTold } from "../model/notifications.ts";
 import { nextSlot, schedules } from "../model/schedule.ts";
@@ -60,9 +61,13 @@ function Numbers({ data }: { data: Pulse }) {
   const good = lastGood(data.runs);
   const next = nextSlot(schedules.reconcile, now.value);
   const live = liveRun(data.runs, now.value);
-  const recent = data.runs.filter((run) => Date.parse(run.started_at) > now.value - WINDOW_MS / 2);
+  const dayAgo = now.value - WINDOW_MS / 2;
+  const recent = data.runs.filter((run) => Date.parse(run.started_at) > dayAgo);
   const found = recent.reduce((sum, run) => sum + drift(run).found, 0);
   const repaired = recent.reduce((sum, run) => sum + drift(run).repaired, 0);
+  const inPasses = data.passes.filter((run) => Date.parse(run.started_at) > dayAgo).reduce((sum, run) => sum + drift(run).found, 0);
+  const more = data.passesSince !== null && data.passesSince > dayAgo ? "at least " : "";
+  const drifted = [found === 0 ? "" : `${count(repaired)} repaired`, inPasses === 0 ? "" : `${more}${count(inPasses)} more in passes`];
   return (
     <dl class="facts">
       <Fact label="Last good run" note={good === null ? undefined : utcClock(good, now.value)}>
@@ -82,10 +87,21 @@ function Numbers({ data }: { data: Pulse }) {
       <Fact label="Open alerts">
         <OpenBySeverity data={data} />
       </Fact>
-      <Fact label="Drift, last 24 h" note={found === 0 ? undefined : `${count(repaired)} repaired`}>
-        {found === 0 ? "None" : `${count(found)} found`}
+      <Fact label="Drift, last 24 h" note={drifted.filter((part) => part !== "").join(", ") || undefined}>
+        {found > 0 ? `${count(found)} found` : inPasses > 0 ? "None in runs" : "None"}
       </Fact>
     </dl>
+  );
+}
+
+/** What happened between the runs, said quietly. */
+function Passes({ data }: { data: Pulse }) {
+  const said = passesSentence(data.passes, data.passesSince, now.value);
+  if (said === "") return null;
+  return (
+    <p class="quiet passes">
+      {said} <a href={href("runs", { scope: "due" })}>See them</a>
+    </p>
   );
 }
 
@@ -154,6 +170,7 @@ export function Overview() {
                   Every run will appear here: how it ended, the drift it found and repaired, and how long it took.
                 </Empty>
               )}
+              <Passes data={data} />
             </section>
             <div class="columns">
               <OpenAlerts data={data} listedAt={live?.updatedAt.value ?? 0} />

@@ -109,6 +109,8 @@ export function RunDrift({ run, counts, drift, show, type }: { run: Run; counts:
           <Empty glyph="running" title="Nothing found so far" />
         ) : run.status === "error" ? (
           <Empty glyph="empty" title="Nothing found before it failed" />
+        ) : none && run.scope !== "all" && run.scanned_count === 0 ? (
+          <Empty glyph="empty" title="Nothing was read" />
         ) : none ? (
           <Empty glyph="check" title="No drift">
             Stripe and the database agreed on {plural(run.scanned_count, "subscription")}.

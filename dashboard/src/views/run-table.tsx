@@ -3,7 +3,7 @@
 import type { Run } from "../api/types.ts";
 import { drift } from "../model/chart.ts";
 import { count, duration, utcClock } from "../model/format.ts";
-import { runTypeWords } from "../model/words.ts";
+import { runName, scopeWords } from "../model/words.ts";
 import { now } from "../state/clock.ts";
 import { href } from "../state/router.ts";
 import { StatusBadge } from "../ui/badges.tsx";
@@ -24,6 +24,7 @@ export function RunTable({ runs, caption, brief = false }: { runs: Run[]; captio
           <th scope="col">Status</th>
           <th scope="col">Run</th>
           <th scope="col" class="wide">Started</th>
+          <th scope="col" class="wide">Looks at</th>
           <th scope="col" class="number wide">Checked</th>
           <th scope="col" class="number">Found</th>
           <th scope="col" class="number">Repaired</th>
@@ -34,17 +35,19 @@ export function RunTable({ runs, caption, brief = false }: { runs: Run[]; captio
       <tbody>
         {runs.map((run) => {
           const { found, repaired } = drift(run);
+          const looksAt = scopeWords[run.scope] ?? run.scope;
           return (
-            <tr key={run.id} data-item>
+            <tr key={run.id} class={run.scope === "due" ? "is-pass" : undefined} data-item>
               <td>
                 <StatusBadge status={run.status} />
               </td>
               <td>
                 <a class="row-link" data-row href={href("run", { id: run.id })}>
-                  {runTypeWords[run.run_type] ?? run.run_type} {utcClock(Date.parse(run.started_at), now.value)}
+                  {runName(run)} {utcClock(Date.parse(run.started_at), now.value)}
                 </a>
                 {run.attempt > 1 && <span class="quiet"> attempt {run.attempt}</span>}
                 {!brief && <code class="run-code wide">{run.run_key}</code>}
+                {run.scope !== "all" && <span class="narrow-only quiet">{looksAt}</span>}
                 <span class="narrow-only quiet">
                   <Ago at={run.started_at} /> · {took(run)}
                 </span>
@@ -53,6 +56,7 @@ export function RunTable({ runs, caption, brief = false }: { runs: Run[]; captio
               <td class="wide">
                 <Ago at={run.started_at} />
               </td>
+              <td class="wide quiet">{looksAt}</td>
               <td class="number wide">{count(run.scanned_count)}</td>
               <td class={`number ${found > 0 ? "" : "zero"}`}>{count(found)}</td>
               <td class={`number ${repaired > 0 ? "" : "zero"}`}>{count(repaired)}</td>

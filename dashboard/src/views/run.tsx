@@ -4,7 +4,8 @@ import { api } from "../api/client.ts";
 import type { Run as RunData } from "../api/types.ts";
 import { drift } from "../model/chart.ts";
 import { count, duration, plural, span } from "../model/format.ts";
-import { runTypeWords, triggerWords } from "../model/words.ts";
+import { partialSentence, readSentence } from "../model/scopes.ts";
+import { runName, scopeWords, triggerWords } from "../model/words.ts";
 import { now } from "../state/clock.ts";
 import { usePaged } from "../state/paged.ts";
 import { href, route } from "../state/router.ts";
@@ -49,7 +50,7 @@ function Facts({ run }: { run: RunData }) {
   const left = found - repaired - run.superseded_count;
   return (
     <dl class="facts">
-      <Fact label="Checked" note="subscriptions">
+      <Fact label={run.scope === "all" ? "Checked" : "Read"} note="subscriptions">
         {count(run.scanned_count)}
       </Fact>
       <Fact label="Drift found" note={found > 0 && left > 0 ? `${count(left)} not repaired` : undefined}>
@@ -81,6 +82,7 @@ function Facts({ run }: { run: RunData }) {
 }
 
 function Head({ run }: { run: RunData }) {
+  const read = readSentence(run);
   return (
     <>
       <div class="run-head">
@@ -88,15 +90,22 @@ function Head({ run }: { run: RunData }) {
           {run.run_key}
         </h1>
         <StatusBadge status={run.status} />
+        <span class="scope">
+          <span class="visually-hidden">Looks at: </span>
+          {scopeWords[run.scope] ?? run.scope}
+        </span>
       </div>
       <p class="run-line">
-        {runTypeWords[run.run_type] ?? run.run_type} run
+        {runName(run)}
+        {run.scope === "due" ? "" : " run"}
         {run.triggered_by !== null && `, started by ${triggerWords[run.triggered_by] ?? run.triggered_by}`}
         {" · "}
         <Moment at={run.started_at} />
-        {" · "}looks back {run.lookback_hours} h{" · "}
+        {run.scope === "all" && ` · looks back ${run.lookback_hours} h`}
+        {" · "}
         <Copy text={run.id} label="Copy ID" />
       </p>
+      {read !== "" && <p class="run-read">{read}</p>}
       {run.status === "running" && <Progress run={run} />}
       {run.status === "error" && (
         <div class="failure">
@@ -112,9 +121,7 @@ function Head({ run }: { run: RunData }) {
       {run.status === "partial" && (
         <p class="notice tone-warning">
           <Glyph name="partial" />
-          {run.error_count > 0
-            ? "Some items failed; the rest were handled. The next run checks everything again."
-            : "It stopped before it had checked everything. The next run continues where this one stopped."}
+          {partialSentence(run)}
         </p>
       )}
       <Facts run={run} />
