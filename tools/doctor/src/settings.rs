@@ -53,6 +53,7 @@ pub(crate) fn examine(config: &Config) -> Vec<Line> {
         "Stripe dashboard, Developers, API keys: a restricted key with read on Subscriptions and Checkout Sessions",
     );
     lines.extend(machine_secrets(config));
+    lines.extend(events(config));
     lines.extend(optional_settings(config));
     lines
 }
@@ -84,6 +85,46 @@ fn machine_secrets(config: &Config) -> Vec<Line> {
     lines
 }
 
+/// What the settings say of Stripe's events.
+fn events(config: &Config) -> Vec<Line> {
+    const REMEDY: &str = "docs/OPERATIONS.md, Events";
+    let mut lines = Vec::new();
+    let rotating = config.is_set("STRIPE_WEBHOOK_SECRET_PREVIOUS");
+    match config.stripe_webhook_secrets() {
+        Err(error) => lines.push(Line::wrong(error.to_string(), REMEDY)),
+        Ok(secrets) if secrets.is_empty() => lines.push(Line::note(
+            "STRIPE_WEBHOOK_SECRET is not set: no event of Stripe's is taken, and what changed is found by the hourly run.",
+        )),
+        Ok(secrets) => {
+            let count = secrets.len();
+            let set = format!("STRIPE_WEBHOOK_SECRET: set, {count} secret{}", if count == 1 { "" } else { "s" });
+            lines.push(if rotating {
+                Line::note(format!(
+                    "{set} with those before. Remove STRIPE_WEBHOOK_SECRET_PREVIOUS when Stripe signs with them no more."
+                ))
+            } else {
+                Line::fine(set)
+            });
+        }
+    }
+    match config.events_mode() {
+        Err(error) => lines.push(Line::wrong(error.to_string(), REMEDY)),
+        Ok(mode) if config.is_set("EVENTS_MODE") => {
+            lines.push(Line::fine(format!("EVENTS_MODE: {}", mode.as_str())));
+        }
+        Ok(_) => {}
+    }
+    match config.full_scan_every() {
+        Err(error) => lines.push(Line::wrong(error.to_string(), REMEDY)),
+        Ok(1) => {}
+        Ok(hours) => lines.push(Line::fine(format!("FULL_SCAN_EVERY_HOURS: {hours}"))),
+    }
+    if let Err(error) = config.stripe_delivery_health() {
+        lines.push(Line::wrong(error.to_string(), REMEDY));
+    }
+    lines
+}
+
 fn optional_settings(config: &Config) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut check = |result: Option<SettingError>| {
@@ -93,7 +134,8 @@ fn optional_settings(config: &Config) -> Vec<Line> {
     check(config.stripe_max_requests_per_second().err());
     check(config.reconcile_stale_after().err());
     check(config.high_severity_stale_after().err());
-    check(config.sweep_incomplete_after().err());
+    // It is never less than what FULL_SCAN_EVERY_HOURS makes it; where that one is wrong, that has been said.
+    check(config.full_scan_every().is_ok().then(|| config.sweep_incomplete_after().err()).flatten());
     check(config.dashboard_origin().err());
     check(config.log_level().err());
     match config.reconcile_budget() {
@@ -117,7 +159,7 @@ fn optional_settings(config: &Config) -> Vec<Line> {
     match config.heartbeat_url() {
         Err(error) => lines.push(Line::wrong(error.to_string(), "an https address of a heartbeat service")),
         Ok(None) => lines.push(Line::note(
-            "HEARTBEAT_URL is not set: nobody notices if the whole deployment stops. docs/OPERATIONS.md, Deploy, step 7.",
+            "HEARTBEAT_URL is not set: nobody notices if the whole deployment stops. docs/OPERATIONS.md, Deploy, step 8.",
         )),
         Ok(Some(_)) => lines.push(Line::fine("HEARTBEAT_URL: set")),
     }
@@ -141,6 +183,7 @@ mod tests {
             ("RECONCILE_SECRET", "canary-reconcile-secret"),
             ("MONITOR_SECRET", "canary-monitor-secret"),
             ("CRON_SECRET", "canary-cron-secret"),
+            ("STRIPE_WEBHOOK_SECRET", "whsec_canary"),
             ("HEARTBEAT_URL", "https://beats.example.com/canary"),
             ("PRICE_TIERS", r#"{"price_1": "pro"}"#),
         ]
@@ -181,11 +224,12 @@ mod tests {
         let pairs: Vec<_> = good()
             .into_iter()
             .filter(|(name, _)| {
-                !["MONITOR_SECRET", "CRON_SECRET", "HEARTBEAT_URL", "PRICE_TIERS"].contains(name)
+                !["MONITOR_SECRET", "CRON_SECRET", "STRIPE_WEBHOOK_SECRET", "HEARTBEAT_URL", "PRICE_TIERS"]
+                    .contains(name)
             })
             .collect();
         let lines = examine(&config(&pairs));
-        assert_eq!(lines.iter().filter(|line| matches!(line, Line::Note(_))).count(), 4, "{lines:?}");
+        assert_eq!(lines.iter().filter(|line| matches!(line, Line::Note(_))).count(), 5, "{lines:?}");
         assert!(!lines.iter().any(|line| matches!(line, Line::Wrong { .. })), "{lines:?}");
     }
 
@@ -198,6 +242,53 @@ mod tests {
             lines.iter().any(|line| line.to_string().contains("Remove CRON_SECRET_PREVIOUS")),
             "{lines:?}"
         );
+    }
+
+    #[test]
+    fn of_what_stripe_signs_with_the_number_is_told_and_nothing_else() {
+        let told = |pairs: &[(&str, &str)]| examine_events(pairs).remove(0).to_string();
+        assert_eq!(
+            told(&[("STRIPE_WEBHOOK_SECRET", "whsec_canary")]),
+            "ok    STRIPE_WEBHOOK_SECRET: set, 1 secret"
+        );
+        let two = ("STRIPE_WEBHOOK_SECRET", "whsec_canary,whsec_canary2");
+        assert_eq!(told(&[two]), "ok    STRIPE_WEBHOOK_SECRET: set, 2 secrets");
+        let rotating = told(&[two, ("STRIPE_WEBHOOK_SECRET_PREVIOUS", "whsec_canary3")]);
+        assert!(rotating.starts_with("note  STRIPE_WEBHOOK_SECRET: set, 3 secrets"), "{rotating}");
+        assert!(rotating.contains("Remove STRIPE_WEBHOOK_SECRET_PREVIOUS"), "{rotating}");
+        assert!(!rotating.contains("canary"), "{rotating}");
+    }
+
+    #[test]
+    fn the_other_settings_of_events_are_told_where_they_are_not_the_default() {
+        let lines = examine_events(&[("EVENTS_MODE", "apply"), ("FULL_SCAN_EVERY_HOURS", "6")]);
+        let told: Vec<String> = lines.iter().map(ToString::to_string).collect();
+        assert_eq!(told[1..], ["ok    EVENTS_MODE: apply", "ok    FULL_SCAN_EVERY_HOURS: 6"]);
+        assert_eq!(examine_events(&[]).len(), 1, "that no event is taken");
+    }
+
+    #[test]
+    fn each_wrong_setting_of_events_is_one_line_that_does_not_show_it() {
+        for name in [
+            "STRIPE_WEBHOOK_SECRET",
+            "STRIPE_WEBHOOK_SECRET_PREVIOUS",
+            "EVENTS_MODE",
+            "FULL_SCAN_EVERY_HOURS",
+            "STRIPE_DELIVERY_HEALTH",
+        ] {
+            let mut pairs = good();
+            pairs.retain(|(other, _)| *other != name);
+            pairs.push((name, "canary"));
+            let lines = examine(&config(&pairs));
+            let wrong: Vec<_> = lines.iter().filter(|line| matches!(line, Line::Wrong { .. })).collect();
+            assert_eq!(wrong.len(), 1, "{name}: {lines:?}");
+            let told = wrong[0].to_string();
+            assert!(told.contains(name) && !told.contains("canary"), "{told}");
+        }
+    }
+
+    fn examine_events(pairs: &[(&str, &str)]) -> Vec<Line> {
+        events(&config(pairs))
     }
 
     #[test]
