@@ -5,10 +5,12 @@
 //! * [`endpoints`]: what a function adds to the database call that it makes.
 //! * [`cold_start`]: from the start of a process to its first answer.
 //! * [`notify`]: from an alarm to its receivers.
+//! * [`events`]: what following Stripe's events costs, and how soon a row follows.
 
 pub mod cold_start;
 mod duplicate;
 pub mod endpoints;
+pub mod events;
 pub mod notify;
 mod processor;
 pub mod reconcile;
@@ -29,6 +31,8 @@ pub enum Bench {
     ColdStart(cold_start::Options),
     /// From the answer of the pass that raised an alarm to each receiver.
     Notify(notify::Options),
+    /// What an hour costs that follows Stripe's events, how soon a row follows a change, and how many events are taken.
+    Events(events::Options),
 }
 
 /// Measures, and prints a table.
@@ -41,6 +45,7 @@ pub async fn run(bench: Bench) -> Result<()> {
         Bench::Endpoints(options) => endpoints::run(options).await,
         Bench::ColdStart(options) => cold_start::run(options).await,
         Bench::Notify(options) => notify::run(options).await,
+        Bench::Events(options) => events::run(options).await,
     }
 }
 
@@ -52,6 +57,10 @@ fn milliseconds(time: Duration) -> f64 {
 /// The middle and the ninth of ten, of some times that are not none.
 fn median_and_p90(times: &mut [Duration]) -> (Duration, Duration) {
     times.sort_unstable();
-    let at = |share: f64| times[((times.len() - 1) as f64 * share).round() as usize];
-    (at(0.5), at(0.9))
+    (at(times, 0.5), at(times, 0.9))
+}
+
+/// The time at a share of the way through some that are in order and not none.
+fn at(times: &[Duration], share: f64) -> Duration {
+    times[((times.len() - 1) as f64 * share).round() as usize]
 }

@@ -31,3 +31,17 @@ fn an_endpoints_bench_has_both_sides_and_a_cold_start_bench_has_every_function()
     let sources = devstack::vercel::functions(&devstack::repository()).expect("api/ is read");
     assert_eq!(functions, sources.len());
 }
+
+#[test]
+fn an_events_bench_plays_hours_follows_changes_and_survives_a_burst() {
+    let table = bench(&["events", "--only", "calls", "--subscriptions", "200"]);
+    let quiet: Vec<_> = table.iter().filter(|row| row[1] == "200" && row[2] == "20").collect();
+    assert_eq!((quiet.len(), table.len()), (3, 2 + 6), "two hours, each in three ways: {table:?}");
+    let short =
+        ["events", "--only", "latency", "--subscriptions", "200", "--mode", "apply", "--changes", "3"];
+    let table = bench(&short);
+    assert_eq!((table[2][1].as_str(), table[2][2].as_str()), ("`apply`", "3"), "{table:?}");
+    let table = bench(&["events", "--only", "intake", "--seconds", "1", "--burst", "50"]);
+    let burst = table.last().expect("a burst");
+    assert_eq!((burst[1].as_str(), burst[5].as_str()), ("`apply`", "50"), "all of it is taken: {table:?}");
+}
