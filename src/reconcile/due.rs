@@ -59,7 +59,8 @@ pub(super) async fn take<S: ReconcileStore>(
     engine.changes = Some(Changes { lately, made_before: sweep.creations() });
     // The versions come before Stripe is asked: what is noted from here on is not settled by this.
     let (limit, since) = which.limits();
-    sweep.due = engine.store.due(limit, since).await?.into_iter().collect();
+    let due = engine.store.due(limit, since).await?.into_iter();
+    sweep.due = due.filter(|(id, version)| sweep.settled_by_scan.get(id) != Some(version)).collect();
     if let Which::NotCovered(_) = which {
         leave_to_passes(engine, sweep).await?;
     }
@@ -145,5 +146,7 @@ pub(super) fn settled(sweep: &Sweep) -> Settled {
     let (again, done) = read
         .map(|(id, version)| (id.clone(), *version))
         .partition(|(id, _)| sweep.record.unsettled.contains(id) || too_young(id));
-    Settled { done, again }
+    let mut settled = Settled { done, again };
+    settled.done.extend(sweep.settled_by_scan.iter().map(|(id, version)| (id.clone(), *version)));
+    settled
 }

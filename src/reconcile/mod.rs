@@ -183,11 +183,21 @@ async fn look_around<S: ReconcileStore>(
             *scope = RunScope::All;
         }
     }
+    // What is due before a scan begins, and that it judges, is settled by it.
+    let before = if *scope == RunScope::All && sweep.scanned() == 0 {
+        engine.store.due(FRESH_LIMIT, None).await?
+    } else {
+        Vec::new()
+    };
     if *scope == RunScope::All {
         if sweep_all(engine, sweep, job.lookback_hours, tripped).await? == Done::Stopped {
             return Ok(Looked { done: Done::Stopped, events_to });
         }
         events_to = Some(sweep.scan.upper());
+        if !sweep.is_blemished() {
+            sweep.settled_by_scan =
+                before.into_iter().filter(|(id, _)| !sweep.record.unsettled.contains(id)).collect();
+        }
     }
     let (which, lately) = match *scope {
         RunScope::All => (Which::NotCovered(sweep.scan.upper()), Lately::default()),

@@ -49,6 +49,8 @@ pub(super) struct Sweep {
     /// (Unix seconds).
     pub(super) due: BTreeMap<String, i64>,
     pub(super) due_read: BTreeMap<String, i64>,
+    /// What was due before the scan began and was judged by it, each in its version.
+    pub(super) settled_by_scan: BTreeMap<String, i64>,
     /// Classes of which something stands that could not be judged: nothing says that they are clear.
     pub(super) kept: BTreeSet<Class>,
     checkpoint: Instant,
@@ -77,6 +79,7 @@ impl Sweep {
             occupied: std::mem::take(&mut before.occupied),
             due: BTreeMap::new(),
             due_read: BTreeMap::new(),
+            settled_by_scan: BTreeMap::new(),
             kept: std::mem::take(&mut before.kept),
             before,
             put_off: BTreeMap::new(),

@@ -315,21 +315,35 @@ async fn repairs_are_no_news_where_events_are_followed_at_once() {
 }
 
 #[tokio::test]
-async fn what_a_full_run_has_just_put_on_record_is_left_to_a_pass() {
+async fn what_is_due_before_a_scan_begins_is_settled_by_it_and_costs_no_call() {
     let world = World::of(100);
-    let facts = &active(&world, 1)[0];
-    // Long ago, so that the scan itself repairs it; and an event came since.
-    world.store.change(&facts.id, |row| row.status = Some("past_due".into()));
-    due(&world, &[&facts.id]);
+    let facts = active(&world, 2);
+    world.store.change(&facts[0].id, |row| row.status = Some("past_due".into()));
+    due(&world, &[&facts[0].id, &facts[1].id]);
 
     let ending = world.run().await;
 
     assert_eq!((ending.status, ending.counts.updated_count), (Status::Success, 1));
-    assert_eq!(
-        settled(&ending),
-        (BTreeSet::new(), BTreeSet::new()),
-        "a second repair in one run would pass for the first, sent again"
-    );
+    assert_eq!(settled(&ending).0.len(), 2, "one agreed, the other one agrees now");
+    assert!(world.simulator.stats().retrieved.is_empty(), "{:?}", world.simulator.stats().retrieved);
+}
+
+#[tokio::test]
+async fn what_a_full_run_has_just_put_on_record_is_left_to_a_pass() {
+    let world = World::of(100);
+    let facts = active(&world, 1)[0].clone();
+    // The scan repairs it, and while it does an event comes.
+    world.store.change(&facts.id, |row| row.status = Some("past_due".into()));
+    let id = facts.id.clone();
+    world.store.lock().before_batch = Some(Box::new(move |state| {
+        state.due.insert(id.clone(), 8);
+    }));
+
+    let ending = world.run().await;
+
+    assert_eq!((ending.status, ending.counts.updated_count), (Status::Success, 1));
+    let nothing = (BTreeSet::new(), BTreeSet::new());
+    assert_eq!(settled(&ending), nothing, "a second repair in one run would pass for the first, sent again");
 }
 
 #[tokio::test]
