@@ -114,6 +114,8 @@ pub(super) struct Engine<'a, S> {
     pub(super) excepted: Mutex<HashSet<String>>,
     /// While what is due is looked at. The app's webhook has had its time by then, if it was to have any.
     pub(super) changes: Option<Changes>,
+    /// What was due before the scan began, each in its version.
+    pub(super) due_before: BTreeMap<String, i64>,
 }
 
 /// What the circuit breaker has to know while what is due is looked at.

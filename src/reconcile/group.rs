@@ -50,6 +50,8 @@ pub(super) struct Compared {
     pub(super) dealt_with: Vec<String>,
     /// Classes of which something stands that could not be judged.
     pub(super) kept: BTreeSet<Class>,
+    /// What was due before the scan began and has been read by it, each in its version.
+    pub(super) settled: Vec<(String, i64)>,
 }
 
 /// Compares a group with the database and writes what follows. `making`: what becomes of rows that are missing.
@@ -79,6 +81,11 @@ pub(super) async fn compare<S: ReconcileStore>(
 
     let mut done =
         Compared { unlisted: answer.unlisted, unlisted_count: answer.unlisted_count, ..Compared::default() };
+    if engine.changes.is_none() {
+        let due = |read: &Read| engine.due_before.get_key_value(&read.subscription.id);
+        done.settled =
+            group.read.iter().filter_map(due).map(|(id, version)| (id.clone(), *version)).collect();
+    }
     // Rows that are there: compare, and look afresh where somebody wrote after the page was asked for.
     let read: HashMap<&str, &Read> =
         group.read.iter().map(|read| (read.subscription.id.as_str(), read)).collect();

@@ -43,7 +43,7 @@ pub mod targeted;
 pub mod windows;
 mod write;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -111,6 +111,7 @@ pub async fn reconcile<S: ReconcileStore>(
         policy: Policy::new(terms.repair_mode, policies.as_ref()),
         excepted: Mutex::default(),
         changes: None,
+        due_before: BTreeMap::new(),
     };
     let mode = engine.source.livemode();
     if livemode.is_some_and(|rows| rows != mode) {
@@ -183,21 +184,18 @@ async fn look_around<S: ReconcileStore>(
             *scope = RunScope::All;
         }
     }
-    // What is due before a scan begins, and that it judges, is settled by it.
-    let before = if *scope == RunScope::All && sweep.scanned() == 0 {
-        engine.store.due(FRESH_LIMIT, None).await?
-    } else {
-        Vec::new()
-    };
+    if *scope == RunScope::All {
+        // Whatever of it the scan reads and judges is settled by that.
+        engine.due_before = engine.store.due(FRESH_LIMIT, None).await?.into_iter().collect();
+    }
     if *scope == RunScope::All {
         if sweep_all(engine, sweep, job.lookback_hours, tripped).await? == Done::Stopped {
             return Ok(Looked { done: Done::Stopped, events_to });
         }
         events_to = Some(sweep.scan.upper());
-        if !sweep.is_blemished() {
-            sweep.settled_by_scan =
-                before.into_iter().filter(|(id, _)| !sweep.record.unsettled.contains(id)).collect();
-        }
+        let unsettled = &sweep.record.unsettled;
+        let known = !sweep.is_blemished() && unsettled.len() < FRESH_LIMIT;
+        sweep.settled_by_scan.retain(|id, _| known && !unsettled.contains(id));
     }
     let (which, lately) = match *scope {
         RunScope::All => (Which::NotCovered(sweep.scan.upper()), Lately::default()),

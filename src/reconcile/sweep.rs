@@ -165,6 +165,7 @@ impl Sweep {
         self.keep(compared.missing);
         self.dealt_with.extend(compared.dealt_with);
         self.kept.extend(compared.kept);
+        self.settled_by_scan.extend(compared.settled);
         self.too_many |= compared.unlisted_count > compared.unlisted.len() as u64;
         for id in compared.unlisted {
             self.not_listed(id);

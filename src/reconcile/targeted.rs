@@ -1,6 +1,6 @@
 //! A pass over named subscriptions: each is read afresh from Stripe, compared, and what follows is written, as a full run would.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 
@@ -61,6 +61,7 @@ pub async fn look_at<S: ReconcileStore>(
         policy: pass.policy,
         excepted: Mutex::default(),
         changes: None,
+        due_before: BTreeMap::new(),
     };
     Ok(match each(&engine, pass.now, pass.subscriptions).await {
         Ok(done) => Ok(done == Done::All),

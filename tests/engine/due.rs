@@ -329,6 +329,25 @@ async fn what_is_due_before_a_scan_begins_is_settled_by_it_and_costs_no_call() {
 }
 
 #[tokio::test]
+async fn who_bought_after_a_scan_began_is_not_settled_by_it() {
+    let world = World::of(20);
+    let owner = world.with_status("active")[0].organization_id.clone();
+    let change = SubscriptionChange {
+        id: Some("sub_new".into()),
+        organization_id: Some(owner),
+        created: Some(now() + 5),
+        ..SubscriptionChange::default()
+    };
+    world.simulator.put_subscription(change).unwrap();
+    due(&world, &["sub_new"]);
+
+    let ending = world.run().await;
+
+    assert_eq!((ending.status, ending.counts.created_count), (Status::Success, 1), "{ending:?}");
+    assert_eq!(status(&world, "sub_new"), "active");
+}
+
+#[tokio::test]
 async fn what_a_full_run_has_just_put_on_record_is_left_to_a_pass() {
     let world = World::of(100);
     let facts = active(&world, 1)[0].clone();
