@@ -932,7 +932,7 @@ select pg_temp.rewrite('public.read_due_subscriptions', 'order by d.due_at, d.st
 -- mutant: all that is due is handed out | due
 select pg_temp.rewrite('public.read_due_subscriptions', 'limit p_limit', '');
 -- mutant: what was read before the last event is done | due
-select pg_temp.rewrite('billing_ops.settle_due', E'where d.stripe_subscription_id = s.said ->> 0 and d.version = (s.said ->> 1)::bigint;\n  update', E'where d.stripe_subscription_id = s.said ->> 0;\n  update');
+select pg_temp.rewrite('billing_ops.settle_due', E'where d.stripe_subscription_id = s.said ->> 0 and d.version = (s.said ->> 1)::bigint;\n  -- What', E'where d.stripe_subscription_id = s.said ->> 0;\n  -- What');
 -- mutant: what failed before the last event is put off | due
 select pg_temp.rewrite('billing_ops.settle_due', E'where d.stripe_subscription_id = s.said ->> 0 and d.version = (s.said ->> 1)::bigint;\n  delete', E'where d.stripe_subscription_id = s.said ->> 0;\n  delete');
 -- mutant: what fails is tried every five minutes | due
