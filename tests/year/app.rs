@@ -2,12 +2,13 @@
 //! carries. It writes its own table and the shadow, each by the same statements.
 
 use serde_json::Value;
-use stripe_simulator::{PRICES, Simulator, price};
+use stripe_simulator::{Delivery, PRICES, Simulator, price};
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
-use crate::company::{About, Company, Named, Notice, Owner, Subscription, Whose, moment};
+use crate::company::{Company, Named, Owner};
 use crate::table::Shape;
+use crate::webhook::{About, Event};
 
 /// One row of the table that decides.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,30 +65,23 @@ impl App {
         }
     }
 
-    /// A webhook comes in.
-    pub async fn hears(&self, company: &mut Company<'_>, at: i64, notice: &Notice) {
-        let subscription = &company.subscriptions[notice.subscription];
-        let Whose::Owner(owner) = subscription.whose else { return };
-        if company.owners[owner].gone {
-            return;
-        }
+    /// A webhook comes in. False: the answer is 500, and it comes again.
+    pub async fn hears(&self, company: &mut Company<'_>, at: i64, delivery: &Delivery) -> bool {
+        let Some(event) = Event::read(delivery) else { return true };
+        let now = at_stripe(company.simulator, &event.subscription);
         // A session says nothing of the subscription's state: it is read in any case.
-        let believes =
-            self.believes_events && notice.about == About::Subscription && !notice.carried.is_null();
-        let object =
-            if believes { notice.carried.clone() } else { at_stripe(company.simulator, subscription) };
-        if believes && notice.version < subscription.version {
-            company.owners[owner].untold_at = at;
-        }
-        let facts = Facts::of(&object, notice.named_at_checkout.clone());
+        let believes = self.believes_events && event.about == About::Subscription;
+        company.told(&event, at, believes && event.object != now);
+        let named = event.object["metadata"]["organization_id"].as_str().map(str::to_owned);
+        let facts = Facts::of(if believes { &event.object } else { &now }, named);
         // Only what was paid for takes the place of what was there.
-        let bought = notice.about == About::Checkout && facts.grants();
+        let bought = event.about == About::Checkout && facts.grants();
         let statement = if bought { self.shape.bought() } else { self.shape.changed() };
-        if let Err(error) = self.write(statement, &facts.parameters()).await {
-            let line =
-                format!("{}    the app's own write of {} fails: {error}", moment(at), facts.subscription);
-            company.owners[owner].history.push(line);
+        let written = self.write(statement, &facts.parameters()).await;
+        if let Err(error) = &written {
+            company.write_failed(&facts.subscription, at, error);
         }
+        written.is_ok()
     }
 
     /// A person looks at an owner and puts the rows right by hand. The shadow has nobody who would.
@@ -95,7 +89,7 @@ impl App {
         for statement in [self.shape.changed(), self.shape.bought()] {
             for (_, subscription) in company.of(owner) {
                 let named = (subscription.named != Named::Customer).then(|| company.owners[owner].id.clone());
-                let facts = Facts::of(&at_stripe(company.simulator, subscription), named);
+                let facts = Facts::of(&at_stripe(company.simulator, &subscription.id), named);
                 if statement == self.shape.changed() || facts.grants() {
                     // A row that cannot be written stays wrong, and is counted on.
                     let _ = self.own.execute(statement, &facts.parameters()).await;
@@ -147,8 +141,8 @@ impl App {
     }
 }
 
-fn at_stripe(simulator: &Simulator, subscription: &Subscription) -> Value {
-    simulator.subscription(&subscription.id).expect("Stripe forgets nothing")
+fn at_stripe(simulator: &Simulator, subscription: &str) -> Value {
+    simulator.subscription(subscription).expect("Stripe forgets nothing")
 }
 
 /// What the app reads from a subscription.

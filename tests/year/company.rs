@@ -1,16 +1,20 @@
 //! The company: who its customers are, what they have bought, and what is to happen when. All chance comes from one seed, so that a
 //! year can be played again.
 //!
-//! Whatever changes is changed at the simulated Stripe at its own time, and the app is told of it by a webhook, which may be lost, late
-//! or overtaken by the next. `life.rs` says what happens to a subscription, and how likely it is.
+//! Whatever changes is changed at the simulated Stripe at its own time, which tells the app (`webhook.rs`). `life.rs` says what happens to
+//! a subscription, and how likely it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Map, Value, json};
-use stripe_simulator::{Action, ItemChange, PRICES, Script, SessionChange, Simulator, SubscriptionChange};
+use stripe_simulator::{
+    Action, Delivery, ItemChange, PRICES, Script, SessionChange, Simulator, SubscriptionChange,
+};
 use uuid::Uuid;
+
+use crate::webhook::{self, About, Event};
 
 pub const MINUTE: i64 = 60;
 pub const HOUR: i64 = 3_600;
@@ -30,12 +34,19 @@ pub struct Owner {
     pub gone: bool,
     /// When Stripe last changed anything of theirs.
     pub changed_at: i64,
-    /// When something last changed of which the app was not told, or told too late.
-    pub untold_at: i64,
-    /// Webhooks that are under way.
-    pub under_way: u32,
+    /// What the app has not been told of, or not yet: the place of the subscription, and when.
+    pub untold: Vec<(usize, About, i64)>,
+    /// When an event last told the app what had been true before, and it believed it.
+    pub misled_at: i64,
     /// What happened to them, for whoever has to understand it.
     pub history: Vec<String>,
+}
+
+impl Owner {
+    /// Whether the app has been told of everything that happened from then on.
+    pub fn is_told_since(&self, since: i64) -> bool {
+        self.misled_at < since && self.untold.iter().all(|(.., at)| *at < since)
+    }
 }
 
 /// Whose a subscription is.
@@ -94,26 +105,6 @@ impl Subscription {
     }
 }
 
-/// What a webhook is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum About {
-    Subscription,
-    Checkout,
-}
-
-/// A webhook.
-#[derive(Clone, Debug)]
-pub struct Notice {
-    pub about: About,
-    pub subscription: usize,
-    /// The change that it tells of.
-    pub version: u32,
-    /// The subscription as the event carries it; null where it changed in the middle of a run.
-    pub carried: Value,
-    /// Whom the checkout's metadata name.
-    pub named_at_checkout: Option<String>,
-}
-
 /// What is to happen.
 #[derive(Clone, Debug)]
 pub enum Happening {
@@ -135,14 +126,13 @@ pub enum Happening {
     Attack,
     WebhooksStop,
     WebhooksWork,
-    Arrives(Box<Notice>),
 }
 
 /// What the app has to do.
 pub enum Deed {
     Joins(usize),
     Leaves(usize),
-    Hears(Box<Notice>),
+    Hears(Box<Delivery>),
 }
 
 pub struct Company<'a> {
@@ -152,7 +142,8 @@ pub struct Company<'a> {
     pub subscriptions: Vec<Subscription>,
     /// Where this company's app writes down whose a subscription is; `None`: here and there.
     pub named: Option<Named>,
-    pub webhooks_work: bool,
+    /// The app answers 503 to every webhook.
+    pub app_is_down: bool,
     /// When anything last changed at Stripe.
     pub changed_at: i64,
     /// What changes now does so at Stripe when so many more requests have come: in the middle of a run.
@@ -161,24 +152,30 @@ pub struct Company<'a> {
     late: Vec<SubscriptionChange>,
     agenda: BTreeMap<(i64, u64), Happening>,
     entries: u64,
-    pub(super) deeds: Vec<Deed>,
+    pub(super) deeds: VecDeque<Deed>,
+    pub(super) seed: u64,
+    /// What Stripe's clock was last set to.
+    clock: i64,
 }
 
 impl<'a> Company<'a> {
     pub fn new(seed: u64, simulator: &'a Simulator, named: Option<Named>) -> Self {
+        webhook::begin(simulator, seed);
         let mut company = Self {
             simulator,
             chance: StdRng::seed_from_u64(seed),
             owners: Vec::new(),
             subscriptions: Vec::new(),
             named,
-            webhooks_work: true,
+            app_is_down: false,
             changed_at: START,
             in_a_run: None,
             late: Vec::new(),
             agenda: BTreeMap::new(),
             entries: 0,
-            deeds: Vec::new(),
+            deeds: VecDeque::new(),
+            seed,
+            clock: START,
         };
         for _ in 0..30 {
             let at = START + company.chance.random_range(0..3 * DAY);
@@ -206,16 +203,30 @@ impl<'a> Company<'a> {
         self.agenda.insert((at, self.entries), happening);
     }
 
-    /// Lets happen what is due before `until`, as far as something that the app has to do, and when that is.
-    pub fn next(&mut self, until: i64) -> Option<(i64, Deed)> {
+    /// Lets happen what is due before `until`, as far as something that the app has to do.
+    pub fn next(&mut self, until: i64) -> Option<Deed> {
         loop {
-            if let Some(deed) = self.deeds.pop() {
-                return Some((self.simulator.now(), deed));
+            if let Some(deed) = self.deeds.pop_front() {
+                return Some(deed);
             }
-            let entry = self.agenda.first_entry().filter(|entry| entry.key().0 < until)?;
-            let ((at, _), happening) = entry.remove_entry();
-            self.simulator.set_now(at);
-            self.happens(at, happening);
+            let next = self.agenda.first_key_value().map(|((at, _), _)| *at).filter(|at| *at < until);
+            // What arrives goes before what happens in the same second.
+            let arrived = self.simulator.take_deliveries(next.unwrap_or(until - 1));
+            self.deeds.extend(arrived.into_iter().map(|delivery| Deed::Hears(Box::new(delivery))));
+            if self.deeds.is_empty() {
+                let ((at, _), happening) =
+                    self.agenda.first_entry().filter(|_| next.is_some())?.remove_entry();
+                self.set_clock(at);
+                self.happens(at, happening);
+            }
+        }
+    }
+
+    /// It is so late at Stripe. Set to what it was set to, its clock would go back by some milliseconds.
+    pub fn set_clock(&mut self, now: i64) {
+        if now != self.clock {
+            self.clock = now;
+            self.simulator.set_now(now);
         }
     }
 
@@ -271,7 +282,7 @@ impl<'a> Company<'a> {
         subscription.version += 1;
         let change = facts(subscription);
         let new = subscription.version == 1;
-        let (id, whose, version) = (subscription.id.clone(), subscription.whose, subscription.version);
+        let (id, whose) = (subscription.id.clone(), subscription.whose);
         let line = format!(
             "{}  {id} {} {} x{}{}{}: {what}",
             moment(at),
@@ -291,12 +302,11 @@ impl<'a> Company<'a> {
         } else {
             self.simulator.patch_subscription(&id, change)
         };
-        let carried = put.expect("the simulator takes it");
+        put.expect("the simulator takes it");
         if let Whose::Owner(owner) = whose {
             self.owners[owner].changed_at = at;
             self.owners[owner].history.push(line);
-            let about = About::Subscription;
-            self.tell(at, Notice { about, subscription: place, version, carried, named_at_checkout: None });
+            self.owners[owner].untold.push((place, About::Subscription, at));
         }
     }
 
@@ -325,35 +335,50 @@ impl<'a> Company<'a> {
             object: Some(json!({"client_reference_id": client_reference_id, "metadata": metadata})),
             ..SessionChange::default()
         };
-        let version = subscription.version;
+        let whose = subscription.whose;
         self.changed_at = at;
         self.simulator.put_session(change).expect("the simulator takes it");
-        let carried = self.simulator.subscription(&self.subscriptions[place].id).expect("it is there");
-        let about = About::Checkout;
-        self.tell(at, Notice { about, subscription: place, version, carried, named_at_checkout: owner });
+        if let Whose::Owner(owner) = whose {
+            self.owners[owner].untold.push((place, About::Checkout, at));
+        }
     }
 
-    /// Sends a webhook, unless it gets lost.
-    fn tell(&mut self, at: i64, notice: Notice) {
-        let Whose::Owner(owner) = self.subscriptions[notice.subscription].whose else { return };
-        let what = format!("{:?} webhook of {}", notice.about, self.subscriptions[notice.subscription].id);
-        let lost = self.chance.random_bool(0.04) || !self.webhooks_work;
-        let delay = match self.chance.random_range(0..100) {
-            0..85 => self.chance.random_range(1..20),
-            85..95 => self.chance.random_range(30..6 * MINUTE),
-            _ => self.chance.random_range(20 * MINUTE..150 * MINUTE),
-        };
-        let owner = &mut self.owners[owner];
-        if lost {
-            owner.untold_at = at;
-            owner.history.push(format!("{}    {what} is lost", moment(at)));
-            return;
+    /// The app is told of it at that time. `misled`: something else has become true since, and it believes this.
+    pub fn told(&mut self, event: &Event, at: i64, misled: bool) {
+        let Some((place, owner)) = self.owner_of(&event.subscription) else { return };
+        let (about, owner) = (event.about, &mut self.owners[owner]);
+        // What changes in the middle of a run does so a moment after it began.
+        let same = |of: &(usize, About, i64)| of.0 == place && of.1 == about && of.2 <= event.created;
+        if let Some(found) = owner.untold.iter().rposition(same) {
+            owner.untold.remove(found);
         }
-        if delay > 20 {
-            owner.history.push(format!("{}    {what} comes at {}", moment(at), moment(at + delay)));
+        if misled {
+            owner.misled_at = at;
         }
-        owner.under_way += 1;
-        self.plan(at + delay, Happening::Arrives(Box::new(notice)));
+        if at - event.created > 20 || misled {
+            let (told, changed) = (moment(at), moment(event.created));
+            let words = if misled { ", when it is true no longer" } else { "" };
+            owner
+                .history
+                .push(format!("{told}    is told of {} {about:?} of {changed}{words}", event.subscription));
+        }
+    }
+
+    /// The app could not write what it was told.
+    pub fn write_failed(&mut self, subscription: &str, at: i64, error: &str) {
+        if let Some((_, owner)) = self.owner_of(subscription) {
+            let line = format!("{}    the app's own write of {subscription} fails: {error}", moment(at));
+            self.owners[owner].history.push(line);
+        }
+    }
+
+    /// The place of a subscription and its owner, if it is one of an owner's.
+    fn owner_of(&self, id: &str) -> Option<(usize, usize)> {
+        let place = self.subscriptions.iter().position(|subscription| subscription.id == id)?;
+        match self.subscriptions[place].whose {
+            Whose::Owner(owner) => Some((place, owner)),
+            Whose::Nobody => None,
+        }
     }
 
     /// What an owner has at Stripe.
@@ -387,7 +412,6 @@ fn facts(subscription: &Subscription) -> SubscriptionChange {
         current_period_end: Some(subscription.period.1),
         created: new.then_some(subscription.created),
         items: Some(items),
-        silent: true,
         ..SubscriptionChange::default()
     }
 }

@@ -5,6 +5,7 @@ use rand::Rng as _;
 use uuid::Uuid;
 
 use crate::company::{Company, DAY, Deed, HOUR, Happening, MINUTE, Owner, PLANS, Whose, moment};
+use crate::webhook;
 
 impl Company<'_> {
     /// Lets it happen.
@@ -26,19 +27,18 @@ impl Company<'_> {
             Happening::StrangerMoves(place) => self.stranger_moves(at, place),
             Happening::Attack => self.attack(at),
             Happening::WebhooksStop => {
-                self.webhooks_work = false;
+                // Either Stripe knows, and tells again for three days, or it does not.
+                self.app_is_down = self.chance.random_bool(0.5);
+                if !self.app_is_down {
+                    webhook::all_get_lost(self.simulator);
+                }
                 self.plan(at + 2 * DAY, Happening::WebhooksWork);
             }
             Happening::WebhooksWork => {
-                self.webhooks_work = true;
+                self.app_is_down = false;
+                webhook::as_ever(self.simulator, self.seed);
                 let again = at + self.after_days(60.0);
                 self.plan(again, Happening::WebhooksStop);
-            }
-            Happening::Arrives(notice) => {
-                if let Whose::Owner(owner) = self.subscriptions[notice.subscription].whose {
-                    self.owners[owner].under_way -= 1;
-                }
-                self.deeds.push(Deed::Hears(notice));
             }
         }
     }
@@ -50,11 +50,11 @@ impl Company<'_> {
             customer: format!("cus_{owner:04}"),
             gone: false,
             changed_at: at,
-            untold_at: i64::MIN,
-            under_way: 0,
+            untold: Vec::new(),
+            misled_at: i64::MIN,
             history: vec![format!("{}  signs up", moment(at))],
         });
-        self.deeds.push(Deed::Joins(owner));
+        self.deeds.push_back(Deed::Joins(owner));
         let checkout = at + self.chance.random_range(2 * MINUTE..3 * HOUR);
         self.plan(checkout, Happening::Checkout(owner));
     }
@@ -296,7 +296,7 @@ impl Company<'_> {
         }
         self.owners[owner].gone = true;
         self.owners[owner].history.push(format!("{}  is deleted", moment(at)));
-        self.deeds.push(Deed::Leaves(owner));
+        self.deeds.push_back(Deed::Leaves(owner));
         let left: Vec<usize> =
             self.of(owner).filter(|(_, has)| !has.ended()).map(|(place, _)| place).collect();
         for place in left {

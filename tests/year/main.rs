@@ -17,6 +17,7 @@ mod play;
 mod report;
 mod runs;
 mod table;
+mod webhook;
 
 use futures::stream::{StreamExt as _, iter};
 

@@ -110,15 +110,20 @@ struct Game<'a> {
 
 impl Game<'_> {
     async fn hour(&mut self, at: i64, weather: Weather) {
-        while let Some((at, deed)) = self.company.next(at) {
+        while let Some(deed) = self.company.next(at) {
             self.quiet_since = None;
             match deed {
                 Deed::Joins(owner) => self.app.joins(&self.company.owners[owner]).await,
                 Deed::Leaves(owner) => self.app.leaves(&self.company.owners[owner]).await,
-                Deed::Hears(notice) => self.app.hears(&mut self.company, at, &notice).await,
+                Deed::Hears(delivery) => {
+                    let company = &mut self.company;
+                    if company.app_is_down || !self.app.hears(company, delivery.at, &delivery).await {
+                        company.simulator.refuse(&delivery);
+                    }
+                }
             }
         }
-        self.company.simulator.set_now(at);
+        self.company.set_clock(at);
         let quiet = self.quiet_since.filter(|since| self.company.changed_at < since - GRACE);
         if quiet.is_none() {
             (self.rows, self.shadow) = (self.app.rows().await, self.app.shadow_rows().await);
@@ -159,7 +164,7 @@ impl Game<'_> {
             let (look, alone) = (self.look(owner, at, &self.rows), self.look(owner, at, &self.shadow).wrong);
             let of = &self.company.owners[owner];
             let seen = self.sweep.map_or(i64::MIN, |began| began - GRACE);
-            let untold = of.under_way > 0 || of.untold_at >= seen;
+            let untold = !of.is_told_since(seen);
             if let Some(fault) = self.year.ledger.before(&look, alone, untold) {
                 let shadow = self.shadow.clone();
                 self.tell(&look, fault, "the shadow's", &shadow).await;
@@ -252,6 +257,10 @@ impl Game<'_> {
         );
         for line in owner.history.iter().rev().take(24).rev() {
             let _ = write!(told, "\n    {line}");
+        }
+        for (place, about, at) in &owner.untold {
+            let id = &self.company.subscriptions[*place].id;
+            let _ = write!(told, "\n    never told of {id} {about:?} of {}", moment(*at));
         }
         for (place, has) in self.company.of(look.owner).filter(|(_, has)| !has.ended()) {
             let _ =
