@@ -208,6 +208,7 @@ select is(scanned(), (select sum(scanned_count)::text from public.reconciliation
   select max(sweep_started_at) from public.reconciliation_logs where scope = 'all' and cursor is null and status = 'success')), 'how many the last whole sweep read');
 insert into public.reconciliation_logs (run_key, run_type, status, cursor, scanned_count, sweep_started_at, finished_at, scope) values
   ('half_1', 'request', 'partial', '{}', 400, now() + interval '1 hour', now(), 'all'), ('half_2', 'request', 'success', null, 30, now() + interval '1 hour', now(), 'all'),
+  ('half_5', 'request', 'success', null, 9000, now() + interval '1 hour', now(), 'due'),
   ('half_3', 'request', 'partial', '{}', 5000, now() + interval '2 hours', now(), 'all'), ('half_4', 'scheduled', 'success', null, 7000, now() + interval '3 hours', now(), 'changed');
 select is(scanned(), '430', 'in all of its runs, and no other');
 delete from public.reconciliation_logs where run_key like 'half%';
