@@ -12,6 +12,8 @@
 #   held, told        owner-hours until a person, an hour later, decided what the circuit breaker held or only a person can know
 #   BILLING-OPS       owner-hours by what billing-ops wrote wrong, left wrong, or put in the way of the app; faults: how often
 #
+#   passes            over what Stripe's events spoke of, with YEAR_EVENTS=on: after two minutes, and at once for even seeds
+#
 # YEAR_AT_ONCE years are played side by side (2 if not set). A year is about 2,500 runs, as quiet hours are passed over: some minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -124,15 +124,20 @@ pub enum Happening {
     Stranger,
     StrangerMoves(usize),
     Attack,
+    Pass,
     WebhooksStop,
     WebhooksWork,
 }
 
-/// What the app has to do.
+/// What the app or billing-ops has to do.
 pub enum Deed {
     Joins(usize),
     Leaves(usize),
     Hears(Box<Delivery>),
+    /// billing-ops is told of something.
+    Notes(Box<Delivery>),
+    /// A pass over what is due.
+    Passes(i64),
 }
 
 pub struct Company<'a> {
@@ -142,6 +147,8 @@ pub struct Company<'a> {
     pub subscriptions: Vec<Subscription>,
     /// Where this company's app writes down whose a subscription is; `None`: here and there.
     pub named: Option<Named>,
+    /// The endpoint of billing-ops.
+    follower: Option<String>,
     /// The app answers 503 to every webhook.
     pub app_is_down: bool,
     /// When anything last changed at Stripe.
@@ -159,14 +166,15 @@ pub struct Company<'a> {
 }
 
 impl<'a> Company<'a> {
-    pub fn new(seed: u64, simulator: &'a Simulator, named: Option<Named>) -> Self {
-        webhook::begin(simulator, seed);
+    /// `follows`: billing-ops is told of events, too.
+    pub fn new(seed: u64, simulator: &'a Simulator, named: Option<Named>, follows: bool) -> Self {
         let mut company = Self {
             simulator,
             chance: StdRng::seed_from_u64(seed),
             owners: Vec::new(),
             subscriptions: Vec::new(),
             named,
+            follower: webhook::begin(simulator, seed, follows),
             app_is_down: false,
             changed_at: START,
             in_a_run: None,
@@ -212,7 +220,11 @@ impl<'a> Company<'a> {
             let next = self.agenda.first_key_value().map(|((at, _), _)| *at).filter(|at| *at < until);
             // What arrives goes before what happens in the same second.
             let arrived = self.simulator.take_deliveries(next.unwrap_or(until - 1));
-            self.deeds.extend(arrived.into_iter().map(|delivery| Deed::Hears(Box::new(delivery))));
+            for delivery in arrived {
+                let ours = self.follower.as_ref() == Some(&delivery.endpoint);
+                let delivery = Box::new(delivery);
+                self.deeds.push_back(if ours { Deed::Notes(delivery) } else { Deed::Hears(delivery) });
+            }
             if self.deeds.is_empty() {
                 let ((at, _), happening) =
                     self.agenda.first_entry().filter(|_| next.is_some())?.remove_entry();

@@ -26,6 +26,7 @@ impl Company<'_> {
             Happening::Stranger => self.stranger(at),
             Happening::StrangerMoves(place) => self.stranger_moves(at, place),
             Happening::Attack => self.attack(at),
+            Happening::Pass => self.deeds.push_back(Deed::Passes(at)),
             Happening::WebhooksStop => {
                 // Either Stripe knows, and tells again for three days, or it does not.
                 self.app_is_down = self.chance.random_bool(0.5);

@@ -10,7 +10,7 @@ use support::disturb::expire_lease;
 use tokio_postgres::Client;
 
 use crate::app::{App, Row};
-use crate::company::{Company, Deed, HOUR, MINUTE, START, moment};
+use crate::company::{Company, Deed, HOUR, Happening, MINUTE, START, moment};
 use crate::ledger::{Cause, Fault, GRACE, Ledger, Look};
 use crate::oracle::{Wrong, judge, truth};
 use crate::runs::{LIVE_KEY, Ran, Runs, TEST_KEY, Weather, Weathers};
@@ -33,6 +33,8 @@ pub struct Year {
     pub subscriptions: usize,
     pub by_status: BTreeMap<String, u64>,
     pub written: u64,
+    /// Passes over what was due.
+    pub passes: u32,
     pub runs: u32,
     pub in_runs: Duration,
     pub took: Duration,
@@ -40,8 +42,8 @@ pub struct Year {
     pub told: Vec<String>,
 }
 
-/// Plays so many hours from the beginning of the year.
-pub async fn play(shape: Shape, seed: u64, hours: i64) -> Year {
+/// Plays so many hours from the beginning of the year. `follows`: billing-ops is told of events, too.
+pub async fn play(shape: Shape, seed: u64, hours: i64, follows: bool) -> Year {
     let began = Instant::now();
     let stack = shape.setup().start();
     let simulator = Simulator::start(SimulatorConfig {
@@ -56,8 +58,8 @@ pub async fn play(shape: Shape, seed: u64, hours: i64) -> Year {
     let believes_events = seed.is_multiple_of(3);
     let app = App::new(shape, believes_events, stack.database().await, stack.database().await).await;
     let mut game = Game {
-        company: Company::new(seed, &simulator, shape.named()),
-        runs: Runs::new(&stack, &simulator),
+        company: Company::new(seed, &simulator, shape.named(), follows),
+        runs: Runs::new(&stack, &simulator, seed.is_multiple_of(2), stack.database().await),
         app,
         sweep: None,
         untainted: None,
@@ -74,6 +76,7 @@ pub async fn play(shape: Shape, seed: u64, hours: i64) -> Year {
             subscriptions: 0,
             by_status: BTreeMap::new(),
             written: 0,
+            passes: 0,
             runs: 0,
             in_runs: Duration::ZERO,
             took: Duration::ZERO,
@@ -121,6 +124,12 @@ impl Game<'_> {
                         company.simulator.refuse(&delivery);
                     }
                 }
+                Deed::Notes(delivery) => {
+                    if let Some(wait) = self.runs.note(delivery.at, &delivery.body).await {
+                        self.company.plan(delivery.at + wait + 1, Happening::Pass);
+                    }
+                }
+                Deed::Passes(at) => self.pass(at).await,
             }
         }
         self.company.set_clock(at);
@@ -150,10 +159,31 @@ impl Game<'_> {
         }
         self.note(at, weather, &ran);
         let before = std::mem::replace(&mut self.rows, self.app.rows().await);
-        self.look_after(at, &before, ran.complete()).await;
+        let sweep = self.sweep.filter(|_| ran.complete() && self.untainted.is_some());
+        for owner in 0..self.company.owners.len() {
+            if !self.company.owners[owner].gone {
+                self.look_after(owner, at, &before, sweep).await;
+            }
+        }
         let nothing_left = ran.ending.status == Status::Success && ran.ending.counts.skipped_count == 0;
         let settled = nothing_left && before == self.rows && self.sweep == Some(at);
         self.quiet_since = (settled && self.year.ledger.nobody_is_wronged()).then_some(at);
+    }
+
+    /// A pass over what is due. Whoever was right is right after it.
+    async fn pass(&mut self, at: i64) {
+        let before = self.app.rows().await;
+        let Some(ran) = self.runs.pass(at).await else { return };
+        let ending = &ran.ending;
+        self.latest.push(format!("{}  a pass: {}, {}", moment(at), ending.status, ending.message));
+        self.year.passes += 1;
+        self.year.written += ending.counts.created_count + ending.counts.updated_count;
+        self.rows = self.app.rows().await;
+        for owner in 0..self.company.owners.len() {
+            if !self.company.owners[owner].gone && self.look(owner, at, &before).wrong.is_none() {
+                self.look_after(owner, at, &before, None).await;
+            }
+        }
     }
 
     async fn look_before(&mut self, at: i64) {
@@ -172,22 +202,16 @@ impl Game<'_> {
         }
     }
 
-    /// `before`: the rows before the run.
-    async fn look_after(&mut self, at: i64, before: &[Row], complete: bool) {
-        let sweep = self.sweep.filter(|_| complete && self.untainted.is_some());
-        for owner in 0..self.company.owners.len() {
-            if self.company.owners[owner].gone {
-                continue;
-            }
-            let look = self.look(owner, at, &self.rows);
-            let entry = match look.wrong {
-                Some(wrong) => self.entry(owner, wrong).await,
-                None => None,
-            };
-            let changed_at = self.company.owners[owner].changed_at;
-            if let Some(fault) = self.year.ledger.after(&look, changed_at, sweep, entry) {
-                self.tell(&look, fault, "before the run, the app's", before).await;
-            }
+    /// `before`: the rows before the run; `sweep`: when the sweep began that it has ended.
+    async fn look_after(&mut self, owner: usize, at: i64, before: &[Row], sweep: Option<i64>) {
+        let look = self.look(owner, at, &self.rows);
+        let entry = match look.wrong {
+            Some(wrong) => self.entry(owner, wrong).await,
+            None => None,
+        };
+        let changed_at = self.company.owners[owner].changed_at;
+        if let Some(fault) = self.year.ledger.after(&look, changed_at, sweep, entry) {
+            self.tell(&look, fault, "before the run, the app's", before).await;
         }
     }
 

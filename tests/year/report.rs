@@ -15,7 +15,7 @@ pub fn line(year: &Year) -> String {
     };
     let faults: u64 = year.ledger.faults.values().sum();
     format!(
-        "{:<10} {:>4} {:<8} {:>6} {:>5} {:>8} {:>8} {:>6} {:>6} {:>11} {:>7}   {:>5.1} ms {:>5} s   {:?}",
+        "{:<10} {:>4} {:<8} {:>6} {:>5} {:>8} {:>8} {:>6} {:>6} {:>11} {:>7} {:>6}   {:>5.1} ms {:>5} s   {:?}",
         year.shape.name(),
         year.seed,
         if year.believes_events { "believes" } else { "reads" },
@@ -27,6 +27,7 @@ pub fn line(year: &Year) -> String {
         of(&|cause| matches!(cause, Cause::Told(_))),
         of(&Cause::is_billing_ops),
         faults,
+        year.passes,
         year.in_runs.as_secs_f64() * 1_000.0 / f64::from(year.runs.max(1)),
         year.took.as_secs(),
         year.by_status,
@@ -34,7 +35,7 @@ pub fn line(year: &Year) -> String {
 }
 
 /// What the lines say: owner-hours by webhooks alone, and beside billing-ops by cause; how often billing-ops did harm.
-pub const HEAD: &str = "shape      seed app      owners  subs    alone  webhook   held   told BILLING-OPS  faults       a run    took   runs";
+pub const HEAD: &str = "shape      seed app      owners  subs    alone  webhook   held   told BILLING-OPS  faults passes       a run    took   runs";
 
 /// What the owner-hours consist of.
 pub fn causes(years: &[Year]) -> String {

@@ -8,7 +8,7 @@ use billing_ops::context::Context;
 use billing_ops::drift::policy::Mode;
 use billing_ops::drift::terms::Terms;
 use billing_ops::drift::tiers::Tiers;
-use billing_ops::reconcile::job::Lately;
+use billing_ops::events;
 use billing_ops::reconcile::{Ending, Job, RunScope, Status, reconcile};
 use billing_ops::runs::db::{self, RunRequest, Start};
 use billing_ops::runs::key::{RunKey, RunType};
@@ -22,6 +22,7 @@ use stripe_simulator::{Config as SimulatorConfig, Fault, FaultKind, PRICES, Simu
 use support::Stack;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_postgres::Client;
 
 use crate::company::START;
 
@@ -117,16 +118,18 @@ pub struct Runs<'a> {
     stripe: Stripe,
     terms: Terms,
     stop: watch::Sender<bool>,
+    clock: DatabaseClock,
 }
 
 impl<'a> Runs<'a> {
-    pub fn new(stack: &Stack, simulator: &'a Simulator) -> Self {
+    /// `events_at_once`: what an event speaks of is read before the app had its time.
+    pub fn new(stack: &Stack, simulator: &'a Simulator, events_at_once: bool, database: Client) -> Self {
         let settings =
             [("SUPABASE_URL", &stack.at.supabase_url), ("SUPABASE_SECRET_KEY", &stack.at.secret_key)];
         let settings = settings.map(|(name, value)| (name.to_owned(), value.clone()));
         let context = Context::new(Config::from_pairs(settings));
         let http = context.http().clone();
-        let database = Arc::clone(context.supabase().expect("the settings are right"));
+        let service = Arc::clone(context.supabase().expect("the settings are right"));
         let strange = [0, 45].map(|subscriptions| {
             let api_keys = vec![LIVE_KEY.to_owned()];
             let now = Some(START);
@@ -141,13 +144,13 @@ impl<'a> Runs<'a> {
         });
         let stripe = client(&http, simulator, LIVE_KEY, 1_000_000.0, 6);
         let tiers = Tiers::new(PRICES.iter().map(|price| (price.id.to_owned(), price.tier.to_owned())));
-        let terms = Terms { tiers, repair_mode: Mode::Auto, ..Terms::default() };
-        Self { http, database, simulator, strange, stripe, terms, stop: watch::Sender::new(false) }
+        let terms = Terms { tiers, repair_mode: Mode::Auto, events_at_once, ..Terms::default() };
+        let (clock, stop) = (DatabaseClock { database, at: START }, watch::Sender::new(false));
+        Self { http, database: service, simulator, strange, stripe, terms, stop, clock }
     }
 
     /// One run at a time, in that weather.
-    pub async fn run(&self, at: i64, weather: Weather) -> Ran {
-        let began = std::time::Instant::now();
+    pub async fn run(&mut self, at: i64, weather: Weather) -> Ran {
         let mut budget = Duration::from_secs(60);
         let other = |stripe: &Simulator, key, rate, attempts| client(&self.http, stripe, key, rate, attempts);
         let other = match weather {
@@ -172,19 +175,51 @@ impl<'a> Runs<'a> {
                 Some(other(&self.strange[usize::from(!empty)], LIVE_KEY, 1_000_000.0, 6))
             }
         };
-        let stripe = other.as_ref().unwrap_or(&self.stripe);
-        let now = chrono::DateTime::from_timestamp(at, 0).expect("a time");
         let request = RunRequest {
             scope: RunScope::All,
             run_type: RunType::Scheduled,
             lookback_hours: 24,
-            run_key: RunKey::new(RunType::Scheduled, now, None),
+            run_key: RunKey::new(RunType::Scheduled, moment(at), None),
             triggered_by: TriggeredBy::Cron,
             user: None,
             client: None,
         };
-        let started = db::start(&self.database, &request, LEASE_SECONDS, 1).await.expect("a run starts");
-        let Start::Run(started) = started else { panic!("a run over everything is never without work") };
+        self.clock.set(at).await;
+        let stripe = other.as_ref().unwrap_or(&self.stripe);
+        let dies = matches!(weather, Weather::Death(_));
+        let ran = self.perform(at, &request, stripe, budget, dies).await;
+        self.simulator.clear_faults();
+        self.simulator.reset_stats();
+        ran.expect("a run over everything is never without work")
+    }
+
+    /// Stripe has told of an event. Answers after how many seconds a pass would read what it speaks of.
+    pub async fn note(&mut self, at: i64, body: &[u8]) -> Option<i64> {
+        let event = events::event::read(body).expect("an event of Stripe's");
+        let wait = events::passes::wait_of(self.terms.events_at_once);
+        self.clock.set(at).await;
+        events::db::note(&self.database, &event.subscription?, wait).await.expect("it is noted");
+        Some(wait.as_secs() as i64)
+    }
+
+    /// A pass over what is due, if anything is.
+    pub async fn pass(&mut self, at: i64) -> Option<Ran> {
+        let request = RunRequest::due(RunKey::after_an_event(moment(at)), TriggeredBy::Event, None);
+        self.clock.set(at).await;
+        self.perform(at, &request, &self.stripe, Duration::from_secs(60), false).await
+    }
+
+    async fn perform(
+        &self,
+        at: i64,
+        request: &RunRequest,
+        stripe: &Stripe,
+        budget: Duration,
+        dies: bool,
+    ) -> Option<Ran> {
+        let began = std::time::Instant::now();
+        let started = db::start(&self.database, request, LEASE_SECONDS, 1).await.expect("a run starts");
+        let Start::Run(started) = started else { return None };
         assert!(started.is_ours(), "{started:?}");
         let deadline = Instant::now() + budget;
         let patience = Patience { until: deadline, stop: self.stop.subscribe() };
@@ -193,10 +228,10 @@ impl<'a> Runs<'a> {
         let store = RunStore::new(database, &started.run, LEASE_SECONDS, livemode, patience);
         let resumed = started.resume.is_some();
         let job = Job {
-            scope: RunScope::All,
+            scope: request.scope,
             events_from: 0,
-            lately: Lately::default(),
-            scanned: 0,
+            lately: started.lately,
+            scanned: started.scanned,
             started_at: at,
             lookback_hours: 24,
             resume: started.resume,
@@ -204,14 +239,39 @@ impl<'a> Runs<'a> {
             stop: self.stop.subscribe(),
         };
         let ending = reconcile(stripe, &store, &self.terms, job).await.expect("nobody else runs");
-        let died = matches!(weather, Weather::Death(_));
-        if !died {
+        if !dies {
             store.finish(&ending).await.expect("a run ends");
         }
-        self.simulator.clear_faults();
-        self.simulator.reset_stats();
-        Ran { ending, died, resumed, took: began.elapsed() }
+        Some(Ran { ending, died: dies, resumed, took: began.elapsed() })
     }
+}
+
+/// The database has a clock of its own. What it knows of passes and of what is due becomes as much older as the year goes on.
+struct DatabaseClock {
+    database: Client,
+    at: i64,
+}
+
+impl DatabaseClock {
+    async fn set(&mut self, at: i64) {
+        let passed = std::mem::replace(&mut self.at, at);
+        let older = "
+            with due as (
+              update public.stripe_due set first_event_at = first_event_at - s.passed, last_event_at = last_event_at - s.passed,
+                due_at = due_at - s.passed
+              from (select make_interval(secs => $1) as passed) s
+            ), closed as (
+              update public.drift set closed_at = closed_at - make_interval(secs => $1) where closed_at > now() - interval '1 hour'
+            )
+            update public.reconciliation_logs set started_at = started_at - make_interval(secs => $1),
+              finished_at = finished_at - make_interval(secs => $1)
+            where scope = 'due' and started_at > now() - interval '1 hour'";
+        self.database.execute(older, &[&((at - passed) as f64)]).await.expect("time passes");
+    }
+}
+
+fn moment(at: i64) -> chrono::DateTime<chrono::Utc> {
+    chrono::DateTime::from_timestamp(at, 0).expect("a time")
 }
 
 fn refused(status: u16) -> Fault {

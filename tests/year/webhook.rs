@@ -1,4 +1,4 @@
-//! How the app is told: by the simulator's events, as Stripe delivers them, which is to say mostly.
+//! How the app is told, and billing-ops where it follows events: by the simulator's events, as Stripe delivers them, which is to say mostly.
 
 use serde_json::Value;
 use stripe_simulator::{Delivery, DeliveryFaults, Simulator, WebhookEndpoint};
@@ -38,15 +38,19 @@ impl Event {
     }
 }
 
-/// The account tells the app of everything that happens. What fails comes again after minutes, or hours, or up to three days.
-pub fn begin(simulator: &Simulator, seed: u64) {
+/// The account tells the app of everything that happens. What fails comes again after minutes, or hours, or up to three days. Answers the
+/// endpoint that billing-ops has, if it follows events.
+pub fn begin(simulator: &Simulator, seed: u64, follows: bool) -> Option<String> {
     let pauses = [4 * MINUTE, 40 * MINUTE, 2 * HOUR, 6 * HOUR, 12 * HOUR, 24 * HOUR, 24 * HOUR];
     let endpoint = WebhookEndpoint {
         retries: Some(pauses.map(|seconds| seconds.unsigned_abs() * 1_000).to_vec()),
         ..WebhookEndpoint::in_process("whsec_of_the_app")
     };
-    simulator.webhook_endpoint(endpoint).expect("it is right");
+    let register =
+        |endpoint: WebhookEndpoint| simulator.webhook_endpoint(endpoint).expect("an endpoint like others");
+    register(endpoint.clone());
     as_ever(simulator, seed);
+    follows.then(|| register(endpoint))
 }
 
 /// Some get lost and Stripe believes that they arrived, some fail and come again, some come twice; each overtakes others.
