@@ -1,4 +1,4 @@
-//! Every path under `/api` that is none: 404
+//! Every path under `/api` that no function serves: 404
 
 use billing_ops::endpoints::not_found::{ENDPOINT, handle};
 use billing_ops::http::serve;

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Fills a scratch Postgres with 100,000 subscriptions, 120,000 marks, 100,000 alerts and 220,000 entries of drift, and prints how long each public
-# function takes (of 9 calls: the median and the worst, by the clock and as spent on a processor) and, with
-# --plans, how the admin pages and the reconciler's reads are executed. A command, not a test: nothing fails here. Results: docs/PERFORMANCE-SQL.md.
+# Fills a scratch Postgres with 100,000 subscriptions, 120,000 marks, 100,000 alerts and 220,000 entries of drift, and prints how
+# long each public function takes: the median and the worst of 9 calls, by the clock and in processor time. With --plans it also
+# prints how the admin pages and the reconciler's reads are executed. This is a command, not a test: nothing fails here.
+# Results: docs/PERFORMANCE-SQL.md.
 #
 #   scripts/bench-sql.sh [--plans]
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Checks licences, sources and bans of all dependencies against deny.toml. Needs no network but to install cargo-deny, once.
-# Advisories are checked by the workflow "CI", which can fetch their database; here: `cargo deny check advisories`.
+# Checks licences, sources and bans of all dependencies against deny.toml. Needs the network only once, to install cargo-deny.
+# The workflow "CI", which can fetch their database, checks advisories; by hand: `cargo deny check advisories`.
 set -eu
 
 version=0.20.2

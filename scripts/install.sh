@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Installs billing-ops beside an app that has migrations of its own: writes one migration into the app's folder, which the
-# app then pushes like any other. (`supabase db push` from here is refused there: the app's own migrations are on record.)
+# app then pushes like any other. (`supabase db push` from here would be refused: the app's own migrations are on record.)
 #
 #   scripts/install.sh APP_FOLDER    writes what APP_FOLDER/supabase/migrations lacks: everything the first time, what is
 #                                    newer after an upgrade, nothing if all is there
 #   scripts/install.sh --print       prints the migration for a database that has nothing of billing-ops
 #
 # The base tables and the four migrations of January 2025 are left out: an app has tables of its own, and the later files
-# create what is missing. For macOS too: nothing newer than bash 3.2, and of every other tool only what POSIX says.
+# create what is missing. It must run on macOS too: nothing newer than bash 3.2, and only POSIX features of every other tool.
 
 # Names of migrations hold nothing that a shell could split or expand.
 # shellcheck disable=SC2046,SC2086

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Lints the database side, offline: migrations pushed by the Supabase CLI, its advisors (splinter), its lint (plpgsql_check)
-# and Squawk. All must be at no error and no warning; what is left out of Squawk, and why, is in .squawk.toml.
+# and Squawk. None of them may report an error or a warning. .squawk.toml says which of Squawk's rules are left out, and why.
 #
 # Needs node and npm, pip, postgresql-15-plpgsql-check. The CLI's version is pinned by supabase/tools, Squawk's here.
 

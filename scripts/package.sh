@@ -1,10 +1,10 @@
 #!/bin/sh
-# Builds the deployment exactly as Vercel does, offline, and proves what came out: `make package`.
+# Builds the deployment exactly as Vercel does, offline, and checks the result: `make package`.
 #
 #   scripts/package.sh [FOLDER]     leaves the deployment in FOLDER/.vercel/output (default: <target>/package)
 #
-# It works on a copy of the tracked files, as they are in the work tree, so that neither the checkout is touched nor
-# anything that is not tracked can end up in a deployment.
+# It works on a copy of the tracked files, as they are in the work tree. So the checkout is not touched, and untracked files cannot
+# end up in a deployment.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Twenty connections raise, resolve, start, finish and reclaim at once, then twenty repair the rows that others write (pgbench), and
-# the promises are counted: one open alert for a key, one chain of episodes, a history without gaps, one running run, no write of the
-# app's that a repair took back, one mark for a subscription, and no call that failed. Then people approve, take back and let stand what
-# runs find and repair meanwhile. At last alerts come and go while channels are told of them, by processes that die, and of channels that
-# come and go; and events come while passes over what is due begin, end, die, and give way to full runs.
+# Twenty connections raise, resolve, start, finish and reclaim at once, then twenty repair the rows that others write (pgbench). Then
+# the promises are checked by counting: one open alert for a key, one chain of episodes, a history without gaps, one running run, no
+# write of the app's undone by a repair, one mark for a subscription, and no failed call. Next, people approve, take back and let stand
+# what runs find and repair at the same time. Then alerts come and go while processes that die tell channels that come and go. Last,
+# events come while passes over what is due begin, end, die, and give way to full runs.
 #
 #   scripts/race-sql.sh [SECONDS]    for each of the six parts; 10 if not given
 

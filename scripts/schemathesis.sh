@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Holds every endpoint on a local stack against public/openapi.json, with all of schemathesis's checks, and fails where it finds
-# anything: as an admin, and with a machine's secret. `scripts/schemathesis.sh [MAX_EXAMPLES] [SEED]`; about a
-# minute.
+# Checks every endpoint on a local stack against public/openapi.json, with all of schemathesis's checks, as an admin and with a
+# machine's secret. Fails if it finds anything. `scripts/schemathesis.sh [MAX_EXAMPLES] [SEED]`; takes about a minute.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"

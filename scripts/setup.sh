@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that this machine has what `make demo` and `make test` need. Quick when there is nothing to do.
 # usage: setup.sh demo|test
-# As root (or with sudo that asks for no password) it installs Debian's packages; otherwise it says exactly what is missing.
+# As root (or with a sudo that asks no password) it installs Debian's packages. Otherwise it says exactly what is missing.
 set -euo pipefail
 what=${1:-demo}
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Proves that the pgTAP suite can fail: breaks one thing after the other in a scratch database (the mutants of
-# supabase/tests/mutations.sql, each inside the transaction of the test that it is to be noticed by) and wants some test
-# to go red each time. Exits 1 if a mutant survives, 2 if one does not apply any more.
+# Proves that the pgTAP suite can fail. Breaks one thing after the other in a scratch database (the mutants of
+# supabase/tests/mutations.sql, each inside the transaction of the test that should notice it) and expects a test to go red each
+# time. Exits 1 if a mutant survives, 2 if one no longer applies.
 #
-#   scripts/sql-mutations.sh [WORD]    only the mutants whose name holds WORD
+#   scripts/sql-mutations.sh [WORD]    only the mutants whose name contains WORD
 
 # shellcheck source=lib/cluster.sh
 . "$(dirname "$0")/lib/cluster.sh"

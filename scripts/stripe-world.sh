@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Holds the Stripe client against a Stripe that others wrote: seahaven-stripe-world of PyPI, which needs Python 3.14. Taken is
-# python3.14 where there is one; as root on Debian, a folder below target/ with the first release that has it. Where neither can
-# be had, it says so and skips. `scripts/stripe-world.sh`; a minute and a half the first time, then seconds.
+# Tests the Stripe client against a Stripe that others wrote: seahaven-stripe-world of PyPI, which needs Python 3.14. It uses
+# python3.14 if there is one. As root on Debian it otherwise unpacks the first release that has it into a folder below target/. If
+# neither works, it says so and skips. `scripts/stripe-world.sh`; takes a minute and a half the first time, then seconds.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"

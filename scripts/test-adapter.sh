@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Tests the adapter on tables of other apps: each fixture of supabase/fixtures in a database of its own, which it owns before
-# billing-ops comes. Proves that nothing of the app's is created or changed, that grants are given and taken back one by one, that
-# writes which cross do no harm, and that transaction ids may come round.
+# Tests the adapter on tables of other apps. Each fixture of supabase/fixtures gets a database of its own before billing-ops is
+# installed there. Proves that nothing of the app's is created or changed, that grants are given and taken back one by one, that
+# concurrent writes do no harm, and that transaction ids may wrap around.
 #
 #   scripts/test-adapter.sh              on a scratch Postgres
-#   scripts/test-adapter.sh --mutants [WORD]    takes one guard out at a time (only those whose name holds WORD); some test must go red
+#   scripts/test-adapter.sh --mutants [WORD]    takes one guard out at a time (only those whose name contains WORD); some test must go red
 #
 # Needs pg_prove (libtap-parser-sourcehandler-pgtap-perl) and postgresql-15-pgtap. As root or not.
 

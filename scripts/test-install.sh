@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Tests installing, with the Supabase CLI: beside apps that have migrations of their own (the fixtures, each a folder and a database)
-# and into an empty project. Proves that each push goes through in whatever order, that installing and upgrading change nothing of
+# and into an empty project. Proves that each push succeeds in any order, that installing and upgrading change nothing of
 # the app's, that scripts/install.sh writes what it should and refuses what it must, and that supabase/uninstall.sql leaves
-# what was there before. Ends by planting faults, as a comparison that cannot fail proves nothing.
+# what was there before. Ends by planting faults, because a comparison that cannot fail proves nothing.
 #
 # Needs node and npm. As root or not.
 

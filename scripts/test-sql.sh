@@ -2,7 +2,7 @@
 # Runs the pgTAP suite. Every test file is one transaction that is rolled back.
 #
 #   scripts/test-sql.sh --own-cluster    a scratch Postgres: the suite on a fresh project, then on every older database
-#                                        of supabase/tests/upgrade brought up to date; supabase/schemas held against
+#                                        of supabase/tests/upgrade brought up to date; supabase/schemas compared with
 #                                        what the migrations make; then scripts/test-adapter.sh
 #   scripts/test-sql.sh DATABASE_URL     the suite on a database that has the migrations (as its owner or a superuser)
 #

@@ -1,8 +1,8 @@
 //! billing-ops: reconciles Stripe with Supabase, watches that this happens, and raises each alarm exactly once.
 //!
-//! Pure where it decides, small where it acts. `docs/ARCHITECTURE.md` lists the rooms from the ground up; a test holds that each uses
-//! only those below it. A request comes in by [`http::serve`], which hands it to one of the [`endpoints`]; those ask [`runs`],
-//! [`monitor`] or [`alerts`]; a run is [`reconcile`], which compares by [`drift`].
+//! Pure where it decides, small where it acts. `docs/ARCHITECTURE.md` lists the rooms (modules) from the ground up, and a test
+//! checks that each uses only those below it. A request comes in through [`http::serve`], which hands it to one of the
+//! [`endpoints`]. Those call [`runs`], [`monitor`] or [`alerts`]. A run is [`reconcile`], which compares by [`drift`].
 //!
 //! Each function under `api/` is a dozen lines that hand an endpoint to [`http::serve`].
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]

@@ -1,6 +1,6 @@
 //! The OpenAPI 3.1 document, put together from what the endpoints say of themselves and the types that they serve.
 //!
-//! It is served as the static file `public/openapi.json`; a test holds the file against this module.
+//! It is served as the static file `public/openapi.json`; a test compares the file with this module.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! Texts that never show themselves: the machine secrets, which are compared in constant time, and the secrets that Stripe
+//! Texts that are never printed: the machine secrets, which are compared in constant time, and the secrets that Stripe
 //! signs with.
 
 use std::fmt;

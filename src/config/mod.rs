@@ -38,8 +38,9 @@
 //! | `PUBLIC_URL` | where the dashboard is, for links in messages |
 //! | `LOG_LEVEL` | error, warn, info or debug (info) |
 //!
-//! A setting that is wrong does not stop the process: it makes the endpoints that need it answer 503 with a sentence that
-//! names it, and `/api/health` lists it; an optional one raises an alert too. So each accessor returns a `Result`, and nothing falls back to an open door.
+//! A wrong setting does not stop the process. The endpoints that need it answer 503 with a sentence that names it, and
+//! `/api/health` lists it. If the setting is optional, it also raises an alert. So each accessor returns a `Result`, and nothing
+//! falls back to an open door.
 
 pub mod events;
 pub mod notify;

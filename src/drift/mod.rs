@@ -1,10 +1,10 @@
 //! Drift: how a subscription at Stripe and its row differ, and what follows. Pure: values in, values out; no clock, no network.
 //!
 //! - [`class`]: what can differ, in words, and how bad it is.
-//! - [`shape`]: what the app's table has; [`row`]: a row as it is read and written.
-//! - [`terms`]: how this deployment reads Stripe's data; [`tiers`]: what prices stand for; [`access`]: what grants access; [`scope`]: what
-//!   is this application's.
-//! - [`finding`]: one difference; [`compare`]: all of one subscription; [`missing`]: one of the two sides is not there.
+//! - [`shape`]: which columns the app's table has; [`row`]: a row as it is read and written.
+//! - [`terms`]: how this deployment reads Stripe's data; [`tiers`]: what prices stand for; [`access`]: what grants access; [`scope`]: which
+//!   subscriptions are this application's.
+//! - [`finding`]: one difference; [`compare`]: all differences of one subscription; [`missing`]: one of the two sides is missing.
 //! - [`entry`]: a difference for as long as it stands, as admins see it.
 //! - [`plan`]: from a comparison to repairs; [`policy`]: which of them are made; [`repair`]: what a batch asks of the database, and
 //!   what became of it.

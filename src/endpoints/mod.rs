@@ -1,7 +1,7 @@
-//! One file an endpoint: its route and methods, what it says of itself in the OpenAPI document, and how it answers.
+//! One file for each endpoint: its route and methods, what it says of itself in the OpenAPI document, and how it answers.
 //!
-//! The order of refusals is the same everywhere: method, settings, credentials, body and parameters, then what the database
-//! judges.
+//! Refusals come in the same order everywhere: method, settings, credentials, body and parameters, then what the database
+//! decides.
 
 pub mod alerts;
 pub mod attend;

@@ -1,11 +1,11 @@
-//! What Stripe tells by itself: is it Stripe who speaks, and of which subscription?
+//! Events that Stripe sends: did Stripe send it, and which subscription is it about?
 //!
-//! - [`signature`]: whether Stripe signed what came.
-//! - [`event`]: what an event says that is of use: its mode, its type, the id of a subscription.
-//! - [`db`]: the subscription is noted as due; [`passes`]: somebody looks at it in time.
+//! - [`signature`]: whether Stripe signed the request.
+//! - [`event`]: the useful parts of an event: its mode, its type, the id of a subscription.
+//! - [`db`]: marks the subscription as due; [`passes`]: makes sure that it is looked at in time.
 //!
-//! Nothing that an event says of a subscription is believed but its id: events come late, twice and out of order, so what is true
-//! now is asked for (<https://docs.stripe.com/webhooks#event-ordering>).
+//! Of what an event says about a subscription only the id is believed. Events come late, twice and out of order, so Stripe is
+//! asked for the current state (<https://docs.stripe.com/webhooks#event-ordering>).
 
 pub mod db;
 pub mod event;

@@ -1,7 +1,7 @@
-//! The watch over the reconciler.
+//! Watches the reconciler.
 //!
-//! - [`judge`]: facts to outcomes of the conditions; [`db`]: the two calls; [`deliveries`]: what Stripe says of its webhooks;
-//!   [`heartbeat`]: the watcher's watcher.
+//! - [`judge`]: turns facts into outcomes of the conditions; [`db`]: the two calls; [`deliveries`]: what Stripe says about its
+//!   webhooks; [`heartbeat`]: calls the service that watches this watcher.
 
 pub mod db;
 pub mod deliveries;

@@ -1,8 +1,8 @@
-//! Somebody is told. What happens to an alert becomes deliveries in the alert's own transaction (in SQL); here they become messages to
-//! receivers.
+//! Tells people. Whatever happens to an alert becomes deliveries in the alert's own transaction (in SQL). Here the deliveries become
+//! messages to receivers.
 //!
-//! - [`channel`]: which there are; [`message`]: what is told, in words; [`receivers`]: one file for each receiver.
-//! - [`db`]: the outbox; [`deliver`]: claims, sends and finishes; [`health`]: how the channels do.
+//! - [`channel`]: the kinds of channels; [`message`]: what is told, in words; [`receivers`]: one file for each receiver.
+//! - [`db`]: the outbox; [`deliver`]: claims, sends and finishes; [`health`]: how the channels are doing.
 
 pub mod channel;
 pub mod db;

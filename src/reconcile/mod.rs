@@ -1,20 +1,20 @@
-//! Reconciling the database with Stripe. Read top to bottom: each step stands on the ones below it.
+//! Reconciles the database with Stripe. Read it from top to bottom: each step uses the ones below it.
 //!
 //! - [`job`]: what a run is asked to do, and how it ended.
-//! - `scan`: readers and writers over all of Stripe's list; `sweep`: how far that is.
-//! - `write`: what a run gives and what it takes; `checkouts`, `place`, `look`, `replaced`, `fresh`, `duplicates`, `hold_back`, `breaker`: what
-//!   else goes before and after the scan.
-//! - `due`: subscriptions that Stripe's events spoke of; `changes`: listing those events; [`targeted`]: a pass over named subscriptions.
-//! - `group`: one comparison of many; `owners`: subscriptions without a row, and whose they are.
+//! - `scan`: readers and writers over all of Stripe's list; `sweep`: how far the scan has come.
+//! - `write`: the repairs that give and those that take; `checkouts`, `place`, `look`, `replaced`, `fresh`, `duplicates`, `hold_back`,
+//!   `breaker`: what else happens before and after the scan.
+//! - `due`: subscriptions that Stripe's events named; `changes`: lists those events; [`targeted`]: a pass over named subscriptions.
+//! - `group`: compares many at once; `owners`: subscriptions without a row, and whose they are.
 //! - `engine`: what all steps share; `source`: Stripe for one run; `stop`: when it ends.
 //! - [`store`]: the narrow seam to the database, so that all of this is tested without one.
-//! - [`windows`]: which part of Stripe's list to read next, and the proof that none is left out.
+//! - [`windows`]: which part of Stripe's list to read next, and the proof that no part is left out.
 //! - [`progress`], [`record`], [`tally`]: how far a run is, and what it has done; `conditions`: the alerts that follow.
 //!
-//! One run: completed checkout sessions are listed; everything that Stripe lists is compared with the database, group by
-//! group, and repaired at once where that takes nothing from a customer. Then rows that Stripe does not list are looked up one by one;
-//! rows that are missing are made; and what would take something from a customer is read afresh, together with what else the customer
-//! has, and applied: unless the circuit breaker holds it back. A run that stops early leaves a cursor, and the next one goes on from there.
+//! One run lists completed checkout sessions. It compares everything that Stripe lists with the database, group by group, and repairs
+//! at once where that takes nothing from a customer. Then it looks up, one by one, rows that Stripe does not list, and creates rows that
+//! are missing. A repair that would take something from a customer is read afresh, together with the customer's other subscriptions, and
+//! applied unless the circuit breaker holds it back. A run that stops early leaves a cursor, and the next one goes on from there.
 
 pub mod breaker;
 mod changes;
