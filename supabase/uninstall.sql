@@ -95,6 +95,7 @@ begin
       'read_due_subscriptions(integer, timestamptz)',
       'read_duplicate_live_subscriptions(jsonb, text, integer)',
       'read_rows_of_owners_for_reconcile(jsonb)',
+      'read_metrics(text)',
       'read_owners_for_reconcile(jsonb)',
       'read_standing_drift(jsonb)',
       'read_subscriptions_for_reconcile(jsonb, jsonb, boolean, text, timestamptz, timestamptz, integer)',

@@ -75,7 +75,7 @@ comment on column public.drift.row_version is
   'The version that the repair left it in: while it is still that, nobody has written the row since.';
 create unique index drift_one_open_per_key on public.drift (drift_key) where closed_at is null;
 comment on index public.drift_one_open_per_key is 'Dedup: a difference has one entry while it stands.';
-create index drift_open on public.drift (first_seen_at desc, id desc) include (type, severity) where closed_at is null;
+create index drift_open on public.drift (first_seen_at desc, id desc) include (type, severity, action) where closed_at is null;
 comment on index public.drift_open is 'The list of what stands, newest first, and its counts.';
 create index drift_open_subscription on public.drift (stripe_subscription_id) where closed_at is null;
 comment on index public.drift_open_subscription is 'What stands of the subscriptions that a run compares.';
@@ -87,8 +87,8 @@ comment on index public.drift_first_run is 'What was new in a run.';
 create index drift_closed_run on public.drift (closed_run_id, drift_key) include (type, first_seen_at, id)
   where closed_run_id is not null;
 comment on index public.drift_closed_run is 'What a run ended, and whether a batch that is sent again has been applied.';
-create index drift_age on public.drift (closed_at) where closed_at is not null;
-comment on index public.drift_age is 'What retention deletes.';
+create index drift_age on public.drift (closed_at) include (type, action) where closed_at is not null;
+comment on index public.drift_age is 'What retention deletes, and how much ended in which way: the metrics count it without the table.';
 create index drift_row on public.drift (row_key) where row_key is not null;
 comment on index public.drift_row is 'The other repairs that the same write made.';
 alter table public.drift enable row level security;
@@ -1568,6 +1568,7 @@ declare
   v_done record;
   v_version text;
   v_excepted uuid;
+  v_action text;
 begin
   select * into v_drift from public.drift where id = p_id;
   if not found then
@@ -1593,9 +1594,13 @@ begin
   update public.drift d set row_version = v_version
   where d.row_key = v_drift.row_key and d.row_version = v_drift.row_version and d.id <> p_id;
 
+  v_action := v_drift.action;
   update public.drift d
   set action = 'reverted', reason = null, decided_by = p_actor, decided_at = clock_timestamp(), note = p_note, row_version = null
   where d.id = p_id returning d.* into v_drift;
+  -- It was repaired, whatever became of it since: that counter must not fall. After the entry, as pruning locks them in this order, too.
+  insert into billing_ops.closed_drift_counts as c (type, action, entries) values (v_drift.type, v_action, 1)
+  on conflict (type, action) do update set entries = c.entries + excluded.entries;
   insert into public.drift as d
     (drift_key, type, severity, owner, stripe_subscription_id, stripe_customer_id, livemode, issue, details, proposal, lowers_access,
      action, first_seen_at, last_seen_at, seen_count, first_run_id, last_run_id, decided_by, decided_at, note, excepted_until)

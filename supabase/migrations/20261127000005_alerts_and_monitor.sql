@@ -1143,6 +1143,7 @@ declare
   v_count bigint;
   v_seen bigint;
   v_drift bigint := 0;
+  v_closed jsonb := '[]';
   v_runs bigint := 0;
   v_alerts bigint := 0;
   v_windows bigint := 0;
@@ -1176,13 +1177,18 @@ begin
     v_seen := v_seen + v_count;
 
     -- By age, and by number: of the closed ones the 200,000 that ended last are kept.
-    delete from public.drift d
-    where d.id in (
-      select o.id from public.drift o
-      where o.closed_at < greatest(now() - interval '90 days', (
-        select n.closed_at from public.drift n where n.closed_at is not null order by n.closed_at desc offset 199999 limit 1))
-      order by o.closed_at limit v_piece for update skip locked);
-    get diagnostics v_count = row_count;
+    with gone as (
+      delete from public.drift d
+      where d.id in (
+        select o.id from public.drift o
+        where o.closed_at < greatest(now() - interval '90 days', (
+          select n.closed_at from public.drift n where n.closed_at is not null order by n.closed_at desc offset 199999 limit 1))
+        order by o.closed_at limit v_piece for update skip locked)
+      returning d.type, d.action
+    ),
+    counted as (select g.type, g.action, count(*) as entries from gone g group by g.type, g.action)
+    select coalesce(sum(c.entries), 0), v_closed || coalesce(jsonb_agg(jsonb_build_array(c.type, c.action, c.entries)), '[]')
+    into v_count, v_closed from counted c;
     v_drift := v_drift + v_count;
     v_seen := v_seen + v_count;
 
@@ -1210,6 +1216,11 @@ begin
 
     exit when v_seen = 0 or clock_timestamp() > v_until;
   end loop;
+  -- What is gone was there: the counters go on from it. At the end and in one order, so that two passes cannot wait for one another.
+  insert into billing_ops.closed_drift_counts as c (type, action, entries)
+  select e.item ->> 0, e.item ->> 1, sum((e.item ->> 2)::bigint) from jsonb_array_elements(v_closed) e (item)
+  group by 1, 2 order by 1, 2
+  on conflict (type, action) do update set entries = c.entries + excluded.entries;
   return jsonb_build_object('drift', v_drift, 'runs', v_runs, 'alerts', v_alerts, 'deliveries', v_deliveries,
     'rate_limit_windows', v_windows);
 end

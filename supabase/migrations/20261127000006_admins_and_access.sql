@@ -429,6 +429,105 @@ comment on function public.admin_reconciliation_run(uuid, text, text, text, inte
   ended, standing), newest first, after (p_before_at, p_before_id). Answers {outcome: ok|not_found|…, run, counts, items}: one
   item more than p_limit says that there is a next page.';
 
+-- What a Prometheus reads: numbers by their labels, all of one snapshot, in one round trip. No label holds an id. How they are written
+-- down is not the database's business.
+
+-- A counter never falls. Rows that are pruned (51_retention) and repairs that are taken back (33_decisions) go on being counted here.
+create table billing_ops.closed_drift_counts (
+  type text not null,
+  action text not null,
+  entries bigint not null,
+  primary key (type, action)
+);
+comment on table billing_ops.closed_drift_counts is
+  'Entries of drift that ended and that no row counts any more under that action: pruned, or reverted since. Added to what the rows say, it
+  is how many have ever ended so.';
+comment on column billing_ops.closed_drift_counts.type is 'The drift class.';
+comment on column billing_ops.closed_drift_counts.action is 'How they had ended: repaired, created, moved, cleared, reverted.';
+comment on column billing_ops.closed_drift_counts.entries is 'How many. Only ever rises.';
+alter table billing_ops.closed_drift_counts enable row level security;
+
+create function billing_ops.gather_metrics()
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select pg_catalog.jsonb_build_object(
+    -- One look into the index for each pair, as there may be a hundred thousand passes.
+    'last_runs', (
+      select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(s.scope, e.status, extract(epoch from last.finished_at))
+        order by s.place, e.place), '[]')
+      from pg_catalog.unnest(array['all', 'changed', 'due']) with ordinality s (scope, place)
+      cross join pg_catalog.unnest(array['success', 'partial', 'error']) with ordinality e (status, place)
+      cross join lateral (
+        select r.finished_at from public.reconciliation_logs r
+        where r.scope = s.scope and r.status = e.status and r.finished_at is not null
+        order by r.finished_at desc limit 1) last),
+    'last_run', (
+      select pg_catalog.jsonb_build_object('duration_seconds', greatest(0, extract(epoch from r.finished_at - r.started_at)),
+        'scanned', r.scanned_count)
+      from public.reconciliation_logs r
+      where r.scope <> 'due' and r.status in ('success', 'partial') and r.finished_at is not null
+      order by r.finished_at desc, r.id desc limit 1),
+    'drift_open', (
+      select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(o.type, o.action, o.entries) order by o.type, o.action), '[]')
+      from (select d.type, d.action, count(*) as entries from public.drift d where d.closed_at is null group by d.type, d.action) o),
+    'drift_closed', (
+      select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(t.type, t.action, t.entries) order by t.type, t.action), '[]')
+      from (
+        select c.type, c.action, sum(c.entries)::bigint as entries
+        from (
+          select k.type, k.action, k.entries from billing_ops.closed_drift_counts k
+          union all
+          select d.type, d.action, count(*) from public.drift d where d.closed_at is not null group by d.type, d.action
+        ) c
+        group by c.type, c.action
+      ) t),
+    'alerts_open', (
+      select pg_catalog.jsonb_build_object(
+        'critical', count(*) filter (where a.severity = 'critical'), 'high', count(*) filter (where a.severity = 'high'),
+        'warning', count(*) filter (where a.severity = 'warning'), 'info', count(*) filter (where a.severity = 'info'))
+      from public.billing_alerts a where a.resolved = false),
+    -- With zeros for the channels that are set up: a series that begins at one has not risen, for whoever watches it.
+    'deliveries', (
+      select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(n.channel, n.status, n.entries) order by n.channel, n.status), '[]')
+      from (
+        select m.channel, m.status, sum(m.entries)::bigint as entries
+        from (
+          select c.channel, s.status, 0 as entries
+          from public.notification_channels c
+          cross join pg_catalog.unnest(array['due', 'sent', 'suppressed', 'dead']) s (status)
+          where c.configured
+          union all
+          select d.channel, d.status, count(*) from public.notification_deliveries d group by d.channel, d.status
+        ) m
+        group by m.channel, m.status
+      ) n),
+    'due', (select count(*) from public.stripe_due)
+  )
+$$;
+comment on function billing_ops.gather_metrics() is
+  'As of one snapshot: {last_runs: [[scope, status, Unix seconds when the last that ended so finished], …], last_run: {duration_seconds, scanned}
+  of the last that finished over more than what was due (null: none has), drift_open: [[type, action, entries], …], drift_closed: the same of
+  all that ever ended, alerts_open: {critical, high, warning, info}, deliveries: [[channel, status, rows], …], due: rows}.';
+
+create function public.read_metrics(p_client text default null)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_retry_after integer := billing_ops.consume_rate_limit('metrics', p_client);
+begin
+  if v_retry_after is not null then
+    return jsonb_build_object('outcome', 'rate_limited', 'retry_after', v_retry_after);
+  end if;
+  return jsonb_build_object('outcome', 'ok', 'facts', billing_ops.gather_metrics());
+end
+$$;
+comment on function public.read_metrics(text) is
+  'For /api/metrics, with its secret: counts the call and answers {outcome: ok|rate_limited, facts: gather_metrics, retry_after}.';
+
 -- Who may do what, on one screen. Everything is taken away first and given back by name: hosted projects grant nothing
 -- by themselves any more, and earlier ones granted too much. Which rows an admin sees is said by the policies, beside
 -- their tables. The adapter's functions are not in the list: adopt makes them anew, and grants them, and what they need of the app's
@@ -439,7 +538,8 @@ grant usage on schema billing_ops to authenticated, service_role;
 
 revoke all on public.reconciliation_logs, public.drift, public.drift_events, public.drift_policies,
   public.billing_alerts, public.billing_alert_events, public.notification_channels, public.notification_deliveries,
-  public.rate_limit_windows, public.stripe_due, billing_ops.stripe_deliveries from public, anon, authenticated, service_role;
+  public.rate_limit_windows, public.stripe_due, billing_ops.stripe_deliveries, billing_ops.closed_drift_counts
+  from public, anon, authenticated, service_role;
 revoke all on sequence public.drift_events_id_seq, public.billing_alert_events_id_seq, public.notification_deliveries_id_seq,
   public.stripe_due_version_seq
   from public, anon, authenticated, service_role;
@@ -447,7 +547,7 @@ grant select on public.reconciliation_logs, public.drift, public.drift_events, p
   public.billing_alert_events, public.notification_channels, public.notification_deliveries, public.stripe_due,
   billing_ops.stripe_deliveries to authenticated;
 grant select, insert, update on public.reconciliation_logs, public.drift, public.drift_policies, public.billing_alerts,
-  public.notification_channels, public.notification_deliveries, billing_ops.stripe_deliveries to service_role;
+  public.notification_channels, public.notification_deliveries, billing_ops.stripe_deliveries, billing_ops.closed_drift_counts to service_role;
 grant select, insert, update, delete on public.stripe_due to service_role;
 grant select, insert on public.drift_events, public.billing_alert_events to service_role;
 
@@ -485,6 +585,7 @@ begin
       ('public.finish_deliveries(jsonb)', 'service_role'),
       ('public.monitor_facts(text)', 'service_role'),
       ('public.apply_monitor_outcomes(jsonb, jsonb)', 'service_role'),
+      ('public.read_metrics(text)', 'service_role'),
       ('public.billing_ops_schema(text)', 'service_role'),
       ('public.billing_ops_adoption()', 'service_role'),
       -- The API's functions, with a person's own token. Each asks first whether the person is an admin.
@@ -541,6 +642,7 @@ begin
       ('billing_ops.drift_json(public.drift)', 'authenticated, service_role'),
       ('billing_ops.drift_of_run(public.reconciliation_logs, text)', 'authenticated'),
       ('billing_ops.gather_monitor_facts()', 'authenticated, service_role'),
+      ('billing_ops.gather_metrics()', 'service_role'),
       -- Only their owner: triggers, migrations, and what a definer calls.
       ('billing_ops.rate_limit(text)', null)
     ) as listed (signature, roles)

@@ -71,7 +71,7 @@ comment on column public.drift.row_version is
   'The version that the repair left it in: while it is still that, nobody has written the row since.';
 create unique index drift_one_open_per_key on public.drift (drift_key) where closed_at is null;
 comment on index public.drift_one_open_per_key is 'Dedup: a difference has one entry while it stands.';
-create index drift_open on public.drift (first_seen_at desc, id desc) include (type, severity) where closed_at is null;
+create index drift_open on public.drift (first_seen_at desc, id desc) include (type, severity, action) where closed_at is null;
 comment on index public.drift_open is 'The list of what stands, newest first, and its counts.';
 create index drift_open_subscription on public.drift (stripe_subscription_id) where closed_at is null;
 comment on index public.drift_open_subscription is 'What stands of the subscriptions that a run compares.';
@@ -83,8 +83,8 @@ comment on index public.drift_first_run is 'What was new in a run.';
 create index drift_closed_run on public.drift (closed_run_id, drift_key) include (type, first_seen_at, id)
   where closed_run_id is not null;
 comment on index public.drift_closed_run is 'What a run ended, and whether a batch that is sent again has been applied.';
-create index drift_age on public.drift (closed_at) where closed_at is not null;
-comment on index public.drift_age is 'What retention deletes.';
+create index drift_age on public.drift (closed_at) include (type, action) where closed_at is not null;
+comment on index public.drift_age is 'What retention deletes, and how much ended in which way: the metrics count it without the table.';
 create index drift_row on public.drift (row_key) where row_key is not null;
 comment on index public.drift_row is 'The other repairs that the same write made.';
 alter table public.drift enable row level security;

@@ -96,6 +96,8 @@ comment on index public.reconciliation_logs_events is 'Where to go on in Stripe'
 create index reconciliation_logs_sweeps on public.reconciliation_logs (sweep_started_at desc)
   where scope = 'all' and cursor is null and status in ('success', 'partial');
 comment on index public.reconciliation_logs_sweeps is 'When everything was last looked at.';
+create index reconciliation_logs_ended on public.reconciliation_logs (scope, status, finished_at desc) where finished_at is not null;
+comment on index public.reconciliation_logs_ended is 'When the last run of a scope ended so: the metrics.';
 
 alter table public.reconciliation_logs enable row level security;
 -- For this policy and the three like it: the comparison is inside the sub-select. Of a bare boolean the planner takes

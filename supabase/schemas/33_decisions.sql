@@ -103,6 +103,7 @@ declare
   v_done record;
   v_version text;
   v_excepted uuid;
+  v_action text;
 begin
   select * into v_drift from public.drift where id = p_id;
   if not found then
@@ -128,9 +129,13 @@ begin
   update public.drift d set row_version = v_version
   where d.row_key = v_drift.row_key and d.row_version = v_drift.row_version and d.id <> p_id;
 
+  v_action := v_drift.action;
   update public.drift d
   set action = 'reverted', reason = null, decided_by = p_actor, decided_at = clock_timestamp(), note = p_note, row_version = null
   where d.id = p_id returning d.* into v_drift;
+  -- It was repaired, whatever became of it since: that counter must not fall. After the entry, as pruning locks them in this order, too.
+  insert into billing_ops.closed_drift_counts as c (type, action, entries) values (v_drift.type, v_action, 1)
+  on conflict (type, action) do update set entries = c.entries + excluded.entries;
   insert into public.drift as d
     (drift_key, type, severity, owner, stripe_subscription_id, stripe_customer_id, livemode, issue, details, proposal, lowers_access,
      action, first_seen_at, last_seen_at, seen_count, first_run_id, last_run_id, decided_by, decided_at, note, excepted_until)

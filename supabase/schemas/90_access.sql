@@ -8,7 +8,8 @@ grant usage on schema billing_ops to authenticated, service_role;
 
 revoke all on public.reconciliation_logs, public.drift, public.drift_events, public.drift_policies,
   public.billing_alerts, public.billing_alert_events, public.notification_channels, public.notification_deliveries,
-  public.rate_limit_windows, public.stripe_due, billing_ops.stripe_deliveries from public, anon, authenticated, service_role;
+  public.rate_limit_windows, public.stripe_due, billing_ops.stripe_deliveries, billing_ops.closed_drift_counts
+  from public, anon, authenticated, service_role;
 revoke all on sequence public.drift_events_id_seq, public.billing_alert_events_id_seq, public.notification_deliveries_id_seq,
   public.stripe_due_version_seq
   from public, anon, authenticated, service_role;
@@ -16,7 +17,7 @@ grant select on public.reconciliation_logs, public.drift, public.drift_events, p
   public.billing_alert_events, public.notification_channels, public.notification_deliveries, public.stripe_due,
   billing_ops.stripe_deliveries to authenticated;
 grant select, insert, update on public.reconciliation_logs, public.drift, public.drift_policies, public.billing_alerts,
-  public.notification_channels, public.notification_deliveries, billing_ops.stripe_deliveries to service_role;
+  public.notification_channels, public.notification_deliveries, billing_ops.stripe_deliveries, billing_ops.closed_drift_counts to service_role;
 grant select, insert, update, delete on public.stripe_due to service_role;
 grant select, insert on public.drift_events, public.billing_alert_events to service_role;
 
@@ -54,6 +55,7 @@ begin
       ('public.finish_deliveries(jsonb)', 'service_role'),
       ('public.monitor_facts(text)', 'service_role'),
       ('public.apply_monitor_outcomes(jsonb, jsonb)', 'service_role'),
+      ('public.read_metrics(text)', 'service_role'),
       ('public.billing_ops_schema(text)', 'service_role'),
       ('public.billing_ops_adoption()', 'service_role'),
       -- The API's functions, with a person's own token. Each asks first whether the person is an admin.
@@ -110,6 +112,7 @@ begin
       ('billing_ops.drift_json(public.drift)', 'authenticated, service_role'),
       ('billing_ops.drift_of_run(public.reconciliation_logs, text)', 'authenticated'),
       ('billing_ops.gather_monitor_facts()', 'authenticated, service_role'),
+      ('billing_ops.gather_metrics()', 'service_role'),
       -- Only their owner: triggers, migrations, and what a definer calls.
       ('billing_ops.rate_limit(text)', null)
     ) as listed (signature, roles)

@@ -22,6 +22,7 @@ insert into billing_ops.subscription_marks (stripe_subscription_id, created) val
 insert into billing_ops.admins (user_id) values ('00000000-0000-4000-8000-000000000009');
 insert into public.stripe_due (stripe_subscription_id, due_at) values ('sub_1', now());
 insert into billing_ops.stripe_deliveries (asked_at) values (now());
+insert into billing_ops.closed_drift_counts (type, action, entries) values ('t', 'cleared', 1);
 
 -- The expected answer by verb: select, insert, update, delete, truncate.
 create temporary table cells (relation text, actor text, answers text[]);
@@ -84,10 +85,11 @@ insert into cells values
   ('rate_limit_windows', 'service_role', array['denied', 'denied', 'denied', 'denied', 'denied']);
 insert into cells
 select relation, actor, array['denied', 'denied', 'denied', 'denied', 'denied']
-from unnest(array['subscription_marks', 'adoption', 'admins']) relation, unnest(array['anon', 'member', 'admin', 'owner']) actor
+from unnest(array['subscription_marks', 'adoption', 'admins', 'closed_drift_counts']) relation, unnest(array['anon', 'member', 'admin', 'owner']) actor
 union all values
   ('subscription_marks', 'service_role', array['1 rows', '1 rows', '1 rows', 'denied', 'denied']),
   ('adoption', 'service_role', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
+  ('closed_drift_counts', 'service_role', array['1 rows', '1 rows', '1 rows', 'denied', 'denied']),
   -- Who holds the service key makes nobody an admin.
   ('admins', 'service_role', array['denied', 'denied', 'denied', 'denied', 'denied']);
 
@@ -160,6 +162,11 @@ insert into statements values
     $$insert into billing_ops.adoption (mapping, fingerprint, granted, generator) values ('{}', '{}', '[]', 1)$$,
     $$update billing_ops.adoption set mapping = '{}'$$,
     'delete from billing_ops.adoption', 'truncate billing_ops.adoption']),
+  ('closed_drift_counts', array[
+    'select from billing_ops.closed_drift_counts',
+    $$insert into billing_ops.closed_drift_counts (type, action, entries) values ('t', 'repaired', 1)$$,
+    'update billing_ops.closed_drift_counts set entries = entries + 1',
+    'delete from billing_ops.closed_drift_counts', 'truncate billing_ops.closed_drift_counts']),
   ('admins', array[
     'select from billing_ops.admins',
     'insert into billing_ops.admins (user_id) values (gen_random_uuid())',

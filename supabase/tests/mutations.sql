@@ -1102,3 +1102,55 @@ grant insert on public.stripe_due to authenticated;
 grant select on public.stripe_due to anon;
 -- mutant: a run may be over anything | structure
 alter table public.reconciliation_logs drop constraint reconciliation_logs_scope_check;
+
+-- Metrics -----------------------------------------------------------------------------------------------------------------------
+
+-- mutant: people may read metrics | access_functions
+grant execute on function public.read_metrics(text) to authenticated;
+-- mutant: metrics are not counted | rate_limits
+select pg_temp.rewrite('public.read_metrics', 'if v_retry_after is not null then', 'if false then');
+-- mutant: metrics are counted with the monitor | metrics
+select pg_temp.rewrite('public.read_metrics', '''metrics''', '''monitor''');
+-- mutant: a counter of metrics falls when rows are pruned | metrics
+select pg_temp.rewrite('billing_ops.prune', 'from jsonb_array_elements(v_closed) e', 'from jsonb_array_elements(''[]''::jsonb) e');
+-- mutant: metrics count only the last piece that was pruned | metrics
+select pg_temp.rewrite('billing_ops.prune', 'v_closed || coalesce(', 'coalesce(');
+-- mutant: metrics forget what an earlier pass has pruned | metrics
+select pg_temp.rewrite('billing_ops.prune', 'set entries = c.entries + excluded.entries', 'set entries = excluded.entries');
+-- mutant: metrics mix the actions of what was pruned | metrics
+select pg_temp.rewrite('billing_ops.prune', 'returning d.type, d.action', 'returning d.type, ''cleared''::text as action');
+-- mutant: a counter of metrics falls when a repair is taken back | metrics
+select pg_temp.rewrite('public.revert_drift', 'values (v_drift.type, v_action, 1)', 'values (v_drift.type, v_action, 0)');
+-- mutant: metrics count what was taken back as reverted twice | metrics
+select pg_temp.rewrite('public.revert_drift', 'values (v_drift.type, v_action, 1)', 'values (v_drift.type, v_drift.action, 1)');
+-- mutant: metrics forget an earlier repair that was taken back | metrics
+select pg_temp.rewrite('public.revert_drift', 'set entries = c.entries + excluded.entries', 'set entries = excluded.entries');
+-- mutant: metrics know only what is pruned | metrics
+select pg_temp.rewrite('billing_ops.gather_metrics', 'd.closed_at is not null group by', 'false group by');
+-- mutant: metrics count what stands as ended | metrics
+select pg_temp.rewrite('billing_ops.gather_metrics', 'd.closed_at is not null group by', 'true group by');
+-- mutant: metrics count what ended as standing | metrics
+select pg_temp.rewrite('billing_ops.gather_metrics', 'd.closed_at is null group by', 'true group by');
+-- mutant: metrics take the first run for the last | metrics
+select pg_temp.rewrite('billing_ops.gather_metrics', 'order by r.finished_at desc limit 1) last', 'order by r.finished_at limit 1) last');
+-- mutant: metrics mix the scopes of runs | metrics
+select pg_temp.rewrite('billing_ops.gather_metrics', 'r.scope = s.scope and', 'true and');
+-- mutant: metrics mix how runs ended | metrics
+select pg_temp.rewrite('billing_ops.gather_metrics', 'r.status = e.status and', 'true and');
+-- mutant: metrics take a pass for a run over everything | metrics
+select pg_temp.rewrite('billing_ops.gather_metrics', 'r.scope <> ''due'' and', 'true and');
+-- mutant: metrics tell how long a run took that ended in error | metrics
+select pg_temp.rewrite('billing_ops.gather_metrics', 'r.status in (''success'', ''partial'') and', 'true and');
+-- mutant: metrics let a run end before it began | metrics
+select pg_temp.rewrite('billing_ops.gather_metrics', 'greatest(0, ', '(');
+-- mutant: metrics count resolved alerts | metrics
+select pg_temp.rewrite('billing_ops.gather_metrics', 'a.resolved = false', 'true');
+-- mutant: metrics know no deliveries of a channel that is gone | metrics
+select pg_temp.rewrite('billing_ops.gather_metrics', 'count(*) from public.notification_deliveries d group by',
+  'count(*) from public.notification_deliveries d where d.channel = ''slack'' group by');
+-- mutant: metrics have no zeros for a channel | metrics
+select pg_temp.rewrite('billing_ops.gather_metrics', 'where c.configured', 'where false');
+-- mutant: metrics have zeros for channels that are not set up | metrics
+select pg_temp.rewrite('billing_ops.gather_metrics', 'where c.configured', 'where true');
+-- mutant: metrics count only what may be read by now | metrics
+select pg_temp.rewrite('billing_ops.gather_metrics', 'from public.stripe_due)', 'from public.stripe_due p where p.due_at <= pg_catalog.clock_timestamp())');

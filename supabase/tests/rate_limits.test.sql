@@ -17,7 +17,7 @@ select is(billing_ops.rate_limit(route), calls, format('%s: %s a minute', route,
 from (values ('reconcile', 5), ('reconcile_now', 10), ('resolve', 10), ('acknowledge', 10), ('unacknowledge', 10), ('snooze', 10),
              ('unsnooze', 10), ('note', 10), ('notify', 10), ('notifications', 60), ('approve', 10), ('revert', 10),
              ('except', 10), ('unexcept', 10), ('set_policy', 10), ('policies', 60), ('monitor', 30), ('alerts', 60), ('runs', 60), ('run', 60),
-             ('health', 60)) limits (route, calls);
+             ('health', 60), ('metrics', 60)) limits (route, calls);
 
 select is(consume_many('reconcile', '192.0.2.1', 7), 'ok ok ok ok ok limited limited', 'five calls pass, the sixth does not');
 select is((select hits from public.rate_limit_windows), 5, 'a limited call is not counted');
@@ -69,6 +69,7 @@ select is((outcomes('service_role', $$public.claim_deliveries('[]', '192.0.2.3')
 select ok((call('service_role', $$public.claim_deliveries('[]', '192.0.2.3')$$) ->> 'retry_after')::integer between 1 and 60, 'it is told how long to wait');
 select is((outcomes('service_role', $$public.claim_deliveries('[]')$$, 31))[31], 'ok', 'who sends what it has just raised is not counted');
 select is((outcomes('service_role', $$public.billing_ops_schema('192.0.2.1')$$, 61))[60:61], array['ok', 'rate_limited'], 'health');
+select is((outcomes('service_role', $$public.read_metrics('192.0.2.1')$$, 61))[60:61], array['ok', 'rate_limited'], 'metrics');
 select is((outcomes('admin', $$public.admin_authorize('resolve', '192.0.2.1')$$, 11))[10:11], array['ok', 'rate_limited'], 'resolve');
 select is((outcomes('admin', $$public.admin_authorize('reconcile_now', '192.0.2.1')$$, 11))[10:11], array['ok', 'rate_limited'], 'Reconcile Now');
 select is((outcomes('admin', $$public.admin_monitor_facts('192.0.2.9')$$, 31))[30:31], array['ok', 'rate_limited'], 'the monitor, by an admin');

@@ -187,6 +187,9 @@ insert into expected_columns values
   ('billing_ops.stripe_deliveries', 'one', 'boolean', true),
   ('billing_ops.stripe_deliveries', 'asked_at', 'timestamp with time zone', true),
   ('billing_ops.stripe_deliveries', 'said', 'jsonb', false),
+  ('billing_ops.closed_drift_counts', 'type', 'text', true),
+  ('billing_ops.closed_drift_counts', 'action', 'text', true),
+  ('billing_ops.closed_drift_counts', 'entries', 'bigint', true),
   ('billing_ops.admins', 'user_id', 'uuid', true),
   ('billing_ops.admins', 'added_at', 'timestamp with time zone', true),
   ('billing_ops.admins', 'note', 'text', false);
@@ -215,7 +218,7 @@ select set_eq(
   $$select relation, attribute from expected_columns where relation not in ('reconciliation_logs', 'billing_alerts')$$,
   'the tables of our own have these columns and no others');
 select set_eq($$select relname::text from pg_class where relnamespace = 'billing_ops'::regnamespace and relkind <> 'i'$$,
-  array['subscription_marks', 'adoption', 'admins', 'stripe_deliveries'], 'four tables, and nothing else, are out of sight');
+  array['subscription_marks', 'adoption', 'admins', 'stripe_deliveries', 'closed_drift_counts'], 'five tables, and nothing else, are out of sight');
 
 -- Values that a column takes ----------------------------------------------------------------------------------------------
 
@@ -295,6 +298,8 @@ insert into expected_indexes values
     btree (events_to DESC) WHERE (events_to IS NOT NULL)'),
   ('reconciliation_logs_sweeps', 'CREATE INDEX reconciliation_logs_sweeps ON public.reconciliation_logs USING btree (sweep_started_at DESC)
     WHERE ((scope = ''all''::text) AND (cursor IS NULL) AND (status = ANY (ARRAY[''success''::text, ''partial''::text])))'),
+  ('reconciliation_logs_ended', 'CREATE INDEX reconciliation_logs_ended ON public.reconciliation_logs USING
+    btree (scope, status, finished_at DESC) WHERE (finished_at IS NOT NULL)'),
   ('stripe_due_due_at', 'CREATE INDEX stripe_due_due_at ON public.stripe_due USING btree (due_at, stripe_subscription_id)'),
   ('billing_alerts_one_open_per_key', 'CREATE UNIQUE INDEX billing_alerts_one_open_per_key ON
     public.billing_alerts USING btree (alert_key) WHERE (resolved = false)'),
@@ -309,7 +314,7 @@ insert into expected_indexes values
   ('drift_one_open_per_key', 'CREATE UNIQUE INDEX drift_one_open_per_key ON public.drift USING btree (drift_key)
     WHERE (closed_at IS NULL)'),
   ('drift_open', 'CREATE INDEX drift_open ON public.drift USING btree (first_seen_at DESC, id DESC)
-    INCLUDE (type, severity) WHERE (closed_at IS NULL)'),
+    INCLUDE (type, severity, action) WHERE (closed_at IS NULL)'),
   ('drift_open_subscription', 'CREATE INDEX drift_open_subscription ON public.drift USING btree (stripe_subscription_id)
     WHERE (closed_at IS NULL)'),
   ('drift_newest', 'CREATE INDEX drift_newest ON public.drift USING btree (first_seen_at DESC, id DESC)'),
@@ -317,7 +322,8 @@ insert into expected_indexes values
     INCLUDE (type, first_seen_at, id)'),
   ('drift_closed_run', 'CREATE INDEX drift_closed_run ON public.drift USING btree (closed_run_id, drift_key)
     INCLUDE (type, first_seen_at, id) WHERE (closed_run_id IS NOT NULL)'),
-  ('drift_age', 'CREATE INDEX drift_age ON public.drift USING btree (closed_at) WHERE (closed_at IS NOT NULL)'),
+  ('drift_age', 'CREATE INDEX drift_age ON public.drift USING btree (closed_at) INCLUDE (type, action)
+    WHERE (closed_at IS NOT NULL)'),
   ('drift_row', 'CREATE INDEX drift_row ON public.drift USING btree (row_key) WHERE (row_key IS NOT NULL)'),
   ('drift_events_drift', 'CREATE INDEX drift_events_drift ON public.drift_events USING btree (drift_id, id)'),
   ('billing_alert_events_alert_id_idx', 'CREATE INDEX billing_alert_events_alert_id_idx ON
@@ -378,10 +384,10 @@ where p.pronamespace = 'billing_ops'::regnamespace
     'read_duplicate_live_subscriptions',
     'apply_reconciliation_batch', 'apply_drift_decisions', 'revert_drift', 'except_drift', 'unexcept_drift', 'set_drift_policy',
     'allow_held_drift', 'take_drift_allowances', 'resolve_billing_alert', 'attend_billing_alert', 'claim_deliveries', 'claim_delivery',
-    'note_stripe_events', 'read_due_subscriptions', 'read_standing_drift', 'finish_deliveries', 'monitor_facts', 'apply_monitor_outcomes', 'billing_ops_schema', 'billing_ops_adoption', 'admin_authorize', 'admin_monitor_facts', 'admin_billing_alerts', 'admin_reconciliation_runs',
+    'note_stripe_events', 'read_due_subscriptions', 'read_standing_drift', 'finish_deliveries', 'monitor_facts', 'apply_monitor_outcomes', 'read_metrics', 'billing_ops_schema', 'billing_ops_adoption', 'admin_authorize', 'admin_monitor_facts', 'admin_billing_alerts', 'admin_reconciliation_runs',
     'admin_reconciliation_run', 'admin_drift', 'admin_drift_for_approval', 'admin_drift_policies', 'admin_notifications'));
 
-select is(array[count(*), count(distinct proname)], array[38, 38]::bigint[], 'thirty-eight functions are callable from outside, none of them twice')
+select is(array[count(*), count(distinct proname)], array[39, 39]::bigint[], 'thirty-nine functions are callable from outside, none of them twice')
 from our_functions where pronamespace = 'public'::regnamespace;
 select ok(proconfig @> array['search_path=""'], signature || ' trusts no search path') from our_functions order by signature;
 select isnt(obj_description(oid, 'pg_proc'), null, signature || ' has a comment') from our_functions order by signature;
@@ -403,7 +409,7 @@ select ok((select relrowsecurity from pg_class where oid = table_of(relation)),
           'row level security is on for ' || relation)
 from unnest(array['reconciliation_logs', 'drift', 'drift_events', 'drift_policies', 'billing_alerts', 'billing_alert_events',
                   'notification_channels', 'notification_deliveries', 'rate_limit_windows', 'stripe_due', 'billing_ops.stripe_deliveries',
-                  'billing_ops.subscription_marks', 'billing_ops.adoption', 'billing_ops.admins', 'organizations', 'users',
+                  'billing_ops.closed_drift_counts', 'billing_ops.subscription_marks', 'billing_ops.adoption', 'billing_ops.admins', 'organizations', 'users',
                   'organization_members', 'subscriptions']) relation;
 select is_empty($$select polname from pg_policy p join pg_class c on c.oid = p.polrelid
   where c.relnamespace = 'billing_ops'::regnamespace and c.relname <> 'stripe_deliveries'

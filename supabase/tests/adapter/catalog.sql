@@ -23,7 +23,7 @@ function as (
       'read_owners_for_reconcile', 'read_rows_of_owners_for_reconcile', 'read_duplicate_live_subscriptions', 'apply_reconciliation_batch', 'apply_drift_decisions',
       'revert_drift', 'except_drift', 'unexcept_drift', 'set_drift_policy', 'allow_held_drift', 'take_drift_allowances', 'resolve_billing_alert',
       'attend_billing_alert', 'claim_deliveries', 'claim_delivery', 'finish_deliveries', 'monitor_facts',
-      'note_stripe_events', 'read_due_subscriptions', 'read_standing_drift', 'apply_monitor_outcomes', 'billing_ops_schema', 'billing_ops_adoption', 'admin_authorize', 'admin_monitor_facts',
+      'note_stripe_events', 'read_due_subscriptions', 'read_standing_drift', 'apply_monitor_outcomes', 'read_metrics', 'billing_ops_schema', 'billing_ops_adoption', 'admin_authorize', 'admin_monitor_facts',
       'admin_billing_alerts', 'admin_reconciliation_runs', 'admin_reconciliation_run', 'admin_drift',
       'admin_drift_for_approval', 'admin_drift_policies', 'admin_notifications'))
 ),
