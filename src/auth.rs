@@ -73,14 +73,20 @@ pub enum Caller {
     Person(Secret),
 }
 
+/// The secret of that name and its `_PREVIOUS` twin, for an endpoint that nothing else opens. Errors: 503 where it is missing or one is unfit.
+fn own_secrets(config: &Config, name: &str) -> Result<Vec<MachineSecret>, ApiError> {
+    let secrets = config.machine_secrets(name)?;
+    if config.is_set(name) { Ok(secrets) } else { Err(SettingError(format!("{name} is not set.")).into()) }
+}
+
 /// The secrets that open `/api/subscriptions/reconcile`. Errors: 503 where one is missing or unfit.
 pub fn reconcile_secrets(config: &Config) -> Result<Vec<MachineSecret>, ApiError> {
-    let secrets = config.machine_secrets("RECONCILE_SECRET")?;
-    if config.is_set("RECONCILE_SECRET") {
-        Ok(secrets)
-    } else {
-        Err(SettingError("RECONCILE_SECRET is not set.".into()).into())
-    }
+    own_secrets(config, "RECONCILE_SECRET")
+}
+
+/// The secrets that open `/api/metrics`. Errors: 503 where one is missing or unfit; no other secret takes its place.
+pub fn metrics_secrets(config: &Config) -> Result<Vec<MachineSecret>, ApiError> {
+    own_secrets(config, "METRICS_SECRET")
 }
 
 /// The secrets that open the monitor: `MONITOR_SECRET`, or `RECONCILE_SECRET` where that is not set.
@@ -177,5 +183,15 @@ mod tests {
     #[test]
     fn a_previous_secret_alone_does_not_open() {
         assert!(reconcile_secrets(&config(&[("RECONCILE_SECRET_PREVIOUS", SECRET)])).is_err());
+        assert!(metrics_secrets(&config(&[("METRICS_SECRET_PREVIOUS", SECRET)])).is_err());
+    }
+
+    #[test]
+    fn metrics_are_opened_by_their_own_secrets_only() {
+        let others = [("RECONCILE_SECRET", SECRET), ("MONITOR_SECRET", SECRET), ("CRON_SECRET", SECRET)];
+        assert!(metrics_secrets(&config(&others)).is_err());
+        let own = config(&[("METRICS_SECRET", SECRET), ("METRICS_SECRET_PREVIOUS", "the-previous-one")]);
+        let secrets = metrics_secrets(&own).expect("fit");
+        assert!(matches_any(SECRET, &secrets) && matches_any("the-previous-one", &secrets));
     }
 }

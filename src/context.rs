@@ -1,9 +1,10 @@
 //! What a handler gets: the settings, and the clients, built once for the life of the process.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Notify, watch};
 
 use crate::config::{Config, SettingError};
@@ -24,6 +25,27 @@ pub struct Context {
     news: AtomicBool,
     /// Who of this process's calls looks after what is due.
     pub due: Turn,
+    /// What a Prometheus was last told.
+    pub metrics: LastAnswer,
+}
+
+/// An answer that may be a while old, so that one call of a process can give it to others as well.
+#[derive(Debug, Default)]
+pub struct LastAnswer(Mutex<Option<(DateTime<Utc>, String)>>);
+
+impl LastAnswer {
+    /// The answer, if it is younger than `limit` at `now`. By the clock and not by a timer, as a process may be frozen between two calls;
+    /// an answer from the future, where the clock was set back, counts as old.
+    pub fn younger_than(&self, limit: TimeDelta, now: DateTime<Utc>) -> Option<String> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let young = |at: DateTime<Utc>| (TimeDelta::zero()..limit).contains(&(now - at));
+        kept.as_ref().filter(|(at, _)| young(*at)).map(|(_, answer)| answer.clone())
+    }
+
+    /// Keeps an answer that was asked for at `at`.
+    pub fn keep(&self, at: DateTime<Utc>, answer: &str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, answer.to_owned()));
+    }
 }
 
 /// Work that one of several calls of a process does for all of them.
@@ -78,6 +100,7 @@ impl Context {
             stopping: watch::Sender::new(false),
             news: AtomicBool::new(false),
             due: Turn::default(),
+            metrics: LastAnswer::default(),
         }
     }
 
@@ -182,4 +205,23 @@ fn build_http_client() -> reqwest::Client {
         .no_proxy()
         .build()
         .expect("the client's configuration is fixed and valid")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_kept_for_a_while_and_no_longer() {
+        let (limit, asked) = (TimeDelta::seconds(15), DateTime::UNIX_EPOCH);
+        let at = |seconds: f64| asked + TimeDelta::milliseconds((seconds * 1000.0) as i64);
+        let last = LastAnswer::default();
+        assert_eq!(last.younger_than(limit, asked), None);
+        last.keep(asked, "one");
+        for (seconds, young) in [(0.0, true), (14.999, true), (15.0, false), (-0.001, false)] {
+            assert_eq!(last.younger_than(limit, at(seconds)).is_some(), young, "{seconds}");
+        }
+        last.keep(at(16.0), "two");
+        assert_eq!(last.younger_than(limit, at(17.0)).as_deref(), Some("two"));
+    }
 }

@@ -22,6 +22,7 @@ pub mod monitor;
 pub mod notify;
 pub mod openapi;
 pub mod reconcile;
+pub mod report;
 pub mod runs;
 pub mod secret;
 pub mod stripe;

@@ -5,11 +5,11 @@
 use serde_json::{Map, Value, json};
 
 use crate::endpoints::{
-    alerts, attend, config, drift, drift_approve, drift_except, drift_revert, health, monitor, notifications,
-    policies, reconcile, reconcile_now, resolve, run, runs, stripe_events,
+    alerts, attend, config, drift, drift_approve, drift_except, drift_revert, health, metrics, monitor,
+    notifications, policies, reconcile, reconcile_now, resolve, run, runs, stripe_events,
 };
 use crate::http::Endpoint;
-use crate::http::operation::{Caller, Operation};
+use crate::http::operation::{Answer, Caller, Operation};
 
 /// Every endpoint with its operations, in the order of the document.
 fn endpoints() -> Vec<(Endpoint, Vec<Operation>)> {
@@ -37,6 +37,7 @@ fn endpoints() -> Vec<(Endpoint, Vec<Operation>)> {
         (runs::ENDPOINT, runs::operations()),
         (run::ENDPOINT, run::operations()),
         (stripe_events::ENDPOINT, stripe_events::operations()),
+        (metrics::ENDPOINT, metrics::operations()),
     ]
 }
 
@@ -47,8 +48,12 @@ pub fn document() -> Value {
         let methods = paths.entry(endpoint.route).or_insert_with(|| json!({}));
         for operation in operations {
             methods[operation.method] = describe(&operation);
+            let answer = match operation.answer {
+                Answer::Json(schema) => schema.all,
+                Answer::Text { .. } => Vec::new(),
+            };
             let body = operation.body.into_iter().flat_map(|body| body.schema.all);
-            schemas.extend(operation.answer.all.into_iter().chain(body));
+            schemas.extend(answer.into_iter().chain(body));
         }
     }
     json!({
@@ -65,7 +70,7 @@ pub fn document() -> Value {
             "securitySchemes": {
                 "machine": {
                     "type": "http", "scheme": "bearer",
-                    "description": "RECONCILE_SECRET, MONITOR_SECRET or CRON_SECRET, or the _PREVIOUS twin of one."
+                    "description": "RECONCILE_SECRET, MONITOR_SECRET, CRON_SECRET or METRICS_SECRET, or the _PREVIOUS twin of one."
                 },
                 "person": {
                     "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
@@ -88,15 +93,12 @@ fn describe(operation: &Operation) -> Value {
         json!({
             "description": "Done.",
             "headers": { "x-request-id": request_id_header() },
-            "content": { "application/json": { "schema": {
-                "allOf": [
-                    { "$ref": format!("#/components/schemas/{}", operation.answer.name) },
-                    { "$ref": "#/components/schemas/Answered" }
-                ]
-            } } }
+            "content": content(&operation.answer),
         }),
     );
-    if let Some(links) = links(&operation.answer.name) {
+    if let Answer::Json(schema) = &operation.answer
+        && let Some(links) = links(&schema.name)
+    {
         responses["200"]["links"] = links;
     }
     let mut codes = vec![
@@ -150,6 +152,21 @@ fn describe(operation: &Operation) -> Value {
         });
     }
     described
+}
+
+/// What an answer is made of.
+fn content(answer: &Answer) -> Value {
+    match answer {
+        Answer::Json(schema) => json!({ "application/json": { "schema": {
+            "allOf": [
+                { "$ref": format!("#/components/schemas/{}", schema.name) },
+                { "$ref": "#/components/schemas/Answered" }
+            ]
+        } } }),
+        Answer::Text { media_type, example } => {
+            json!({ *media_type: { "schema": { "type": "string" }, "example": example } })
+        }
+    }
 }
 
 /// Where an answer leads.

@@ -34,7 +34,8 @@ pub fn postgrest() -> Option<PathBuf> {
 pub fn generated() -> Settings {
     let secret = |name: &str| (name.to_owned(), random_text(40));
     let signing = ("STRIPE_WEBHOOK_SECRET".to_owned(), format!("whsec_{}", random_text(32)));
-    Settings::from([secret("RECONCILE_SECRET"), secret("MONITOR_SECRET"), secret("CRON_SECRET"), signing])
+    let machines = ["RECONCILE_SECRET", "MONITOR_SECRET", "CRON_SECRET", "METRICS_SECRET"];
+    machines.map(secret).into_iter().chain([signing]).collect()
 }
 
 /// Another Supabase than the one that the stack would start.

@@ -352,6 +352,7 @@ fn describe(
         reconcile_secret: setting("RECONCILE_SECRET"),
         monitor_secret: setting("MONITOR_SECRET"),
         cron_secret: setting("CRON_SECRET"),
+        metrics_secret: setting("METRICS_SECRET"),
         stripe_webhook_secret: setting("STRIPE_WEBHOOK_SECRET"),
         admin_token: person(|people| &people.admin.token),
         member_token: person(|people| &people.member.token),

@@ -7,6 +7,7 @@
 //! | `SUPABASE_PUBLISHABLE_KEY` (or `SUPABASE_ANON_KEY`, `NEXT_PUBLIC_SUPABASE_ANON_KEY`) | calls in a person's name |
 //! | `STRIPE_SECRET_KEY` | restricted, read-only: Subscriptions, Checkout Sessions |
 //! | `RECONCILE_SECRET`, `MONITOR_SECRET`, `CRON_SECRET`, each with `_PREVIOUS` | machine secrets ([`crate::secret`]) |
+//! | `METRICS_SECRET` (and `_PREVIOUS`) | the machine secret for metrics |
 //! | `STRIPE_WEBHOOK_SECRET` (and `_PREVIOUS`) | what Stripe signs events with, `whsec_…`; several by commas |
 //! | `EVENTS_MODE` | when an event's subscription is looked at: verify or apply (verify) |
 //! | `STRIPE_DELIVERY_HEALTH` | whether Stripe is asked which events did not arrive: on or off (on) |
@@ -93,6 +94,8 @@ const SETTINGS: &[Setting] = &[
     setting("MONITOR_SECRET_PREVIOUS", |c| c.machine_secret("MONITOR_SECRET_PREVIOUS").map(drop)),
     setting("CRON_SECRET", |c| c.machine_secret("CRON_SECRET").map(drop)),
     setting("CRON_SECRET_PREVIOUS", |c| c.machine_secret("CRON_SECRET_PREVIOUS").map(drop)),
+    option("METRICS_SECRET", |c| c.machine_secret("METRICS_SECRET").map(drop)),
+    option("METRICS_SECRET_PREVIOUS", |c| c.machine_secret("METRICS_SECRET_PREVIOUS").map(drop)),
     option("STRIPE_WEBHOOK_SECRET", |c| c.stripe_webhook_secret("STRIPE_WEBHOOK_SECRET").map(drop)),
     option("STRIPE_WEBHOOK_SECRET_PREVIOUS", |c| {
         c.stripe_webhook_secret("STRIPE_WEBHOOK_SECRET_PREVIOUS").map(drop)

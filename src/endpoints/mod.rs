@@ -11,6 +11,7 @@ pub mod drift_approve;
 pub mod drift_except;
 pub mod drift_revert;
 pub mod health;
+pub mod metrics;
 pub mod monitor;
 pub mod not_found;
 pub mod notifications;

@@ -89,7 +89,7 @@ pub fn operations() -> Vec<Operation> {
         id,
         summary,
         caller: Caller::MachineOrAdmin,
-        answer: Schema::of::<PassAnswer>(),
+        answer: Schema::of::<PassAnswer>().into(),
         parameters: vec![describe_choice("only", "Sends what is due and judges nothing.", ONLY, None)],
         body: None,
         codes: &[],

@@ -48,7 +48,7 @@ pub fn operations() -> Vec<Operation> {
         id,
         summary,
         caller: Caller::Machine,
-        answer: Schema::of::<ReconcileAnswer>(),
+        answer: Schema::of::<ReconcileAnswer>().into(),
         parameters: vec![
             describe_choice(
                 "scope",

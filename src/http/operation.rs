@@ -38,6 +38,26 @@ impl Schema {
     }
 }
 
+/// What the 200 answers with.
+#[derive(Debug)]
+pub enum Answer {
+    /// A JSON object.
+    Json(Schema),
+    /// Text of another kind.
+    Text {
+        /// Its media type, without parameters.
+        media_type: &'static str,
+        /// What it looks like.
+        example: &'static str,
+    },
+}
+
+impl From<Schema> for Answer {
+    fn from(schema: Schema) -> Self {
+        Self::Json(schema)
+    }
+}
+
 /// What is sent.
 #[derive(Debug)]
 pub struct Body {
@@ -61,7 +81,7 @@ pub struct Operation {
     /// Who may call it.
     pub caller: Caller,
     /// What the 200 answers with.
-    pub answer: Schema,
+    pub answer: Answer,
     /// Query parameters, headers, and `id` in the path.
     pub parameters: Vec<Value>,
     /// What is sent, where a body is taken.
@@ -72,7 +92,8 @@ pub struct Operation {
 
 impl Operation {
     /// A GET without parameters.
-    pub fn get(id: &'static str, summary: &'static str, caller: Caller, answer: Schema) -> Self {
+    pub fn get(id: &'static str, summary: &'static str, caller: Caller, answer: impl Into<Answer>) -> Self {
+        let answer = answer.into();
         Self { method: "get", id, summary, caller, answer, parameters: Vec::new(), body: None, codes: &[] }
     }
 }

@@ -1,4 +1,4 @@
-//! An answer, and how it becomes a response: JSON, never cached, with the request's id in header and body.
+//! An answer, and how it becomes a response: JSON with the request's id in header and body, or text of another kind; never cached.
 
 use std::fmt;
 use std::future::Future;
@@ -19,10 +19,19 @@ use crate::http::error::ApiError;
 /// The header that carries a request's id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// What an answer says.
+#[derive(Debug)]
+enum Body {
+    /// An object, to which the request's id is added.
+    Json(Map<String, Value>),
+    /// Text as it is, and what it is.
+    Text(&'static str, String),
+}
+
 /// A successful answer, and what is done once it is on its way.
 pub struct Reply {
     status: StatusCode,
-    body: Map<String, Value>,
+    body: Body,
     after: Option<BoxFuture<'static, ()>>,
 }
 
@@ -30,10 +39,19 @@ impl Reply {
     /// 200 with a body that serializes to a JSON object. Errors: 500 for anything else, which is a bug here.
     pub fn ok(body: &impl Serialize) -> Result<Self, ApiError> {
         match serde_json::to_value(body) {
-            Ok(Value::Object(body)) => Ok(Self { status: StatusCode::OK, body, after: None }),
+            Ok(Value::Object(body)) => Ok(Self::of(Body::Json(body))),
             Ok(_) => Err(ApiError::internal("an answer's body is not an object")),
             Err(error) => Err(ApiError::internal(format!("an answer's body does not serialize: {error}"))),
         }
+    }
+
+    /// 200 with text. `content_type`: what it is, with its parameters.
+    pub fn text(content_type: &'static str, text: String) -> Self {
+        Self::of(Body::Text(content_type, text))
+    }
+
+    fn of(body: Body) -> Self {
+        Self { status: StatusCode::OK, body, after: None }
     }
 
     /// Adds work that nobody waits for: the process ends only when it is done, within the function's time.
@@ -66,7 +84,10 @@ impl fmt::Debug for Reply {
 /// The response for an outcome.
 pub fn response(outcome: Result<Reply, ApiError>, request_id: Uuid) -> Response<ResponseBody> {
     let (status, body, error) = match outcome {
-        Ok(reply) => (reply.status, reply.body, None),
+        Ok(Reply { status, body: Body::Text(content_type, text), .. }) => {
+            return whole(status, content_type, ResponseBody::from(text), request_id);
+        }
+        Ok(Reply { status, body: Body::Json(body), .. }) => (status, body, None),
         Err(error) => {
             let mut body = error.fields.clone();
             body.insert("error".into(), error.message.clone().into());
@@ -95,9 +116,18 @@ pub fn response(outcome: Result<Reply, ApiError>, request_id: Uuid) -> Response<
 
 fn json(status: StatusCode, mut body: Map<String, Value>, request_id: Uuid) -> Response<ResponseBody> {
     body.insert("request_id".into(), request_id.to_string().into());
-    let mut response = Response::new(ResponseBody::from(Value::Object(body)));
+    whole(status, "application/json; charset=utf-8", ResponseBody::from(Value::Object(body)), request_id)
+}
+
+fn whole(
+    status: StatusCode,
+    content_type: &'static str,
+    body: ResponseBody,
+    request_id: Uuid,
+) -> Response<ResponseBody> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     common_headers(&mut response, request_id);
     response
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::people::{People, with_previous_secrets};
 use support::Answer;
 use support::matrix::{ENDPOINTS, METHODS, TABLE, expected};
-use support::paths::ALERTS;
+use support::paths::{ALERTS, METRICS};
 
 /// How many calls are under way at once.
 const AT_ONCE: usize = 12;
@@ -98,6 +98,9 @@ fn problem(answer: &Answer, method: &str, column: usize, expected: u16) -> Optio
     }
     if method == "HEAD" || status == 204 {
         return (answer.body != Value::Null).then(|| "a body where none may be".into());
+    }
+    if status == 200 && ENDPOINTS[column].path == METRICS {
+        return (!answer.text.starts_with("# HELP ")).then(|| format!("no metrics: {}", answer.text));
     }
     if answer.body["request_id"] != header("x-request-id") {
         return Some(format!("request_id: {}", answer.body["request_id"]));

@@ -8,10 +8,12 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::function::Function;
-use crate::people::{CRON_PREVIOUS, MONITOR_PREVIOUS, People, RECONCILE_PREVIOUS, with_previous_secrets};
+use crate::people::{
+    CRON_PREVIOUS, METRICS_PREVIOUS, MONITOR_PREVIOUS, People, RECONCILE_PREVIOUS, with_previous_secrets,
+};
 use crate::request_log::{lines, lines_of, request_line};
 use support::matrix::Principal;
-use support::paths::{ALERTS, CONFIG, HEALTH, MONITOR, RECONCILE, RECONCILE_NOW, RUNS};
+use support::paths::{ALERTS, CONFIG, HEALTH, METRICS, MONITOR, RECONCILE, RECONCILE_NOW, RUNS};
 use support::{Answer, Request, Stack};
 
 const CUSTOMER: &str = "customer.canary@example.test";
@@ -75,6 +77,7 @@ async fn callers(stack: &Stack, people: &People, journal: &mut Journal) {
             (Method::POST, RECONCILE),
             (Method::GET, MONITOR),
             (Method::GET, ALERTS),
+            (Method::GET, METRICS),
             (Method::POST, RECONCILE_NOW),
         ] {
             journal.send(people.call(stack, *who, method, path)).await;
@@ -258,9 +261,11 @@ async fn no_secret_token_key_or_customers_address_is_ever_written_or_answered() 
         ("RECONCILE_SECRET", &at.reconcile_secret),
         ("MONITOR_SECRET", &at.monitor_secret),
         ("CRON_SECRET", &at.cron_secret),
+        ("METRICS_SECRET", &at.metrics_secret),
         ("RECONCILE_SECRET_PREVIOUS", RECONCILE_PREVIOUS),
         ("MONITOR_SECRET_PREVIOUS", MONITOR_PREVIOUS),
         ("CRON_SECRET_PREVIOUS", CRON_PREVIOUS),
+        ("METRICS_SECRET_PREVIOUS", METRICS_PREVIOUS),
         ("the Stripe key", "rk_test_simulator0restricted"),
         ("a wrong Stripe key", STRIPE_KEY),
         ("a wrong Supabase key", SUPABASE_KEY),

@@ -33,6 +33,7 @@ pub(crate) fn settings(stack: &Stack) -> BTreeMap<String, String> {
         ("RECONCILE_SECRET", &at.reconcile_secret),
         ("MONITOR_SECRET", &at.monitor_secret),
         ("CRON_SECRET", &at.cron_secret),
+        ("METRICS_SECRET", &at.metrics_secret),
         ("STRIPE_WEBHOOK_SECRET", &at.stripe_webhook_secret),
     ]
     .into_iter()

@@ -10,7 +10,7 @@ use crate::function::Function;
 use crate::people::People;
 use crate::raw_http;
 use support::matrix::Principal;
-use support::paths::{ALERTS, CONFIG, DRIFT, HEALTH, MONITOR, RECONCILE, RECONCILE_NOW, RUNS};
+use support::paths::{ALERTS, CONFIG, DRIFT, HEALTH, METRICS, MONITOR, RECONCILE, RECONCILE_NOW, RUNS};
 use support::{Request, Stack};
 
 const BODY_LIMIT: usize = 64 * 1024;
@@ -28,6 +28,7 @@ fn allowed(stack: &Stack, method: Method, path: &str) -> Request {
     let token = match route {
         RECONCILE => &stack.at.reconcile_secret,
         MONITOR => &stack.at.monitor_secret,
+        METRICS => &stack.at.metrics_secret,
         _ => &stack.at.admin_token,
     };
     fresh(stack.request(method, path)).bearer(token)
@@ -129,6 +130,7 @@ async fn parameters_that_are_unknown_doubled_or_out_of_range_are_refused_by_name
         (Method::POST, &resolve, vec!["hours=24", "id=1&id=2"]),
         (Method::GET, HEALTH, vec!["deep=2", "deep=", "deep=true", "deep=1&deep=1"]),
         (Method::GET, CONFIG, vec!["deep=1"]),
+        (Method::GET, METRICS, vec!["format=json", "page=2"]),
     ];
     for (method, path, queries) in cases {
         for query in queries.into_iter().chain(["typo=1", "%ff=1", "Hours=1"]) {
@@ -226,6 +228,7 @@ async fn endpoints_that_take_no_body_accept_none_an_empty_one_or_an_empty_object
         let token = match path {
             RECONCILE => &stack.at.reconcile_secret,
             MONITOR => &stack.at.monitor_secret,
+            METRICS => &stack.at.metrics_secret,
             _ => &stack.at.admin_token,
         };
         let head = format!(

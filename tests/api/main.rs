@@ -10,6 +10,7 @@ mod function;
 mod guards;
 mod heartbeat;
 mod limits;
+mod metrics;
 mod notifications;
 mod people;
 mod raw_http;

@@ -14,6 +14,7 @@ use support::{Request, Setup, Stack};
 pub(crate) const RECONCILE_PREVIOUS: &str = "the-reconcile-secret-before-this-one";
 pub(crate) const MONITOR_PREVIOUS: &str = "the-monitor-secret-before-this-one-1";
 pub(crate) const CRON_PREVIOUS: &str = "the-cron-secret-before-this-one-1234";
+pub(crate) const METRICS_PREVIOUS: &str = "the-metrics-secret-before-this-one-12";
 
 /// A stack whose machine secrets have their `_PREVIOUS` twins.
 pub(crate) fn with_previous_secrets() -> Setup {
@@ -21,6 +22,7 @@ pub(crate) fn with_previous_secrets() -> Setup {
         .setting("RECONCILE_SECRET_PREVIOUS", RECONCILE_PREVIOUS)
         .setting("MONITOR_SECRET_PREVIOUS", MONITOR_PREVIOUS)
         .setting("CRON_SECRET_PREVIOUS", CRON_PREVIOUS)
+        .setting("METRICS_SECRET_PREVIOUS", METRICS_PREVIOUS)
 }
 
 /// Signs claims as a project with a shared secret does, or with whatever secret is given.
@@ -144,6 +146,8 @@ impl People {
             P::MonitorSecretPrevious => MONITOR_PREVIOUS.into(),
             P::CronSecret => at.cron_secret.clone(),
             P::CronSecretPrevious => CRON_PREVIOUS.into(),
+            P::MetricsSecret => at.metrics_secret.clone(),
+            P::MetricsSecretPrevious => METRICS_PREVIOUS.into(),
             P::PublishableKey => at.publishable_key.clone(),
             P::SecretKey => at.secret_key.clone(),
             P::LegacyAnonKey | P::LegacyServiceRoleKey => {

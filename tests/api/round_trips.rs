@@ -6,7 +6,9 @@ use uuid::Uuid;
 
 use crate::request_log::request_line;
 use support::disturb::{change_rows, steady};
-use support::paths::{ALERTS, CONFIG, DRIFT, HEALTH, MONITOR, POLICIES, RECONCILE, RECONCILE_NOW, RUNS};
+use support::paths::{
+    ALERTS, CONFIG, DRIFT, HEALTH, METRICS, MONITOR, POLICIES, RECONCILE, RECONCILE_NOW, RUNS,
+};
 use support::{Answer, Request, Stack};
 
 /// Makes a call, and answers it with the number of calls that arrived at the database's door meanwhile.
@@ -50,6 +52,7 @@ async fn no_endpoint_makes_more_round_trips_than_promised() {
         (Method::GET, HEALTH.to_owned(), &at.admin_token, 0),
         (Method::GET, "/api/health?deep=1".to_owned(), &at.admin_token, 1),
         (Method::GET, CONFIG.to_owned(), &at.admin_token, 0),
+        (Method::GET, METRICS.to_owned(), &at.metrics_secret, 1),
     ] {
         let (answer, arrived) = counted(&stack, stack.request(method, &path).bearer(token)).await;
         assert_eq!((answer.status, arrived), (200, trips), "{path}: {answer:?}");

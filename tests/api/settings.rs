@@ -3,7 +3,7 @@
 use reqwest::Method;
 
 use crate::function::Function;
-use support::paths::{ALERTS, CONFIG, HEALTH, MONITOR, RECONCILE, RECONCILE_NOW, RUNS};
+use support::paths::{ALERTS, CONFIG, HEALTH, METRICS, MONITOR, RECONCILE, RECONCILE_NOW, RUNS};
 use support::{Answer, Stack};
 
 /// Settings that are changed or unset, and the name that the refusal must have.
@@ -50,6 +50,17 @@ const MONITOR_CASES: &[Case] = &[
     (&[("SWEEP_INCOMPLETE_AFTER_HOURS", Some("0"))], "SWEEP_INCOMPLETE_AFTER_HOURS"),
 ];
 
+#[rustfmt::skip]
+const METRICS_CASES: &[Case] = &[
+    (&[("METRICS_SECRET", None)], "METRICS_SECRET"),
+    (&[("METRICS_SECRET", Some(""))], "METRICS_SECRET"),
+    (&[("METRICS_SECRET", Some("fifteen-letters"))], "METRICS_SECRET"),
+    (&[("METRICS_SECRET", None), ("METRICS_SECRET_PREVIOUS", Some("the-one-before-it-was-unset"))], "METRICS_SECRET"),
+    (&[("METRICS_SECRET_PREVIOUS", Some("short"))], "METRICS_SECRET_PREVIOUS"),
+    (&[("SUPABASE_URL", None)], "SUPABASE_URL"),
+    (&[("SUPABASE_SECRET_KEY", Some(""))], "SUPABASE_SECRET_KEY"),
+];
+
 /// A legacy service_role key, in the place of the anon key that it looks like: `{"alg":"HS256","typ":"JWT"}`,
 /// `{"iss":"supabase","role":"service_role"}` and a signature.
 const SERVICE_ROLE: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJzdXBhYmFzZSIsInJvbGUiOiJzZXJ2aWNlX3JvbGUifQ.c2VydmljZS1jYW5hcnk";
@@ -78,6 +89,7 @@ async fn a_function_with_a_setting_missing_or_unfit_is_closed_and_names_it() {
         ("monitor", MONITOR, MONITOR_CASES, &at.cron_secret),
         ("billing_alerts", ALERTS, PEOPLE_CASES, &at.admin_token),
         ("admin_page", RUNS, PEOPLE_CASES, &at.admin_token),
+        ("page", METRICS, METRICS_CASES, &at.metrics_secret),
     ] {
         for (changes, name) in cases {
             let function = Function::start(&stack, binary, changes);

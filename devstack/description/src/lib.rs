@@ -34,6 +34,8 @@ pub struct Description {
     pub monitor_secret: String,
     /// For both, as the platform's cron.
     pub cron_secret: String,
+    /// For metrics.
+    pub metrics_secret: String,
     /// What Stripe signs its events with; several by commas.
     pub stripe_webhook_secret: String,
     /// An access token of the admin.

@@ -22,5 +22,7 @@ pub const APPROVE_MANY: &str = "/api/admin/drift/approve";
 pub const POLICIES: &str = "/api/admin/policies";
 /// Who is told, and what became of each message.
 pub const NOTIFICATIONS: &str = "/api/admin/notifications";
+/// Numbers for a Prometheus.
+pub const METRICS: &str = "/api/metrics";
 /// Where Stripe sends its events.
 pub const EVENTS: &str = "/api/stripe/events";

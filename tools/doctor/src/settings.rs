@@ -68,11 +68,14 @@ fn machine_secrets(config: &Config) -> Vec<Line> {
         "MONITOR_SECRET" => {
             Line::note("MONITOR_SECRET is not set: RECONCILE_SECRET opens the monitor instead.")
         }
+        "METRICS_SECRET" => {
+            Line::note("METRICS_SECRET is not set: /api/metrics is closed. Fine without a Prometheus.")
+        }
         _ => {
             Line::note("CRON_SECRET is not set: Vercel's own crons are refused. Fine with another scheduler.")
         }
     };
-    for name in ["RECONCILE_SECRET", "MONITOR_SECRET", "CRON_SECRET"] {
+    for name in ["RECONCILE_SECRET", "MONITOR_SECRET", "CRON_SECRET", "METRICS_SECRET"] {
         lines.push(match config.machine_secrets(name) {
             Err(error) => Line::wrong(error.to_string(), "openssl rand -hex 32, then set it and redeploy"),
             Ok(_) if !config.is_set(name) => absence(name),
@@ -183,6 +186,7 @@ mod tests {
             ("RECONCILE_SECRET", "canary-reconcile-secret"),
             ("MONITOR_SECRET", "canary-monitor-secret"),
             ("CRON_SECRET", "canary-cron-secret"),
+            ("METRICS_SECRET", "canary-metrics-secret"),
             ("STRIPE_WEBHOOK_SECRET", "whsec_canary"),
             ("HEARTBEAT_URL", "https://beats.example.com/canary"),
             ("PRICE_TIERS", r#"{"price_1": "pro"}"#),
@@ -224,12 +228,19 @@ mod tests {
         let pairs: Vec<_> = good()
             .into_iter()
             .filter(|(name, _)| {
-                !["MONITOR_SECRET", "CRON_SECRET", "STRIPE_WEBHOOK_SECRET", "HEARTBEAT_URL", "PRICE_TIERS"]
-                    .contains(name)
+                ![
+                    "MONITOR_SECRET",
+                    "CRON_SECRET",
+                    "METRICS_SECRET",
+                    "STRIPE_WEBHOOK_SECRET",
+                    "HEARTBEAT_URL",
+                    "PRICE_TIERS",
+                ]
+                .contains(name)
             })
             .collect();
         let lines = examine(&config(&pairs));
-        assert_eq!(lines.iter().filter(|line| matches!(line, Line::Note(_))).count(), 5, "{lines:?}");
+        assert_eq!(lines.iter().filter(|line| matches!(line, Line::Note(_))).count(), 6, "{lines:?}");
         assert!(!lines.iter().any(|line| matches!(line, Line::Wrong { .. })), "{lines:?}");
     }
 
