@@ -5,6 +5,7 @@ mod cron;
 mod documents;
 mod functions;
 mod layers;
+mod monitoring;
 mod schedules;
 
 use std::path::{Path, PathBuf};
