@@ -28,6 +28,9 @@ export NOTIFY_SLACK_URL=$nobody/slack NOTIFY_DISCORD_URL=$nobody/discord NOTIFY_
 export NOTIFY_WEBHOOK_SECRET=whsec_c2NoZW1hdGhlc2lzLXNjaGVtYXRoZXNpcw== NOTIFY_PAGERDUTY_KEY=0123456789abcdef0123456789abcdef
 export NOTIFY_PAGERDUTY_BASE=$nobody RESEND_API_KEY=re_schemathesis RESEND_API_BASE=$nobody
 export NOTIFY_EMAIL_FROM=from@example.test NOTIFY_EMAIL_TO=to@example.test
+# One secret opens whatever a machine's secret opens: the tool knows one for all of it.
+CRON_SECRET=$(python3 -c 'import secrets; print(secrets.token_hex(20))')
+export CRON_SECRET METRICS_SECRET=$CRON_SECRET
 "$devstack" up --port 0 --no-build --subscriptions 12 --empty --dir "$work/stack" >"$work/up.json" &
 stack=$!
 stop() {
@@ -49,8 +52,8 @@ for path in admin/billing-alerts/monitor subscriptions/reconcile; do
     --header "Authorization: Bearer $(of cron_secret)" "$base/api/$path"
 done
 
-export ADMIN_TOKEN CRON_SECRET SCHEMATHESIS_HOOKS="$root/scripts/schemathesis_hooks.py" PYTHONDONTWRITEBYTECODE=1
-ADMIN_TOKEN=$(of admin_token) CRON_SECRET=$(of cron_secret)
+export ADMIN_TOKEN SCHEMATHESIS_HOOKS="$root/scripts/schemathesis_hooks.py" PYTHONDONTWRITEBYTECODE=1
+ADMIN_TOKEN=$(of admin_token)
 # Only Stripe can sign an event, so what is made up is refused however well it fits: tests/api/events.rs sends signed ones.
 # From there, as it leaves files where it runs.
 cd "$work"
