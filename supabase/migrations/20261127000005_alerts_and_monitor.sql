@@ -1229,4 +1229,5 @@ comment on function billing_ops.prune(integer) is
   'Deletes at most p_limit rows of each kind that are past their keep: closed drift 90 days, and at most 200,000 entries; deliveries 90 days,
   but what was told of an open alert (repeats aside) 90 days after its end; passes over what was due, of which there can be one every few seconds, 14 days, and 2 days where
   they found nothing; other runs, resolved alerts and their history 400 days, so that a yearly audit finds them; rate limit windows 1 day. Open alerts and the newest run stay for
-  ever. It begins no further piece after two seconds: the next pass goes on. Definer: nobody else may delete.';
+  ever. What it deletes of drift goes on being counted in closed_drift_counts. It begins no further piece after two seconds: the next pass goes
+  on. Definer: nobody else may delete.';
