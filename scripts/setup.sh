@@ -14,12 +14,24 @@ need() { # need PACKAGE CONDITION…: the package is missing unless the conditio
 has() { command -v "$1"; }
 any() { compgen -G "$1"; }
 either() { has "$1" || has "$2"; }
+# The version of Postgres whose extensions are wanted, which their packages have in their names: of the newest server here, or of the
+# one that would be installed. Debian 12 has 15, Ubuntu 24.04 has 16.
+postgres_version() {
+  local servers
+  servers=$(compgen -G '/usr/lib/postgresql/*/bin/postgres' || true)
+  if [ -n "$servers" ]; then
+    cut -d/ -f5 <<<"$servers" | sort -V | tail -1
+  else
+    apt-cache depends postgresql 2>/dev/null | sed -n 's/.*Depends: postgresql-\([0-9][0-9]*\)$/\1/p' | head -1 || true
+  fi
+}
 
 need postgresql any '/usr/lib/postgresql/*/bin/postgres'
 if [ "$what" = test ]; then
   need postgresql-contrib any '/usr/share/postgresql/*/extension/pgcrypto.control'
-  need postgresql-15-pgtap any '/usr/share/postgresql/*/extension/pgtap.control'
-  need postgresql-15-plpgsql-check any '/usr/share/postgresql/*/extension/plpgsql_check.control'
+  version=$(postgres_version)
+  need "postgresql-${version:-15}-pgtap" any '/usr/share/postgresql/*/extension/pgtap.control'
+  need "postgresql-${version:-15}-plpgsql-check" any '/usr/share/postgresql/*/extension/plpgsql_check.control'
   need libtap-parser-sourcehandler-pgtap-perl has pg_prove
   need chromium has chromium
   need valgrind has valgrind
