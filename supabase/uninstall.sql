@@ -83,7 +83,7 @@ begin
       'attend_billing_alert(uuid, uuid, text, integer, text)',
       'billing_ops_adoption()',
       'billing_ops_schema(text)',
-      'claim_deliveries(jsonb, text)',
+      'claim_deliveries(jsonb, text, jsonb)',
       'claim_delivery(jsonb, text, bigint)',
       'except_drift(uuid, uuid, integer, text)',
       'finish_deliveries(jsonb)',

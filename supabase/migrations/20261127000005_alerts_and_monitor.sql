@@ -376,6 +376,87 @@ comment on function public.attend_billing_alert(uuid, uuid, text, integer, text)
 -- Who is told of what happens to alerts: the outbox. Each event of an alert becomes one delivery for each channel, in the transaction
 -- that writes the event (40_alerts, record_alert_event). Whoever has time claims what is due, sends it, and says what became of it.
 
+create table billing_ops.digests (
+  week date primary key check (extract(isodow from week) = 1),
+  facts jsonb,
+  created_at timestamptz not null default clock_timestamp()
+);
+comment on table billing_ops.digests is 'Weeks that are done with: each has been told of, or never will be.';
+comment on column billing_ops.digests.week is 'The Monday that the week begins with, in UTC.';
+comment on column billing_ops.digests.facts is
+  'What digest_facts answered when the digest was made; null where nobody is told: the first week of a database, no channel that takes
+  digests, or the facts could not be counted.';
+comment on column billing_ops.digests.created_at is 'When the first claim after it came.';
+alter table billing_ops.digests enable row level security;
+
+create function billing_ops.digest_week(p_at timestamptz)
+returns date
+language sql immutable
+set search_path = ''
+as $$
+  select (pg_catalog.date_trunc('week', p_at at time zone 'utc' - interval '7 hours') - interval '7 days')::date
+$$;
+comment on function billing_ops.digest_week(timestamptz) is
+  'The last week of which a digest is due at this time: that is from the Monday after it on, at 07:00 UTC.';
+
+create function billing_ops.digest_facts(p_week date, p_access jsonb)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_from timestamptz := p_week::timestamp at time zone 'utc';
+  -- In hours: a day may be longer or shorter where the session's clock is.
+  v_to timestamptz := v_from + interval '168 hours';
+  v_status text := (
+    select m.attribute from billing_ops.adoption a cross join lateral billing_ops.mapped_columns(a.mapping) m where m.word = 'status');
+begin
+  return jsonb_build_object(
+    -- Passes over what was due are no measure of anything: there may be one every few seconds, and most of them are deleted after two days.
+    'runs', (
+      select jsonb_build_object('ended', count(*), 'success', count(*) filter (where r.status = 'success'),
+        'partial', count(*) filter (where r.status = 'partial'), 'error', count(*) filter (where r.status = 'error'),
+        'sweeps', count(*) filter (where billing_ops.is_complete_sweep(r)))
+      from public.reconciliation_logs r
+      where r.scope <> 'due' and r.status in ('success', 'partial', 'error') and r.finished_at >= v_from and r.finished_at < v_to),
+    'drift', (
+      select jsonb_build_object('repaired', count(*) filter (where d.action = 'repaired'), 'created', count(*) filter (where d.action = 'created'),
+        'moved', count(*) filter (where d.action = 'moved'), 'cleared', count(*) filter (where d.action = 'cleared'))
+      from public.drift d where d.closed_at >= v_from and d.closed_at < v_to)
+      || jsonb_build_object('found', (select count(*) from public.drift d where d.first_seen_at >= v_from and d.first_seen_at < v_to)),
+    -- By what the row said and says now of the status: a repair that takes something else away leaves access as it was.
+    'access', case when p_access is not null then (
+      select jsonb_build_object(
+        'raised', count(distinct d.stripe_subscription_id) filter (where p_access ? s.after and (p_access ? s.before) is not true),
+        'lowered', count(distinct d.stripe_subscription_id) filter (where p_access ? s.before and not p_access ? s.after))
+      from public.drift d
+      cross join lateral (select coalesce(d.details -> v_status, d.details -> 'status') as said) x
+      cross join lateral (select x.said ->> 'database' as before, x.said ->> 'stripe' as after) s
+      where d.closed_at >= v_from and d.closed_at < v_to and d.action in ('repaired', 'created', 'moved')
+        and d.type in ('status_mismatch', 'missing_in_database')) end)
+    || (
+      -- What stands is told as of now.
+      select jsonb_build_object(
+        'standing', count(*),
+        'waiting', jsonb_build_object('approval', count(*) filter (where d.action = 'waiting'), 'held', count(*) filter (where d.action = 'held'),
+          'refused', count(*) filter (where d.action = 'refused'), 'decision', count(*) filter (where d.action = 'none')),
+        'exceptions_ending', count(*) filter (where d.excepted_until > v_now and d.excepted_until <= v_now + interval '168 hours'))
+      from public.drift d where d.closed_at is null)
+    || jsonb_build_object('alerts', (
+      select jsonb_build_object(
+        'raised', (select count(*) from public.billing_alerts a where a.created_at >= v_from and a.created_at < v_to),
+        'open', coalesce(sum(o.n), 0),
+        'by_severity', coalesce(jsonb_agg(jsonb_build_array(o.severity, o.n) order by billing_ops.severity_rank(o.severity) desc), '[]'))
+      from (select a.severity, count(*) as n from public.billing_alerts a where a.resolved = false group by a.severity) o));
+end
+$$;
+comment on function billing_ops.digest_facts(date, jsonb) is
+  'The week that begins with this Monday, in numbers: {runs: {ended, success, partial, error, sweeps}, drift: {found, repaired, created, moved,
+  cleared}, access: {raised, lowered}}; and as of now: {standing, waiting: {approval, held, refused, decision}, exceptions_ending: within a
+  week, alerts: {raised: in that week, open, by_severity: [[severity, n], …]}}. p_access: the statuses that grant access; without them, access
+  is null.';
+
 create table public.notification_channels (
   channel text primary key check (channel in ('pagerduty', 'slack', 'discord', 'email', 'webhook')),
   fingerprint text not null,
@@ -414,7 +495,7 @@ create table public.notification_deliveries (
   event_id bigint references public.billing_alert_events (id) on delete cascade,
   alert_id uuid references public.billing_alerts (id) on delete cascade,
   channel text not null,
-  kind text not null check (kind in ('raised', 'escalated', 'grown', 'repeated', 'acknowledged', 'resolved', 'summary', 'test')),
+  kind text not null check (kind in ('raised', 'escalated', 'grown', 'repeated', 'acknowledged', 'resolved', 'summary', 'digest', 'test')),
   severity text not null,
   status text not null check (status in ('due', 'sent', 'suppressed', 'dead')),
   reason text,
@@ -428,16 +509,18 @@ create table public.notification_deliveries (
   summary jsonb,
   created_at timestamptz not null default clock_timestamp(),
   last_attempt_at timestamptz,
-  sent_at timestamptz
+  sent_at timestamptz,
+  digest_week date references billing_ops.digests (week) on delete cascade,
+  check ((kind = 'digest') = (digest_week is not null))
 );
 comment on table public.notification_deliveries is
   'Messages to channels: one for each event of an alert and channel, and what became of it. Each silence has its reason here.';
 comment on column public.notification_deliveries.id is 'Rises in the order of events of one alert.';
-comment on column public.notification_deliveries.event_id is 'What it tells; null for repeats, summaries and tests.';
-comment on column public.notification_deliveries.alert_id is 'Of which alert; null for summaries and tests.';
+comment on column public.notification_deliveries.event_id is 'What it tells; null for repeats, summaries, digests and tests.';
+comment on column public.notification_deliveries.alert_id is 'Of which alert; null for summaries, digests and tests.';
 comment on column public.notification_deliveries.channel is 'To whom.';
 comment on column public.notification_deliveries.kind is
-  'What happened: raised, escalated, grown, repeated, acknowledged, resolved; or summary (of several), test.';
+  'What happened: raised, escalated, grown, repeated, acknowledged, resolved; or summary (of several), digest (of a week), test.';
 comment on column public.notification_deliveries.severity is 'How bad it was then.';
 comment on column public.notification_deliveries.status is 'due until it is finished: sent, suppressed (reason says why), or dead (given up).';
 comment on column public.notification_deliveries.reason is
@@ -455,8 +538,11 @@ comment on column public.notification_deliveries.summary is
 comment on column public.notification_deliveries.created_at is 'When it was written.';
 comment on column public.notification_deliveries.last_attempt_at is 'When it was last sent.';
 comment on column public.notification_deliveries.sent_at is 'When the receiver took it.';
+comment on column public.notification_deliveries.digest_week is 'Of a digest: the Monday that its week begins with.';
 create unique index notification_deliveries_once on public.notification_deliveries (event_id, channel) where event_id is not null;
 comment on index public.notification_deliveries_once is 'An event is told to a channel once.';
+create unique index notification_deliveries_digest on public.notification_deliveries (digest_week, channel) where digest_week is not null;
+comment on index public.notification_deliveries_digest is 'A channel gets one digest a week; and what goes with a digest that retention deletes.';
 create index notification_deliveries_due on public.notification_deliveries (channel, alert_id, id) where status = 'due';
 comment on index public.notification_deliveries_due is 'What is to be sent.';
 create index notification_deliveries_told on public.notification_deliveries (alert_id, channel, id);
@@ -560,6 +646,40 @@ comment on function billing_ops.sync_channels(jsonb) is
   'Takes over the channels that the settings name: [{channel, fingerprint, min_severity}]. Settings that changed switch a channel on again.
   For claim_deliveries and claim_delivery, which hold the lock.';
 
+create function billing_ops.queue_digest(p_digest jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_week date := billing_ops.digest_week(clock_timestamp());
+  v_told text[];
+  v_facts jsonb;
+begin
+  -- This is how far it gets but for once a week: a look into an index of a few rows.
+  if p_digest is null or exists (select from billing_ops.digests g where g.week = v_week) then
+    return;
+  end if;
+  -- PagerDuty is for what somebody has to get up for.
+  v_told := array(select c.channel from public.notification_channels c where c.configured and c.channel <> 'pagerduty');
+  -- Of the week in which it was first used, a database has little to tell.
+  if v_told <> '{}' and exists (select from billing_ops.digests) then
+    -- A digest must not hold up an alarm: what cannot be counted is not told, and not tried again.
+    begin
+      v_facts := billing_ops.digest_facts(v_week, nullif(p_digest -> 'access', 'null'));
+    exception when query_canceled or others then
+      raise warning 'there is no digest of the week of %: % (%)', v_week, sqlerrm, sqlstate;
+    end;
+  end if;
+  insert into billing_ops.digests (week, facts) values (v_week, v_facts);
+  insert into public.notification_deliveries (channel, kind, severity, status, digest_week)
+  select t.channel, 'digest', 'info', 'due', v_week from unnest(v_told) t (channel) where v_facts is not null;
+end
+$$;
+comment on function billing_ops.queue_digest(jsonb) is
+  'Makes the digest of a week once it is due, for every channel but PagerDuty, whatever its least severity. p_digest: {access: the statuses that
+  grant access}; null: nobody wants digests. For claim_deliveries, which holds the lock.';
+
 create function billing_ops.settle_silences()
 returns void
 language sql
@@ -658,6 +778,7 @@ as $$
   select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
     'id', d.id, 'claim', d.claim, 'channel', d.channel, 'kind', d.kind, 'severity', d.severity, 'message_id', d.message_id,
     'created_at', billing_ops.utc(coalesce(e.created_at, d.created_at)), 'summary', d.summary - 'delivery_ids',
+    'digest', g.facts || pg_catalog.jsonb_build_object('week', g.week),
     'alert', case when a.id is not null then billing_ops.alert_json(a) end,
     -- The receiver believes that somebody attends to it, and that has ended.
     'reopens', billing_ops.is_alarm(d.kind) and exists (
@@ -672,11 +793,12 @@ as $$
   from claimed d
   left join public.billing_alerts a on a.id = d.alert_id
   left join public.billing_alert_events e on e.id = d.event_id
+  left join billing_ops.digests g on g.week = d.digest_week
 $$;
 comment on function billing_ops.hand_out(bigint[]) is
   'Claims these deliveries for 60 seconds and answers them with all that is to be told, in this order.';
 
-create function public.claim_deliveries(p_channels jsonb, p_client text default null)
+create function public.claim_deliveries(p_channels jsonb, p_client text default null, p_digest jsonb default null)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -704,6 +826,7 @@ begin
   -- One at a time: so an order is an order, a cap a cap, and a repeat one repeat, whoever else is at work.
   perform pg_advisory_xact_lock(hashtext('billing_ops.claim_deliveries'));
   perform billing_ops.sync_channels(p_channels);
+  perform billing_ops.queue_digest(p_digest);
   perform billing_ops.settle_silences();
   perform billing_ops.repeat_alarms();
 
@@ -734,8 +857,8 @@ begin
         order by d.alert_id, case when d.alert_id is null then d.id end, d.id
       ) first
       where first.next_attempt_at <= v_now and (first.claimed_until > v_now) is not true
-      -- What is wrong goes before what is over: that can wait.
-      order by first.kind in ('resolved', 'acknowledged'), array_position('{critical,high,warning,info}', first.severity), first.id
+      -- What is wrong goes before what is over: that can wait. What is no news at all can wait longest.
+      order by first.kind = 'digest', first.kind in ('resolved', 'acknowledged'), array_position('{critical,high,warning,info}', first.severity), first.id
     ) sorted;
 
     -- Told of what is over, where nobody was told that it had begun? Judged only of those whose turn has come, and of one more, which
@@ -783,10 +906,10 @@ begin
   return jsonb_build_object('outcome', 'ok', 'deliveries', billing_ops.hand_out(v_claimed));
 end
 $$;
-comment on function public.claim_deliveries(jsonb, text) is
+comment on function public.claim_deliveries(jsonb, text, jsonb) is
   'What is to be sent now: {outcome: ok|rate_limited, deliveries, retry_after}. p_channels: those that the settings name, [{channel, fingerprint,
   min_severity}]. At most 6 a minute and 30 an hour for a channel; what is more is told by a summary, the least severe first. Of each alert
-  and channel only the oldest, so that an end never comes before its beginning. A null p_client is not counted.';
+  and channel only the oldest, so that an end never comes before its beginning. A null p_client is not counted. p_digest: as queue_digest takes it.';
 
 create function public.claim_delivery(p_channels jsonb, p_test text default null, p_retry bigint default null)
 returns jsonb
@@ -1148,6 +1271,7 @@ declare
   v_alerts bigint := 0;
   v_windows bigint := 0;
   v_deliveries bigint := 0;
+  v_digests bigint := 0;
 begin
   -- In pieces, as a row that is deleted takes its history with it, and nobody knows how long that is.
   while v_left > 0 loop
@@ -1214,6 +1338,14 @@ begin
     v_alerts := v_alerts + v_count;
     v_seen := v_seen + v_count;
 
+    delete from billing_ops.digests g
+    where g.week in (
+      select o.week from billing_ops.digests o
+      where o.created_at < now() - interval '400 days' order by o.week limit v_piece for update skip locked);
+    get diagnostics v_count = row_count;
+    v_digests := v_digests + v_count;
+    v_seen := v_seen + v_count;
+
     exit when v_seen = 0 or clock_timestamp() > v_until;
   end loop;
   -- What is gone was there: the counters go on from it. At the end and in one order, so that two passes cannot wait for one another.
@@ -1222,12 +1354,12 @@ begin
   group by 1, 2 order by 1, 2
   on conflict (type, action) do update set entries = c.entries + excluded.entries;
   return jsonb_build_object('drift', v_drift, 'runs', v_runs, 'alerts', v_alerts, 'deliveries', v_deliveries,
-    'rate_limit_windows', v_windows);
+    'digests', v_digests, 'rate_limit_windows', v_windows);
 end
 $$;
 comment on function billing_ops.prune(integer) is
   'Deletes at most p_limit rows of each kind that are past their keep: closed drift 90 days, and at most 200,000 entries; deliveries 90 days,
   but what was told of an open alert (repeats aside) 90 days after its end; passes over what was due, of which there can be one every few seconds, 14 days, and 2 days where
-  they found nothing; other runs, resolved alerts and their history 400 days, so that a yearly audit finds them; rate limit windows 1 day. Open alerts and the newest run stay for
+  they found nothing; other runs, resolved alerts and their history, and digests 400 days, so that a yearly audit finds them; rate limit windows 1 day. Open alerts and the newest run stay for
   ever. What it deletes of drift goes on being counted in closed_drift_counts. It begins no further piece after two seconds: the next pass goes
   on. Definer: nobody else may delete.';

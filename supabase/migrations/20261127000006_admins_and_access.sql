@@ -538,7 +538,7 @@ grant usage on schema billing_ops to authenticated, service_role;
 
 revoke all on public.reconciliation_logs, public.drift, public.drift_events, public.drift_policies,
   public.billing_alerts, public.billing_alert_events, public.notification_channels, public.notification_deliveries,
-  public.rate_limit_windows, public.stripe_due, billing_ops.stripe_deliveries, billing_ops.closed_drift_counts
+  public.rate_limit_windows, public.stripe_due, billing_ops.stripe_deliveries, billing_ops.closed_drift_counts, billing_ops.digests
   from public, anon, authenticated, service_role;
 revoke all on sequence public.drift_events_id_seq, public.billing_alert_events_id_seq, public.notification_deliveries_id_seq,
   public.stripe_due_version_seq
@@ -549,7 +549,7 @@ grant select on public.reconciliation_logs, public.drift, public.drift_events, p
 grant select, insert, update on public.reconciliation_logs, public.drift, public.drift_policies, public.billing_alerts,
   public.notification_channels, public.notification_deliveries, billing_ops.stripe_deliveries, billing_ops.closed_drift_counts to service_role;
 grant select, insert, update, delete on public.stripe_due to service_role;
-grant select, insert on public.drift_events, public.billing_alert_events to service_role;
+grant select, insert on public.drift_events, public.billing_alert_events, billing_ops.digests to service_role;
 
 do $$
 declare
@@ -580,7 +580,7 @@ begin
       ('public.take_drift_allowances(uuid, integer)', 'service_role'),
       ('public.resolve_billing_alert(uuid, uuid, text)', 'service_role'),
       ('public.attend_billing_alert(uuid, uuid, text, integer, text)', 'service_role'),
-      ('public.claim_deliveries(jsonb, text)', 'service_role'),
+      ('public.claim_deliveries(jsonb, text, jsonb)', 'service_role'),
       ('public.claim_delivery(jsonb, text, bigint)', 'service_role'),
       ('public.finish_deliveries(jsonb)', 'service_role'),
       ('public.monitor_facts(text)', 'service_role'),
@@ -621,6 +621,9 @@ begin
       ('billing_ops.is_alarm(text)', 'service_role'),
       ('billing_ops.queue_deliveries(bigint, public.billing_alerts, text)', 'service_role'),
       ('billing_ops.sync_channels(jsonb)', 'service_role'),
+      ('billing_ops.digest_week(timestamptz)', 'service_role'),
+      ('billing_ops.digest_facts(date, jsonb)', 'service_role'),
+      ('billing_ops.queue_digest(jsonb)', 'service_role'),
       ('billing_ops.settle_silences()', 'service_role'),
       ('billing_ops.repeat_alarms()', 'service_role'),
       ('billing_ops.hand_out(bigint[])', 'service_role'),

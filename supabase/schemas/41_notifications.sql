@@ -39,7 +39,7 @@ create table public.notification_deliveries (
   event_id bigint references public.billing_alert_events (id) on delete cascade,
   alert_id uuid references public.billing_alerts (id) on delete cascade,
   channel text not null,
-  kind text not null check (kind in ('raised', 'escalated', 'grown', 'repeated', 'acknowledged', 'resolved', 'summary', 'test')),
+  kind text not null check (kind in ('raised', 'escalated', 'grown', 'repeated', 'acknowledged', 'resolved', 'summary', 'digest', 'test')),
   severity text not null,
   status text not null check (status in ('due', 'sent', 'suppressed', 'dead')),
   reason text,
@@ -53,16 +53,18 @@ create table public.notification_deliveries (
   summary jsonb,
   created_at timestamptz not null default clock_timestamp(),
   last_attempt_at timestamptz,
-  sent_at timestamptz
+  sent_at timestamptz,
+  digest_week date references billing_ops.digests (week) on delete cascade,
+  check ((kind = 'digest') = (digest_week is not null))
 );
 comment on table public.notification_deliveries is
   'Messages to channels: one for each event of an alert and channel, and what became of it. Each silence has its reason here.';
 comment on column public.notification_deliveries.id is 'Rises in the order of events of one alert.';
-comment on column public.notification_deliveries.event_id is 'What it tells; null for repeats, summaries and tests.';
-comment on column public.notification_deliveries.alert_id is 'Of which alert; null for summaries and tests.';
+comment on column public.notification_deliveries.event_id is 'What it tells; null for repeats, summaries, digests and tests.';
+comment on column public.notification_deliveries.alert_id is 'Of which alert; null for summaries, digests and tests.';
 comment on column public.notification_deliveries.channel is 'To whom.';
 comment on column public.notification_deliveries.kind is
-  'What happened: raised, escalated, grown, repeated, acknowledged, resolved; or summary (of several), test.';
+  'What happened: raised, escalated, grown, repeated, acknowledged, resolved; or summary (of several), digest (of a week), test.';
 comment on column public.notification_deliveries.severity is 'How bad it was then.';
 comment on column public.notification_deliveries.status is 'due until it is finished: sent, suppressed (reason says why), or dead (given up).';
 comment on column public.notification_deliveries.reason is
@@ -80,8 +82,11 @@ comment on column public.notification_deliveries.summary is
 comment on column public.notification_deliveries.created_at is 'When it was written.';
 comment on column public.notification_deliveries.last_attempt_at is 'When it was last sent.';
 comment on column public.notification_deliveries.sent_at is 'When the receiver took it.';
+comment on column public.notification_deliveries.digest_week is 'Of a digest: the Monday that its week begins with.';
 create unique index notification_deliveries_once on public.notification_deliveries (event_id, channel) where event_id is not null;
 comment on index public.notification_deliveries_once is 'An event is told to a channel once.';
+create unique index notification_deliveries_digest on public.notification_deliveries (digest_week, channel) where digest_week is not null;
+comment on index public.notification_deliveries_digest is 'A channel gets one digest a week; and what goes with a digest that retention deletes.';
 create index notification_deliveries_due on public.notification_deliveries (channel, alert_id, id) where status = 'due';
 comment on index public.notification_deliveries_due is 'What is to be sent.';
 create index notification_deliveries_told on public.notification_deliveries (alert_id, channel, id);
@@ -185,6 +190,40 @@ comment on function billing_ops.sync_channels(jsonb) is
   'Takes over the channels that the settings name: [{channel, fingerprint, min_severity}]. Settings that changed switch a channel on again.
   For claim_deliveries and claim_delivery, which hold the lock.';
 
+create function billing_ops.queue_digest(p_digest jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_week date := billing_ops.digest_week(clock_timestamp());
+  v_told text[];
+  v_facts jsonb;
+begin
+  -- This is how far it gets but for once a week: a look into an index of a few rows.
+  if p_digest is null or exists (select from billing_ops.digests g where g.week = v_week) then
+    return;
+  end if;
+  -- PagerDuty is for what somebody has to get up for.
+  v_told := array(select c.channel from public.notification_channels c where c.configured and c.channel <> 'pagerduty');
+  -- Of the week in which it was first used, a database has little to tell.
+  if v_told <> '{}' and exists (select from billing_ops.digests) then
+    -- A digest must not hold up an alarm: what cannot be counted is not told, and not tried again.
+    begin
+      v_facts := billing_ops.digest_facts(v_week, nullif(p_digest -> 'access', 'null'));
+    exception when query_canceled or others then
+      raise warning 'there is no digest of the week of %: % (%)', v_week, sqlerrm, sqlstate;
+    end;
+  end if;
+  insert into billing_ops.digests (week, facts) values (v_week, v_facts);
+  insert into public.notification_deliveries (channel, kind, severity, status, digest_week)
+  select t.channel, 'digest', 'info', 'due', v_week from unnest(v_told) t (channel) where v_facts is not null;
+end
+$$;
+comment on function billing_ops.queue_digest(jsonb) is
+  'Makes the digest of a week once it is due, for every channel but PagerDuty, whatever its least severity. p_digest: {access: the statuses that
+  grant access}; null: nobody wants digests. For claim_deliveries, which holds the lock.';
+
 create function billing_ops.settle_silences()
 returns void
 language sql
@@ -283,6 +322,7 @@ as $$
   select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
     'id', d.id, 'claim', d.claim, 'channel', d.channel, 'kind', d.kind, 'severity', d.severity, 'message_id', d.message_id,
     'created_at', billing_ops.utc(coalesce(e.created_at, d.created_at)), 'summary', d.summary - 'delivery_ids',
+    'digest', g.facts || pg_catalog.jsonb_build_object('week', g.week),
     'alert', case when a.id is not null then billing_ops.alert_json(a) end,
     -- The receiver believes that somebody attends to it, and that has ended.
     'reopens', billing_ops.is_alarm(d.kind) and exists (
@@ -297,11 +337,12 @@ as $$
   from claimed d
   left join public.billing_alerts a on a.id = d.alert_id
   left join public.billing_alert_events e on e.id = d.event_id
+  left join billing_ops.digests g on g.week = d.digest_week
 $$;
 comment on function billing_ops.hand_out(bigint[]) is
   'Claims these deliveries for 60 seconds and answers them with all that is to be told, in this order.';
 
-create function public.claim_deliveries(p_channels jsonb, p_client text default null)
+create function public.claim_deliveries(p_channels jsonb, p_client text default null, p_digest jsonb default null)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -329,6 +370,7 @@ begin
   -- One at a time: so an order is an order, a cap a cap, and a repeat one repeat, whoever else is at work.
   perform pg_advisory_xact_lock(hashtext('billing_ops.claim_deliveries'));
   perform billing_ops.sync_channels(p_channels);
+  perform billing_ops.queue_digest(p_digest);
   perform billing_ops.settle_silences();
   perform billing_ops.repeat_alarms();
 
@@ -359,8 +401,8 @@ begin
         order by d.alert_id, case when d.alert_id is null then d.id end, d.id
       ) first
       where first.next_attempt_at <= v_now and (first.claimed_until > v_now) is not true
-      -- What is wrong goes before what is over: that can wait.
-      order by first.kind in ('resolved', 'acknowledged'), array_position('{critical,high,warning,info}', first.severity), first.id
+      -- What is wrong goes before what is over: that can wait. What is no news at all can wait longest.
+      order by first.kind = 'digest', first.kind in ('resolved', 'acknowledged'), array_position('{critical,high,warning,info}', first.severity), first.id
     ) sorted;
 
     -- Told of what is over, where nobody was told that it had begun? Judged only of those whose turn has come, and of one more, which
@@ -408,10 +450,10 @@ begin
   return jsonb_build_object('outcome', 'ok', 'deliveries', billing_ops.hand_out(v_claimed));
 end
 $$;
-comment on function public.claim_deliveries(jsonb, text) is
+comment on function public.claim_deliveries(jsonb, text, jsonb) is
   'What is to be sent now: {outcome: ok|rate_limited, deliveries, retry_after}. p_channels: those that the settings name, [{channel, fingerprint,
   min_severity}]. At most 6 a minute and 30 an hour for a channel; what is more is told by a summary, the least severe first. Of each alert
-  and channel only the oldest, so that an end never comes before its beginning. A null p_client is not counted.';
+  and channel only the oldest, so that an end never comes before its beginning. A null p_client is not counted. p_digest: as queue_digest takes it.';
 
 create function public.claim_delivery(p_channels jsonb, p_test text default null, p_retry bigint default null)
 returns jsonb

@@ -20,6 +20,7 @@ declare
   v_alerts bigint := 0;
   v_windows bigint := 0;
   v_deliveries bigint := 0;
+  v_digests bigint := 0;
 begin
   -- In pieces, as a row that is deleted takes its history with it, and nobody knows how long that is.
   while v_left > 0 loop
@@ -86,6 +87,14 @@ begin
     v_alerts := v_alerts + v_count;
     v_seen := v_seen + v_count;
 
+    delete from billing_ops.digests g
+    where g.week in (
+      select o.week from billing_ops.digests o
+      where o.created_at < now() - interval '400 days' order by o.week limit v_piece for update skip locked);
+    get diagnostics v_count = row_count;
+    v_digests := v_digests + v_count;
+    v_seen := v_seen + v_count;
+
     exit when v_seen = 0 or clock_timestamp() > v_until;
   end loop;
   -- What is gone was there: the counters go on from it. At the end and in one order, so that two passes cannot wait for one another.
@@ -94,12 +103,12 @@ begin
   group by 1, 2 order by 1, 2
   on conflict (type, action) do update set entries = c.entries + excluded.entries;
   return jsonb_build_object('drift', v_drift, 'runs', v_runs, 'alerts', v_alerts, 'deliveries', v_deliveries,
-    'rate_limit_windows', v_windows);
+    'digests', v_digests, 'rate_limit_windows', v_windows);
 end
 $$;
 comment on function billing_ops.prune(integer) is
   'Deletes at most p_limit rows of each kind that are past their keep: closed drift 90 days, and at most 200,000 entries; deliveries 90 days,
   but what was told of an open alert (repeats aside) 90 days after its end; passes over what was due, of which there can be one every few seconds, 14 days, and 2 days where
-  they found nothing; other runs, resolved alerts and their history 400 days, so that a yearly audit finds them; rate limit windows 1 day. Open alerts and the newest run stay for
+  they found nothing; other runs, resolved alerts and their history, and digests 400 days, so that a yearly audit finds them; rate limit windows 1 day. Open alerts and the newest run stay for
   ever. What it deletes of drift goes on being counted in closed_drift_counts. It begins no further piece after two seconds: the next pass goes
   on. Definer: nobody else may delete.';

@@ -23,6 +23,7 @@ insert into billing_ops.admins (user_id) values ('00000000-0000-4000-8000-000000
 insert into public.stripe_due (stripe_subscription_id, due_at) values ('sub_1', now());
 insert into billing_ops.stripe_deliveries (asked_at) values (now());
 insert into billing_ops.closed_drift_counts (type, action, entries) values ('t', 'cleared', 1);
+insert into billing_ops.digests (week) values ('2026-11-16');
 
 -- The expected answer by verb: select, insert, update, delete, truncate.
 create temporary table cells (relation text, actor text, answers text[]);
@@ -85,11 +86,12 @@ insert into cells values
   ('rate_limit_windows', 'service_role', array['denied', 'denied', 'denied', 'denied', 'denied']);
 insert into cells
 select relation, actor, array['denied', 'denied', 'denied', 'denied', 'denied']
-from unnest(array['subscription_marks', 'adoption', 'admins', 'closed_drift_counts']) relation, unnest(array['anon', 'member', 'admin', 'owner']) actor
+from unnest(array['subscription_marks', 'adoption', 'admins', 'closed_drift_counts', 'digests']) relation, unnest(array['anon', 'member', 'admin', 'owner']) actor
 union all values
   ('subscription_marks', 'service_role', array['1 rows', '1 rows', '1 rows', 'denied', 'denied']),
   ('adoption', 'service_role', array['1 rows', 'denied', 'denied', 'denied', 'denied']),
   ('closed_drift_counts', 'service_role', array['1 rows', '1 rows', '1 rows', 'denied', 'denied']),
+  ('digests', 'service_role', array['1 rows', '1 rows', 'denied', 'denied', 'denied']),
   -- Who holds the service key makes nobody an admin.
   ('admins', 'service_role', array['denied', 'denied', 'denied', 'denied', 'denied']);
 
@@ -167,6 +169,11 @@ insert into statements values
     $$insert into billing_ops.closed_drift_counts (type, action, entries) values ('t', 'repaired', 1)$$,
     'update billing_ops.closed_drift_counts set entries = entries + 1',
     'delete from billing_ops.closed_drift_counts', 'truncate billing_ops.closed_drift_counts']),
+  ('digests', array[
+    'select from billing_ops.digests',
+    $$insert into billing_ops.digests (week) values ('2026-11-23')$$,
+    'update billing_ops.digests set facts = null',
+    'delete from billing_ops.digests', 'truncate billing_ops.digests cascade']),
   ('admins', array[
     'select from billing_ops.admins',
     'insert into billing_ops.admins (user_id) values (gen_random_uuid())',

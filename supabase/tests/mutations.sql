@@ -645,7 +645,7 @@ select pg_temp.rewrite('billing_ops.policies_json', ' and d.action <> ''excepted
 select pg_temp.rewrite('billing_ops.policies_json', ' and d.proposal is not null', '');
 
 -- mutant: people claim what others are to be told | access_functions
-grant execute on function public.claim_deliveries(jsonb, text) to authenticated;
+grant execute on function public.claim_deliveries(jsonb, text, jsonb) to authenticated;
 -- mutant: people acknowledge past the endpoint | access_functions
 grant execute on function public.attend_billing_alert(uuid, uuid, text, integer, text) to authenticated;
 -- mutant: deliveries without row level security | access_tables
@@ -1102,6 +1102,99 @@ grant insert on public.stripe_due to authenticated;
 grant select on public.stripe_due to anon;
 -- mutant: a run may be over anything | structure
 alter table public.reconciliation_logs drop constraint reconciliation_logs_scope_check;
+
+-- mutant: the digest of a week comes twice | structure
+drop index public.notification_deliveries_digest;
+-- mutant: people read what is counted for a digest | access_tables
+grant select on billing_ops.digests to authenticated;
+-- mutant: people make digests | access_functions
+grant execute on function billing_ops.queue_digest(jsonb) to authenticated;
+-- mutant: a digest needs no week | structure
+alter table public.notification_deliveries drop constraint notification_deliveries_check;
+-- mutant: a digest's week begins on any day | structure
+alter table billing_ops.digests drop constraint digests_week_check;
+-- mutant: PagerDuty gets the digest | digests
+select pg_temp.rewrite('billing_ops.queue_digest', ' and c.channel <> ''pagerduty''', '');
+-- mutant: a week's digest is made again and again | digests
+select pg_temp.rewrite('billing_ops.queue_digest', ' or exists (select from billing_ops.digests g where g.week = v_week)', '');
+-- mutant: the digest comes though nobody wants it | digests
+select pg_temp.rewrite('billing_ops.queue_digest', 'p_digest is null or ', '');
+-- mutant: a new database tells of the week before it | digests
+select pg_temp.rewrite('billing_ops.queue_digest', ' and exists (select from billing_ops.digests)', '');
+-- mutant: a digest is made for nobody | digests
+select pg_temp.rewrite('billing_ops.queue_digest', 'v_told <> ''{}'' and ', '');
+-- mutant: an error in a digest holds up alarms | digests
+select pg_temp.rewrite('billing_ops.queue_digest', 'query_canceled or others', 'query_canceled');
+-- mutant: a timeout in a digest holds up alarms | digests
+select pg_temp.rewrite('billing_ops.queue_digest', 'query_canceled or others', 'others');
+-- mutant: the digest does not know what access is | digests
+select pg_temp.rewrite('billing_ops.queue_digest', 'nullif(p_digest -> ''access'', ''null'')', 'null');
+-- mutant: a digest is due at midnight | digests
+select pg_temp.rewrite('billing_ops.digest_week', ' - interval ''7 hours''', '');
+-- mutant: a digest is of the week that has just begun | digests
+select pg_temp.rewrite('billing_ops.digest_week', ' - interval ''7 days''', '');
+-- mutant: a digest is due by the session's clock | digests
+select pg_temp.rewrite('billing_ops.digest_week', ' at time zone ''utc''', '');
+-- mutant: a digest goes before alarms | digests
+select pg_temp.rewrite('public.claim_deliveries', 'first.kind = ''digest'', ', '');
+-- mutant: a summary counts the digest | digests
+select pg_temp.rewrite('public.claim_deliveries', 'sorted.kind in (''raised''', 'sorted.kind in (''digest'', ''raised''');
+-- mutant: what a digest says is not handed out | digests
+select pg_temp.rewrite('billing_ops.hand_out', 'g.facts || pg_catalog.jsonb_build_object(''week'', g.week)', 'null');
+-- mutant: a digest does not say of which week it is | digests
+select pg_temp.rewrite('billing_ops.hand_out', ' || pg_catalog.jsonb_build_object(''week'', g.week)', '');
+-- mutant: passes over what was due count as runs | digests
+select pg_temp.rewrite('billing_ops.digest_facts', 'r.scope <> ''due'' and ', '');
+-- mutant: a digest counts the first run of the next week | digests
+select pg_temp.rewrite('billing_ops.digest_facts', 'r.finished_at < v_to', 'r.finished_at <= v_to');
+-- mutant: a digest misses the first run of its week | digests
+select pg_temp.rewrite('billing_ops.digest_facts', 'r.finished_at >= v_from', 'r.finished_at > v_from');
+-- mutant: what is repaired later counts for the week | digests
+select pg_temp.rewrite('billing_ops.digest_facts', 'd.closed_at < v_to)', 'd.closed_at <= v_to)');
+-- mutant: a digest misses the first repair of its week | digests
+select pg_temp.rewrite('billing_ops.digest_facts', 'd.closed_at >= v_from', 'd.closed_at > v_from');
+-- mutant: what is found later counts for the week | digests
+select pg_temp.rewrite('billing_ops.digest_facts', 'd.first_seen_at < v_to', 'd.first_seen_at <= v_to');
+-- mutant: a digest misses what was found first | digests
+select pg_temp.rewrite('billing_ops.digest_facts', 'd.first_seen_at >= v_from', 'd.first_seen_at > v_from');
+-- mutant: whose access rose twice counts twice | digests
+select pg_temp.rewrite('billing_ops.digest_facts', 'count(distinct d.stripe_subscription_id)', 'count(d.stripe_subscription_id)');
+-- mutant: whoever had access gets it | digests
+select pg_temp.rewrite('billing_ops.digest_facts', ' and (p_access ? s.before) is not true', '');
+-- mutant: whoever keeps access loses it | digests
+select pg_temp.rewrite('billing_ops.digest_facts', ' and not p_access ? s.after', '');
+-- mutant: a row that is made gives nobody access | digests
+select pg_temp.rewrite('billing_ops.digest_facts', ' and (p_access ? s.before) is not true', ' and not p_access ? s.before');
+-- mutant: access is known by the name of the column alone | digests
+select pg_temp.rewrite('billing_ops.digest_facts', 'coalesce(d.details -> v_status, d.details -> ''status'')', 'd.details -> v_status');
+-- mutant: access is known by one name of the column | digests
+select pg_temp.rewrite('billing_ops.digest_facts', 'coalesce(d.details -> v_status, d.details -> ''status'')', 'd.details -> ''status''');
+-- mutant: what went away by itself gave access | digests
+select pg_temp.rewrite('billing_ops.digest_facts', ' and d.action in (''repaired'', ''created'', ''moved'')', '');
+-- mutant: other differences change access | digests
+select pg_temp.rewrite('billing_ops.digest_facts', 'and d.type in (''status_mismatch'', ''missing_in_database'')', '');
+-- mutant: access changes in any week | digests
+select pg_temp.rewrite('billing_ops.digest_facts', 'where d.closed_at >= v_from and d.closed_at < v_to and d.action', 'where d.action');
+-- mutant: access that is not known counts as none | digests
+select pg_temp.rewrite('billing_ops.digest_facts', 'case when p_access is not null then', 'case when true then');
+-- mutant: what is over still stands | digests
+select pg_temp.rewrite('billing_ops.digest_facts', 'from public.drift d where d.closed_at is null)', 'from public.drift d)');
+-- mutant: an exception that has ended ends again | digests
+select pg_temp.rewrite('billing_ops.digest_facts', 'd.excepted_until > v_now and ', '');
+-- mutant: exceptions end soon whenever they end | digests
+select pg_temp.rewrite('billing_ops.digest_facts', ' and d.excepted_until <= v_now + interval ''168 hours''', '');
+-- mutant: what the next run does waits for a person | digests
+select pg_temp.rewrite('billing_ops.digest_facts', 'd.action = ''waiting''', 'd.action in (''waiting'', ''observed'')');
+-- mutant: alerts that are over are open | digests
+select pg_temp.rewrite('billing_ops.digest_facts', 'where a.resolved = false group by', 'group by');
+-- mutant: alerts of any time are of the week | digests
+select pg_temp.rewrite('billing_ops.digest_facts', 'where a.created_at >= v_from and a.created_at < v_to', '');
+-- mutant: the worst alerts are told last | digests
+select pg_temp.rewrite('billing_ops.digest_facts', 'billing_ops.severity_rank(o.severity) desc', 'billing_ops.severity_rank(o.severity)');
+-- mutant: digests are kept for ever | retention
+select pg_temp.rewrite('billing_ops.prune', 'where o.created_at < now() - interval ''400 days'' order by o.week', 'where false order by o.week');
+-- mutant: young digests are pruned | retention
+select pg_temp.rewrite('billing_ops.prune', 'where o.created_at < now() - interval ''400 days'' order by o.week', 'where o.created_at < now() - interval ''300 days'' order by o.week');
 
 -- Metrics -----------------------------------------------------------------------------------------------------------------------
 

@@ -123,7 +123,7 @@ select alert('holds', 'a', 'warning');
 select is((select count(*)::integer from public.notification_deliveries), 3, 'a refresh is no event');
 select is(claim(), 'slack raised a, webhook raised a', 'what is due is handed out');
 select is((select array_agg(key order by key) from claimed, jsonb_object_keys(item) key where channel = 'slack'),
-  array['alert', 'channel', 'claim', 'created_at', 'id', 'kind', 'message_id', 'reopens', 'severity', 'summary'], 'with these fields');
+  array['alert', 'channel', 'claim', 'created_at', 'digest', 'id', 'kind', 'message_id', 'reopens', 'severity', 'summary'], 'with these fields');
 select is((select item -> 'alert' from claimed where channel = 'slack'), (select billing_ops.alert_json(a) from public.billing_alerts a), 'and the alert as it is');
 select is((select item ->> 'severity' from claimed where channel = 'slack'), 'warning', 'how bad it was');
 select is((select (item ->> 'created_at')::timestamptz from claimed where channel = 'slack'), (select created_at from public.billing_alert_events), 'when it happened');

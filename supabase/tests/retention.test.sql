@@ -7,7 +7,7 @@ create function tests.prune(p_limit integer default 5000) returns jsonb language
   select tests.call('service_role', format('billing_ops.prune(%s)', p_limit))
 $$;
 
-select is(prune(), '{"drift": 0, "runs": 0, "alerts": 0, "deliveries": 0, "rate_limit_windows": 0}', 'nothing to delete');
+select is(prune(), '{"drift": 0, "runs": 0, "alerts": 0, "deliveries": 0, "digests": 0, "rate_limit_windows": 0}', 'nothing to delete');
 
 insert into public.reconciliation_logs (run_key, run_type, status, started_at, finished_at)
 select 'run_' || days, 'scheduled', 'success', now() - make_interval(days => days), now() - make_interval(days => days)
@@ -30,10 +30,10 @@ select id, 'raised', 'info', now() - interval '401 days' from public.billing_ale
 insert into public.rate_limit_windows (route, client, window_started_at, hits) values
   ('r', 'old', now() - interval '25 hours', 1), ('r', 'young', now() - interval '23 hours', 1);
 
-select is(prune(1), '{"drift": 1, "runs": 1, "alerts": 1, "deliveries": 0, "rate_limit_windows": 1}', 'at most so many of each kind');
+select is(prune(1), '{"drift": 1, "runs": 1, "alerts": 1, "deliveries": 0, "digests": 0, "rate_limit_windows": 1}', 'at most so many of each kind');
 select is((select string_agg(drift_key, ' ' order by drift_key) from public.drift), 'closed_89 closed_91 open', 'the oldest first');
 select is((select string_agg(run_key, ' ' order by run_key) from public.reconciliation_logs), 'run_399 run_401 run_402', 'of runs too');
-select is(prune(), '{"drift": 1, "runs": 2, "alerts": 0, "deliveries": 0, "rate_limit_windows": 0}', 'then the rest');
+select is(prune(), '{"drift": 1, "runs": 2, "alerts": 0, "deliveries": 0, "digests": 0, "rate_limit_windows": 0}', 'then the rest');
 select is((select string_agg(drift_key, ' ' order by drift_key) from public.drift), 'closed_89 open',
           'drift: 90 days after it ended; what stands for ever');
 select is((select string_agg(alert_key, ' ' order by alert_key) from public.billing_alerts), 'next open resolved_late young',
@@ -70,7 +70,7 @@ select prune();
 select is((select string_agg(run_key, ' ' order by run_key) from public.reconciliation_logs where run_key ~ '(success|partial)_'),
   'changed_partial_1 changed_partial_3 changed_success_1 changed_success_3 due_partial_1 due_partial_3 due_success_1', 'passes that found nothing after two');
 
-select is((call('service_role', $$public.apply_monitor_outcomes('[]')$$) -> 'pruned') - array['drift', 'runs', 'alerts', 'deliveries', 'rate_limit_windows'],
+select is((call('service_role', $$public.apply_monitor_outcomes('[]')$$) -> 'pruned') - array['drift', 'runs', 'alerts', 'deliveries', 'digests', 'rate_limit_windows'],
           '{}', 'the monitor''s second call prunes');
 insert into public.rate_limit_windows (route, client, window_started_at, hits) values ('r', 'old', now() - interval '25 hours', 1);
 select is(call('service_role', $$public.apply_monitor_outcomes('[]')$$) -> 'pruned' ->> 'rate_limit_windows', '1', 'really');
@@ -92,6 +92,16 @@ select is(prune() ->> 'deliveries', '6', 'the rest');
 select is((select array_agg(reason order by reason) from public.notification_deliveries), array['over_young raised sent 91', 'stands raised sent 91',
   'summary dead 89', 'summary due 89', 'summary due 91', 'summary sent 89', 'summary suppressed 89'],
   'finished ones: 90 days, of an alert what was told but repeats until 90 days after its end; what is due for ever');
+
+-- Digests ----------------------------------------------------------------------------------------------------------------------
+
+insert into billing_ops.digests (week, created_at)
+select date_trunc('week', now())::date - 7 * n, now() - make_interval(days => days) from (values (1, 0), (2, 399), (3, 401), (4, 402)) d (n, days);
+insert into public.notification_deliveries (channel, kind, severity, status, digest_week) select 'slack', 'digest', 'info', 'due', min(week) from billing_ops.digests;
+select is(prune(1) ->> 'digests', '1', 'digests, in pieces');
+select is(prune() ->> 'digests', '1', 'the rest');
+select is((select array_agg(created_at > now() - interval '400 days') from billing_ops.digests), array[true, true], '400 days');
+select is((select count(*)::integer from public.notification_deliveries where kind = 'digest'), 0, 'and what nobody has sent of them');
 
 -- Housekeeping does not undo an alarm ------------------------------------------------------------------------------------------
 

@@ -152,6 +152,7 @@ insert into expected_columns values
   ('notification_deliveries', 'created_at', 'timestamp with time zone', true),
   ('notification_deliveries', 'last_attempt_at', 'timestamp with time zone', false),
   ('notification_deliveries', 'sent_at', 'timestamp with time zone', false),
+  ('notification_deliveries', 'digest_week', 'date', false),
   ('rate_limit_windows', 'route', 'text', true),
   ('rate_limit_windows', 'client', 'text', true),
   ('rate_limit_windows', 'window_started_at', 'timestamp with time zone', true),
@@ -190,6 +191,9 @@ insert into expected_columns values
   ('billing_ops.closed_drift_counts', 'type', 'text', true),
   ('billing_ops.closed_drift_counts', 'action', 'text', true),
   ('billing_ops.closed_drift_counts', 'entries', 'bigint', true),
+  ('billing_ops.digests', 'week', 'date', true),
+  ('billing_ops.digests', 'facts', 'jsonb', false),
+  ('billing_ops.digests', 'created_at', 'timestamp with time zone', true),
   ('billing_ops.admins', 'user_id', 'uuid', true),
   ('billing_ops.admins', 'added_at', 'timestamp with time zone', true),
   ('billing_ops.admins', 'note', 'text', false);
@@ -218,7 +222,7 @@ select set_eq(
   $$select relation, attribute from expected_columns where relation not in ('reconciliation_logs', 'billing_alerts')$$,
   'the tables of our own have these columns and no others');
 select set_eq($$select relname::text from pg_class where relnamespace = 'billing_ops'::regnamespace and relkind <> 'i'$$,
-  array['subscription_marks', 'adoption', 'admins', 'stripe_deliveries', 'closed_drift_counts'], 'five tables, and nothing else, are out of sight');
+  array['subscription_marks', 'adoption', 'admins', 'stripe_deliveries', 'closed_drift_counts', 'digests'], 'six tables, and nothing else, are out of sight');
 
 -- Values that a column takes ----------------------------------------------------------------------------------------------
 
@@ -267,6 +271,16 @@ select ok(not refuses(delivery('slack', k, s)), format('what is told may be %s a
 from unnest(array['raised', 'escalated', 'grown', 'repeated', 'acknowledged', 'resolved', 'summary', 'test']) k,
   unnest(array['due', 'sent', 'suppressed', 'dead']) s;
 select ok(refuses(delivery('slack', 'noted', 'due')), 'nothing else is told');
+insert into billing_ops.digests (week) values ('2026-11-16'), ('2026-11-23');
+select ok(refuses($$insert into billing_ops.digests (week) values ('2026-11-24')$$), 'a week begins with a Monday');
+select ok(refuses(delivery('slack', 'digest', 'due')), 'a digest is of a week');
+insert into public.notification_deliveries (channel, kind, severity, status, digest_week) values ('slack', 'digest', 'info', 'due', '2026-11-16');
+select ok(refuses($$insert into public.notification_deliveries (channel, kind, severity, status, digest_week) values ('slack', 'test', 'info', 'due', '2026-11-23')$$),
+  'and nothing else is');
+select lives_ok(format($$insert into public.notification_deliveries (channel, kind, severity, status, digest_week) values (%L, 'digest', 'info', 'due', %L)$$, c, w),
+  format('%s may get the digest of %s', c, w)) from (values ('email', '2026-11-16'), ('slack', '2026-11-23')) x (c, w);
+select throws_ok($$insert into public.notification_deliveries (channel, kind, severity, status, digest_week) values ('slack', 'digest', 'info', 'sent', '2026-11-16')$$,
+  '23505', null, 'a channel gets one digest of a week');
 select ok(refuses(delivery('slack', 'raised', 'lost')), 'and nothing else becomes of it');
 select ok(not refuses(channel(c, s)), format('%s is a channel, and %s a least severity', c, s))
 from unnest(array['pagerduty', 'slack', 'discord', 'email', 'webhook']) c, unnest(array['critical', 'high', 'warning', 'info']) s;
@@ -330,6 +344,8 @@ insert into expected_indexes values
     public.billing_alert_events USING btree (alert_id, id)'),
   ('notification_deliveries_once', 'CREATE UNIQUE INDEX notification_deliveries_once ON public.notification_deliveries USING
     btree (event_id, channel) WHERE (event_id IS NOT NULL)'),
+  ('notification_deliveries_digest', 'CREATE UNIQUE INDEX notification_deliveries_digest ON public.notification_deliveries USING
+    btree (digest_week, channel) WHERE (digest_week IS NOT NULL)'),
   ('notification_deliveries_due', 'CREATE INDEX notification_deliveries_due ON public.notification_deliveries USING
     btree (channel, alert_id, id) WHERE (status = ''due''::text)'),
   ('notification_deliveries_told', 'CREATE INDEX notification_deliveries_told ON public.notification_deliveries USING
@@ -409,7 +425,7 @@ select ok((select relrowsecurity from pg_class where oid = table_of(relation)),
           'row level security is on for ' || relation)
 from unnest(array['reconciliation_logs', 'drift', 'drift_events', 'drift_policies', 'billing_alerts', 'billing_alert_events',
                   'notification_channels', 'notification_deliveries', 'rate_limit_windows', 'stripe_due', 'billing_ops.stripe_deliveries',
-                  'billing_ops.closed_drift_counts', 'billing_ops.subscription_marks', 'billing_ops.adoption', 'billing_ops.admins', 'organizations', 'users',
+                  'billing_ops.closed_drift_counts', 'billing_ops.subscription_marks', 'billing_ops.adoption', 'billing_ops.admins', 'billing_ops.digests', 'organizations', 'users',
                   'organization_members', 'subscriptions']) relation;
 select is_empty($$select polname from pg_policy p join pg_class c on c.oid = p.polrelid
   where c.relnamespace = 'billing_ops'::regnamespace and c.relname <> 'stripe_deliveries'
