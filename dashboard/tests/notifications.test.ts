@@ -71,7 +71,9 @@ describe("channels", () => {
 
 describe("deliveries", () => {
   test("kinds and events have words, unknown ones are shown", () => {
-    expect(["raised", "grown", "repeated", "test", "brand_new"].map(deliveryKind)).toEqual(["Raised", "New members", "Reminder", "Test", "Brand new"]);
+    expect(["raised", "grown", "repeated", "digest", "test", "brand_new"].map(deliveryKind)).toEqual([
+      "Raised", "New members", "Reminder", "Weekly digest", "Test", "Brand new",
+    ]);
     expect(["unsnoozed", "noted", "brand_new"].map(alertEvent)).toEqual(["Snooze ended", "Note", "Brand new"]);
   });
   test("every reason for silence is a sentence", () => {

@@ -34,6 +34,7 @@
 //! | `NOTIFY_PAGERDUTY_MIN_SEVERITY`, `NOTIFY_EMAIL_MIN_SEVERITY` | the least severity that the channel is told of (high) |
 //! | `NOTIFY_SLACK_MIN_SEVERITY`, `NOTIFY_DISCORD_MIN_SEVERITY` | the same (warning) |
 //! | `NOTIFY_WEBHOOK_MIN_SEVERITY` | the same (info) |
+//! | `NOTIFY_DIGEST` | whether a digest of each week is sent: weekly or off (weekly) |
 //! | `NOTIFY_PAGERDUTY_BASE` | another PagerDuty (`https://events.pagerduty.com`) |
 //! | `RESEND_API_BASE` | another Resend (`https://api.resend.com`) |
 //! | `PUBLIC_URL` | where the dashboard is, for links in messages |
@@ -131,6 +132,7 @@ const SETTINGS: &[Setting] = &[
     option("NOTIFY_DISCORD_MIN_SEVERITY", |c| c.notify_least(&notify::DISCORD).map(drop)),
     option("NOTIFY_EMAIL_MIN_SEVERITY", |c| c.notify_least(&notify::EMAIL).map(drop)),
     option("NOTIFY_WEBHOOK_MIN_SEVERITY", |c| c.notify_least(&notify::WEBHOOK).map(drop)),
+    option("NOTIFY_DIGEST", |c| c.notify_digest().map(drop)),
     option("NOTIFY_PAGERDUTY_BASE", |c| c.notify_pagerduty_base().map(drop)),
     option("RESEND_API_BASE", |c| c.resend_api_base().map(drop)),
     option("PUBLIC_URL", |c| c.public_url().map(drop)),

@@ -180,6 +180,15 @@ impl Config {
         known.map(Some).ok_or_else(wrong)
     }
 
+    /// Whether a digest of each week is sent. Without a word it is.
+    pub fn notify_digest(&self) -> Result<bool, SettingError> {
+        match self.optional("NOTIFY_DIGEST") {
+            None | Some("weekly") => Ok(true),
+            Some("off") => Ok(false),
+            Some(_) => Err(SettingError("NOTIFY_DIGEST must be weekly or off.".into())),
+        }
+    }
+
     /// Stands for all settings of a channel: a changed one makes it another. None if the channel is not to be used: what only says how
     /// it would be told does not turn it on.
     pub fn notify_fingerprint(&self, channel: &ChannelSettings) -> Option<String> {
@@ -531,6 +540,20 @@ mod tests {
             sentences(&[("NOTIFY_SLACK_MIN_SEVERITY", "canary")]),
             ["NOTIFY_SLACK_MIN_SEVERITY must be critical, high, warning or info."]
         );
+    }
+
+    #[test]
+    fn a_digest_comes_every_week_or_not_at_all() {
+        for (value, expected) in [("", true), ("weekly", true), ("off", false)] {
+            assert_eq!(config(&[("NOTIFY_DIGEST", value)]).notify_digest(), Ok(expected));
+        }
+        assert_eq!(config(&[]).notify_digest(), Ok(true));
+        for value in ["canary", "Weekly", "on", "daily"] {
+            assert_eq!(wrong(&[("NOTIFY_DIGEST", value)]), ["NOTIFY_DIGEST"], "{value}");
+        }
+        assert_eq!(sentences(&[("NOTIFY_DIGEST", "canary")]), ["NOTIFY_DIGEST must be weekly or off."]);
+        // It is of no channel.
+        assert_eq!(config(&[("NOTIFY_DIGEST", "weekly")]).notify_fingerprint(&SLACK), None);
     }
 
     #[test]

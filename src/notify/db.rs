@@ -7,6 +7,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::channel::Channel;
+use super::digest::Digest;
 use super::message::{Delivery, Kind, Message, Summary};
 use super::receivers::Configured;
 use crate::alerts::alert::Alert;
@@ -57,6 +58,7 @@ struct Claimed {
     message_id: Uuid,
     created_at: DateTime<Utc>,
     summary: Option<Summary>,
+    digest: Option<Digest>,
     alert: Option<Alert>,
     #[serde(default)]
     reopens: bool,
@@ -70,7 +72,10 @@ struct Claims {
 
 impl Claimed {
     fn into_delivery(self, public_url: Option<&Url>) -> Delivery {
-        let link = public_url.map(|url| link(url, self.alert.as_ref().map(|alert| alert.id)));
+        let link = public_url.map(|url| match self.kind {
+            Kind::Digest => url.clone(),
+            _ => link(url, self.alert.as_ref().map(|alert| alert.id)),
+        });
         let message = Message {
             id: self.message_id,
             kind: self.kind,
@@ -78,6 +83,7 @@ impl Claimed {
             at: self.created_at,
             alert: self.alert,
             summary: self.summary,
+            digest: self.digest,
             link,
             reopens: self.reopens,
         };
@@ -104,16 +110,26 @@ fn channels(configured: &[Configured]) -> Value {
     channels.collect()
 }
 
-/// Claims what is to be sent now: for a minute nobody else will. `client`: the address to count the call by, if it is to be counted.
+/// What the database cannot know, and needs to count a week.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DigestRules {
+    /// The statuses that grant access; none where that setting is wrong.
+    pub access: Option<Vec<String>>,
+}
+
+/// Claims what is to be sent now: for a minute nobody else will. `digest`: what is needed to make the week's digest, if one is wanted;
+/// `client`: the address to count the call by, if it is to be counted.
 /// Sent again where the answer is lost, as what was claimed in vain is handed out again after that minute.
 pub async fn claim(
     database: &Supabase,
     configured: &[Configured],
     public_url: Option<&Url>,
+    digest: Option<&DigestRules>,
     client: Option<&str>,
 ) -> Result<Vec<Delivery>, Refusal> {
     let mut parameters = json!({ "p_channels": channels(configured) });
     set(&mut parameters, "p_client", client);
+    set(&mut parameters, "p_digest", digest);
     let verdict: Verdict<Claims> =
         database.call(Asker::Service, Retry::Unsafe, "claim_deliveries", &parameters).await?;
     let (_, claims) = verdict.admitted("delivery")?;
@@ -228,7 +244,7 @@ pub struct DeliveryEntry {
     pub id: String,
     /// To whom.
     pub channel: Channel,
-    /// `raised`, `escalated`, `grown`, `repeated`, `acknowledged`, `resolved`, `summary` or `test`.
+    /// `raised`, `escalated`, `grown`, `repeated`, `acknowledged`, `resolved`, `summary`, `digest` or `test`.
     pub kind: String,
     /// How severe it was.
     pub severity: String,
@@ -236,7 +252,7 @@ pub struct DeliveryEntry {
     pub status: String,
     /// Why it was suppressed or given up, or what went wrong at the last attempt.
     pub reason: Option<String>,
-    /// Of which alert; null for summaries and tests.
+    /// Of which alert; null for summaries, digests and tests.
     pub alert_id: Option<Uuid>,
     /// That alert's key.
     pub alert_key: Option<String>,

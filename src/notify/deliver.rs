@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::channel::Channel;
-use super::db::{self, Fate, Finish, NoWish, Wish};
+use super::db::{self, DigestRules, Fate, Finish, NoWish, Wish};
 use super::message::{Delivery, Message};
 use super::receivers::{Answer, Configured, Outgoing, Receiver, Verdict, configured, words};
 use crate::config::SettingError;
@@ -86,10 +86,14 @@ pub async fn deliver(context: &Context, client: Option<&str>, budget: Duration) 
     let database = context.supabase()?;
     let configured = configured(&context.config);
     let public_url = context.config.public_url().ok().flatten();
+    // A word that is not known counts as off: health and an alert say so.
+    let digest = (context.config.notify_digest() == Ok(true))
+        .then(|| DigestRules { access: context.config.access_statuses().ok() });
     let deadline = Instant::now() + budget;
     let (mut total, mut failing, mut client) = (Sent::default(), BTreeSet::new(), client);
     loop {
-        let claimed = db::claim(database, &configured, public_url.as_ref(), client.take()).await?;
+        let claimed =
+            db::claim(database, &configured, public_url.as_ref(), digest.as_ref(), client.take()).await?;
         let by_channel = configured.iter().map(|channel| {
             let own: Vec<&Delivery> =
                 claimed.iter().filter(|delivery| delivery.channel == channel.channel).collect();

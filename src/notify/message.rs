@@ -1,4 +1,4 @@
-//! What is told of an alert, in words, whoever receives it. Pure.
+//! What is told of an alert, or of a week, in words, whoever receives it. Pure.
 //!
 //! A message holds what the alert says, how many it is about and at most five ids; never a secret, an address or an amount.
 
@@ -9,6 +9,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::channel::Channel;
+use super::digest::Digest;
 use crate::alerts::alert::Alert;
 use crate::alerts::severity::Severity;
 
@@ -34,6 +35,8 @@ pub enum Kind {
     Resolved,
     /// So much happened at once that it is told by number.
     Summary,
+    /// A week, in numbers.
+    Digest,
     /// Somebody wants to see whether messages arrive.
     Test,
 }
@@ -67,10 +70,12 @@ pub struct Message {
     pub severity: Severity,
     /// When it happened.
     pub at: DateTime<Utc>,
-    /// The alert as it is now; none for a summary or a test.
+    /// The alert as it is now; none for a summary, a digest or a test.
     pub alert: Option<Alert>,
     /// For a summary.
     pub summary: Option<Summary>,
+    /// For a digest.
+    pub digest: Option<Digest>,
     /// Where to look at it, if `PUBLIC_URL` is set.
     pub link: Option<Url>,
     /// The channel was told that somebody attends to it, and that has ended.
@@ -87,6 +92,7 @@ impl Message {
             at,
             alert: None,
             summary: None,
+            digest: None,
             link,
             reopens: false,
         }
@@ -118,6 +124,7 @@ impl Message {
                 let count = self.summary.as_ref().map_or(0, |summary| summary.count);
                 format!("[{severity}] {count} more alarms at once")
             }
+            Kind::Digest => self.digest.as_ref().map_or_else(|| "Weekly digest".to_owned(), Digest::title),
             Kind::Test => "Test of this channel".to_owned(),
         }
     }
@@ -131,6 +138,7 @@ impl Message {
                     parts.map(|(severity, count)| format!("{count} {}", severity.as_str())).collect();
                 format!("Too many to be sent one by one: {}.", parts.join(", "))
             }
+            Kind::Digest => self.digest.as_ref().map_or_else(String::new, Digest::text),
             Kind::Test => "billing-ops can reach this channel. Nothing is wrong.".to_owned(),
             // The alert still says what it said when it was open.
             Kind::Resolved => format!("It is over. It was: {}", self.said()),
@@ -271,6 +279,7 @@ mod tests {
             at: time("2026-03-02T06:30:00Z"),
             alert: Some(alert(json!({"count": 7}))),
             summary: None,
+            digest: None,
             link: None,
             reopens: false,
         }

@@ -64,6 +64,7 @@ select is(claim('pagerduty slack discord email webhook'), 'discord digest, email
   'every channel but PagerDuty gets one, whatever its least severity');
 select is((select count(distinct item -> 'digest')::integer from claimed), 1, 'and all of them the same');
 select is((select item #>> '{digest,week}' from claimed limit 1), (select monday::text from week), 'which says of which week it is');
+select is((select item #> '{digest,access}' from claimed limit 1), '{"raised": 0, "lowered": 0}', 'and whose access rose and fell');
 select is((select array_agg(distinct (item ->> 'severity', item -> 'alert', item -> 'summary')::text) from claimed), array['(info,null,null)'], 'it is about no alert');
 select finish('sent');
 select is(claim('pagerduty slack discord email webhook'), 'nothing', 'once');
@@ -79,6 +80,9 @@ select monday();
 select is(claim('pagerduty'), 'nothing', 'where there is nobody to be told');
 select is(claim('pagerduty slack'), 'nothing', 'the week is done with as well');
 select is((select facts from billing_ops.digests, week where digests.week = monday), null, 'and nothing was counted for it');
+select monday();
+select claim('slack', '{"access": null}');
+select is((select item #> '{digest,access}' from claimed), 'null', 'where it is not known what access is, nothing is said of it');
 -- Several weeks went by in which nobody called.
 select monday();
 update billing_ops.digests set week = week - 700;

@@ -520,3 +520,126 @@ async fn redirects_are_not_followed_and_nothing_of_a_message_is_a_secret() {
         assert!(!bodies.contains(secret.as_str()), "a message holds a secret");
     }
 }
+
+/// Makes the database believe that it has been in use for longer than a week, and that no digest was made since.
+async fn monday(database: &Client) {
+    let sql = "update billing_ops.digests set week = week - 7";
+    assert_eq!(database.execute(sql, &[]).await.expect("a week ago"), 1, "the first claim notes the week");
+}
+
+#[tokio::test]
+async fn a_week_is_told_once_to_every_channel_but_pagerduty() {
+    let receivers = Receivers::start().expect("receivers");
+    let settings = receivers.settings_of(&ALL);
+    let stack = settings
+        .into_iter()
+        .fold(Stack::setup(), |setup, (name, value)| setup.setting(name, value))
+        .setting("PUBLIC_URL", "https://ops.example.test")
+        .start();
+    let database = stack.database().await;
+    deliver(&stack).await;
+    assert!(receivers.received().is_empty(), "a database in its first week has nothing to tell of the last");
+
+    // In the week that is over a run repaired something; since then something waits for a person.
+    database
+        .batch_execute(
+            "insert into public.reconciliation_logs (run_key, run_type, status, started_at, finished_at, scanned_count)
+             select 'in_that_week', 'scheduled', 'success', at, at + interval '1 minute', 10
+             from (select billing_ops.digest_week(now())::timestamp at time zone 'utc' + interval '1 day' as at) week;
+             insert into public.drift (drift_key, type, severity, stripe_subscription_id, owner, issue, details, action,
+               first_seen_at, last_seen_at, first_run_id, last_run_id, closed_at)
+             select 'status_mismatch:sub_canary', 'status_mismatch', 'info', 'sub_canary', 'owner_canary', 'issue_canary',
+               '{\"status\": {\"database\": \"canceled\", \"stripe\": \"active\"}}', 'repaired', finished_at, finished_at, id, id, finished_at
+             from public.reconciliation_logs;
+             insert into public.drift (drift_key, type, severity, stripe_subscription_id, issue, action,
+               first_seen_at, last_seen_at, first_run_id, last_run_id)
+             select 'unknown_price:sub_canary_2', 'unknown_price', 'warning', 'sub_canary_2', 'issue_canary', 'none', now(), now(), id, id
+             from public.reconciliation_logs",
+        )
+        .await
+        .expect("a week");
+    monday(&database).await;
+    let drains = (0..20).map(|number| {
+        let client = format!("10.6.0.{number}");
+        stack.get(DELIVER).bearer(&stack.at.cron_secret).client(&client).send()
+    });
+    let answers = futures::future::join_all(drains).await;
+    let sent: u64 =
+        answers.iter().map(|answer| answer.body["deliveries"]["sent"].as_u64().expect("a number")).sum();
+    assert_eq!(sent, 4, "however many ask at once: {answers:?}");
+    let all = receivers.received();
+    assert!(all.iter().all(|one| one.accepted), "receivers as strict as the real ones take it: {all:?}");
+    for receiver in ["slack", "discord", "email"] {
+        let titles = titles(&receivers, receiver);
+        assert_eq!(titles.len(), 1, "{receiver}: {titles:?}");
+        assert!(titles[0].starts_with("Weekly digest: "), "{receiver}: {titles:?}");
+    }
+    assert!(receivers.accepted("pagerduty").is_empty() && receivers.incidents().is_empty());
+    let webhook = receivers.accepted("webhook").remove(0).body;
+    let digest = &webhook["data"]["digest"];
+    assert_eq!(webhook["type"], "billing_ops.digest");
+    assert_eq!(
+        [&digest["runs"]["ended"], &digest["runs"]["sweeps"], &digest["drift"]["repaired"]],
+        [&json!(1); 3],
+        "{webhook}"
+    );
+    assert_eq!(digest["access"], json!({"raised": 1, "lowered": 0}), "{webhook}");
+    assert_eq!([&digest["standing"], &digest["waiting"]["decision"]], [&json!(1); 2], "{webhook}");
+    assert_eq!(digest["url"], "https://ops.example.test/");
+    let bodies: String = all.iter().map(|one| one.body.to_string()).collect();
+    assert!(!bodies.contains("canary"), "numbers, and no word of whom they are about: {bodies}");
+
+    deliver(&stack).await;
+    assert_eq!(receivers.received().len(), 4, "and not again");
+    let page = stack.admin(&format!("{NOTIFICATIONS}?channel=slack")).await;
+    let entry = &page.body["deliveries"][0];
+    assert_eq!(
+        (&entry["kind"], &entry["severity"], &entry["status"], &entry["alert_id"]),
+        (&json!("digest"), &json!("info"), &json!("sent"), &Value::Null),
+        "{page:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_digest_is_not_sent_where_nobody_wants_it_and_a_wrong_word_means_off() {
+    let receivers = Receivers::start().expect("receivers");
+    let settings = receivers.settings_of(&["slack"]);
+    let stack = settings
+        .into_iter()
+        .fold(Stack::setup(), |setup, (name, value)| setup.setting(name, value))
+        .setting("NOTIFY_DIGEST", "canary")
+        .start();
+    let database = stack.database().await;
+    // As if there had been digests before it was switched off.
+    database
+        .batch_execute("insert into billing_ops.digests (week) select billing_ops.digest_week(now()) - 7")
+        .await
+        .expect("a week ago");
+    deliver(&stack).await;
+    assert!(receivers.received().is_empty(), "a word that is not known");
+    let health = stack.get(HEALTH).send().await;
+    assert!(health.text.contains("NOTIFY_DIGEST must be weekly or off."), "{health:?}");
+    assert!(!health.text.contains("canary"), "{health:?}");
+    let pass = stack.monitor().await;
+    assert_eq!(pass.body["monitoring"]["settings_invalid"], true, "{pass:?}");
+    receivers
+        .wait_until("it is told", |all| all.iter().any(|one| one.title().contains("settings invalid")))
+        .await;
+
+    let slack = receivers.settings_of(&["slack"]);
+    let function = |word: &'static str| {
+        let mut changes: Vec<(&str, Option<&str>)> =
+            slack.iter().map(|(name, value)| (*name, Some(value.as_str()))).collect();
+        changes.push(("NOTIFY_DIGEST", Some(word)));
+        Function::start(&stack, "monitor", &changes)
+    };
+    let digests = async |word: &'static str| {
+        let function = function(word);
+        let answer = function.request(Method::GET, DELIVER).bearer(&stack.at.cron_secret).send().await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let told = titles(&receivers, "slack");
+        told.iter().filter(|title| title.starts_with("Weekly digest: ")).count()
+    };
+    assert_eq!(digests("off").await, 0, "off");
+    assert_eq!(digests("weekly").await, 1, "weekly, and once it is on the week that is over is told at once");
+}

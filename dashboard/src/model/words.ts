@@ -139,6 +139,7 @@ const deliveryKindWords: Record<string, string> = {
   acknowledged: "Acknowledged",
   resolved: "Resolved",
   summary: "Summary of several",
+  digest: "Weekly digest",
   test: "Test",
 };
 

@@ -1,12 +1,15 @@
-//! What is told beside the text, wherever people read: how bad, since when, how many, and which.
+//! What is told beside the text, wherever people read: how bad, since when, how many, and which; or a week in numbers.
 
 use chrono::{DateTime, Utc};
 
+use crate::notify::digest::Digest;
 use crate::notify::message::Message;
 
 /// Names and values, each of them a few words.
 pub(super) fn facts(message: &Message) -> Vec<(&'static str, String)> {
-    let Some(alert) = &message.alert else { return Vec::new() };
+    let Some(alert) = &message.alert else {
+        return message.digest.as_ref().map_or_else(Vec::new, Digest::facts);
+    };
     let mut facts =
         vec![("Severity", message.severity.as_str().to_owned()), ("Since", minute(alert.first_seen_at))];
     if message.is_over() {

@@ -12,8 +12,10 @@ use url::Url;
 
 use super::receiver::{Outgoing, Receiver, header, secrets_of};
 use crate::alerts::alert::Alert;
+use crate::alerts::severity::Severity;
 use crate::config::notify::{SigningKey, WebhookSettings};
-use crate::notify::message::{Message, Summary, cut};
+use crate::notify::digest::Digest;
+use crate::notify::message::{Kind, Message, Summary, cut};
 use crate::secret::Secret;
 
 /// Keeps the whole under 20 kB, even where each character becomes six.
@@ -36,7 +38,7 @@ impl Webhook {
 impl Receiver for Webhook {
     fn request(&self, message: &Message, now: i64) -> Outgoing {
         let body = json!({
-            "type": format!("billing_alert.{}", message.kind.as_str()),
+            "type": name(message.kind),
             "timestamp": message.at,
             "data": data(message),
         });
@@ -73,12 +75,20 @@ fn signature(key: &SigningKey, id: &str, now: i64, body: &[u8]) -> String {
     format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
+/// What programs tell messages apart by. A digest is about no alert.
+fn name(kind: Kind) -> String {
+    let about = if kind == Kind::Digest { "billing_ops" } else { "billing_alert" };
+    format!("{about}.{}", kind.as_str())
+}
+
 fn data(message: &Message) -> Value {
     let alert = message.alert.as_ref().map(|alert| ("alert", of_alert(message, alert)));
     let summary = message.summary.as_ref().map(|summary| ("summary", of_summary(message, summary)));
+    let digest = message.digest.as_ref().map(|digest| ("digest", of_digest(message, digest)));
     alert
         .into_iter()
         .chain(summary)
+        .chain(digest)
         .map(|(name, value)| (name.to_owned(), value))
         .collect::<Map<_, _>>()
         .into()
@@ -101,13 +111,51 @@ fn of_alert(message: &Message, alert: &Alert) -> Value {
 }
 
 fn of_summary(message: &Message, summary: &Summary) -> Value {
-    let by_severity =
-        summary.by_severity.iter().map(|(severity, count)| (severity.as_str().to_owned(), json!(count)));
     json!({
         "count": summary.count,
-        "by_severity": by_severity.collect::<Map<_, _>>(),
+        "by_severity": by_severity(&summary.by_severity),
         "alert_ids": message.ids(),
     })
+}
+
+fn of_digest(message: &Message, digest: &Digest) -> Value {
+    let Digest { runs, drift, access, waiting, alerts, .. } = digest;
+    json!({
+        "week": digest.week,
+        "runs": {
+            "ended": runs.ended,
+            "success": runs.success,
+            "partial": runs.partial,
+            "error": runs.error,
+            "sweeps": runs.sweeps,
+        },
+        "drift": {
+            "found": drift.found,
+            "repaired": drift.repaired,
+            "created": drift.created,
+            "moved": drift.moved,
+            "cleared": drift.cleared,
+        },
+        "access": access.as_ref().map(|access| json!({"raised": access.raised, "lowered": access.lowered})),
+        "standing": digest.standing,
+        "waiting": {
+            "approval": waiting.approval,
+            "held": waiting.held,
+            "refused": waiting.refused,
+            "decision": waiting.decision,
+        },
+        "exceptions_ending": digest.exceptions_ending,
+        "alerts": {
+            "raised": alerts.raised,
+            "open": alerts.open,
+            "by_severity": by_severity(&alerts.by_severity),
+        },
+        "url": message.link.as_ref().map(Url::as_str),
+    })
+}
+
+fn by_severity(counts: &[(Severity, u64)]) -> Map<String, Value> {
+    counts.iter().map(|(severity, count)| (severity.as_str().to_owned(), json!(count))).collect()
 }
 
 #[cfg(test)]

@@ -140,6 +140,7 @@ fn optional_settings(config: &Config) -> Vec<Line> {
     // It is never less than what FULL_SCAN_EVERY_HOURS makes it; where that one is wrong, that has been said.
     check(config.full_scan_every().is_ok().then(|| config.sweep_incomplete_after().err()).flatten());
     check(config.dashboard_origin().err());
+    check(config.notify_digest().err());
     check(config.log_level().err());
     match config.reconcile_budget() {
         Err(error) => check(Some(error)),
