@@ -51,6 +51,7 @@ const NEVER: &[(&[&str], &[&str], &str)] = &[
             "monitor/judge",
             "reconcile/windows",
             "notify/message",
+            "notify/digest",
             "notify/health",
             "report/metrics",
         ],
