@@ -14,7 +14,10 @@ const SHOWN: usize = 12;
 
 /// Receivers on this machine, which `settings` then name, if they name none of their own.
 pub(super) fn receivers(settings: &mut Settings) -> io::Result<Option<Receivers>> {
-    let names_one = |name: &String| name.starts_with("NOTIFY_") || name.starts_with("RESEND_");
+    // Whether there is a digest says nothing of who gets it.
+    let names_one = |name: &String| {
+        name != "NOTIFY_DIGEST" && (name.starts_with("NOTIFY_") || name.starts_with("RESEND_"))
+    };
     if settings.keys().any(names_one) {
         return Ok(None);
     }
