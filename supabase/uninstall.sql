@@ -72,6 +72,7 @@ begin
       'admin_drift(text, text, text, text, text, text, integer, timestamptz, uuid)',
       'admin_drift_for_approval(jsonb, text)',
       'admin_drift_policies(text)',
+      'admin_export(text, timestamptz, timestamptz, jsonb, integer, text)',
       'admin_monitor_facts(text)',
       'admin_notifications(text, text, text, uuid, integer, bigint)',
       'admin_reconciliation_run(uuid, text, text, text, integer, timestamptz, uuid)',

@@ -116,6 +116,8 @@ comment on column public.drift_events.note is 'Why, in the entry''s or the perso
 comment on column public.drift_events.created_at is 'When it happened.';
 create index drift_events_drift on public.drift_events (drift_id, id);
 comment on index public.drift_events_drift is 'The history of one entry.';
+create index drift_events_time on public.drift_events (created_at, id);
+comment on index public.drift_events_time is 'The history of a span of time, oldest first, by keyset pages.';
 alter table public.drift_events enable row level security;
 create policy drift_events_admin_read on public.drift_events
   for select to authenticated using ((select billing_ops.caller_standing() = 'ok'));

@@ -424,3 +424,102 @@ comment on function public.admin_reconciliation_run(uuid, text, text, text, inte
   'One run, how much drift by type was new in it, ended in it and stood at its end, and a page of one of these three (p_show: new,
   ended, standing), newest first, after (p_before_at, p_before_id). Answers {outcome: ok|not_found|…, run, counts, items}: one
   item more than p_limit says that there is a next page.';
+
+create function billing_ops.drift_event_json(p_event public.drift_events, p_drift public.drift)
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select pg_catalog.jsonb_build_object(
+    -- As text: more than 2^53 of them would not survive a reader of JSON.
+    'id', p_event.id::text,
+    'created_at', billing_ops.utc(p_event.created_at),
+    'event', p_event.event,
+    'drift_id', p_event.drift_id,
+    'drift_key', p_drift.drift_key,
+    'type', p_drift.type,
+    'owner', p_drift.owner,
+    'stripe_subscription_id', p_drift.stripe_subscription_id,
+    'stripe_customer_id', p_drift.stripe_customer_id,
+    'run_id', p_event.run_id,
+    'actor', p_event.actor,
+    'note', p_event.note
+  )
+$$;
+comment on function billing_ops.drift_event_json(public.drift_events, public.drift) is
+  'An event in the history of an entry as callers see it, with what says whose entry it is.';
+
+create function public.admin_export(
+  p_what text,
+  p_from timestamptz default null,
+  p_to timestamptz default null,
+  p_cursor jsonb default null,
+  p_limit integer default 1000,
+  p_client text default null
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_refusal jsonb := billing_ops.admit('export', p_client);
+  v_from constant timestamptz := coalesce(p_from, '-infinity');
+  v_to constant timestamptz := coalesce(p_to, 'infinity');
+  v_rows constant integer := greatest(1, least(coalesce(p_limit, 1000), 1000)) + 1;
+  -- The first page goes on after an id that no row has, so that every page is one range of an index.
+  v_at constant timestamptz := coalesce((p_cursor ->> 'at')::timestamptz, v_from);
+  v_uuid uuid := '00000000-0000-0000-0000-000000000000';
+  v_number bigint := 0;
+  v_page jsonb;
+  v_total bigint;
+begin
+  if v_refusal is not null then
+    return v_refusal;
+  end if;
+
+  if p_what = 'drift' then
+    v_uuid := coalesce((p_cursor ->> 'id')::uuid, v_uuid);
+    select jsonb_agg(billing_ops.drift_json(page) order by page.first_seen_at, page.id) into v_page
+    from (
+      select d.* from public.drift d
+      where d.first_seen_at >= v_from and d.first_seen_at < v_to and (d.first_seen_at, d.id) > (v_at, v_uuid)
+      order by d.first_seen_at, d.id limit v_rows
+    ) page;
+    if p_cursor is null then
+      select count(*) into v_total from public.drift d where d.first_seen_at >= v_from and d.first_seen_at < v_to;
+    end if;
+  elsif p_what = 'history' then
+    v_number := coalesce((p_cursor ->> 'id')::bigint, v_number);
+    select jsonb_agg(billing_ops.drift_event_json(page.event, d) order by (page.event).created_at, (page.event).id) into v_page
+    from (
+      select e as event from public.drift_events e
+      where e.created_at >= v_from and e.created_at < v_to and (e.created_at, e.id) > (v_at, v_number)
+      order by e.created_at, e.id limit v_rows
+    ) page
+    join public.drift d on d.id = (page.event).drift_id;
+    if p_cursor is null then
+      select count(*) into v_total from public.drift_events e where e.created_at >= v_from and e.created_at < v_to;
+    end if;
+  elsif p_what = 'runs' then
+    v_uuid := coalesce((p_cursor ->> 'id')::uuid, v_uuid);
+    select jsonb_agg(billing_ops.run_json(page) order by page.started_at, page.id) into v_page
+    from (
+      select r.* from public.reconciliation_logs r
+      where r.started_at >= v_from and r.started_at < v_to and (r.started_at, r.id) > (v_at, v_uuid)
+      order by r.started_at, r.id limit v_rows
+    ) page;
+    if p_cursor is null then
+      select count(*) into v_total from public.reconciliation_logs r where r.started_at >= v_from and r.started_at < v_to;
+    end if;
+  else
+    return jsonb_build_object('outcome', 'not_found');
+  end if;
+
+  return jsonb_build_object('outcome', 'ok', 'items', coalesce(v_page, '[]'::jsonb), 'total', v_total);
+end
+$$;
+comment on function public.admin_export(text, timestamptz, timestamptz, jsonb, integer, text) is
+  'One page of what a span of time holds, oldest first. p_what: drift by when it was first seen, history by when an event happened, runs
+  by when they started; from p_from to before p_to. p_cursor is {at, id} of the last row of the page before. A row never moves within
+  this order, so pages meet whatever is written meanwhile. Answers {outcome: ok|not_found|…, items, total}: one item more than p_limit
+  (1 to 1,000) says that there is a next page; total is how many rows the span has, counted for the first page only.';

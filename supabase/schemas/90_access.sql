@@ -68,6 +68,7 @@ begin
       ('public.admin_drift_for_approval(jsonb, text)', 'authenticated'),
       ('public.admin_drift_policies(text)', 'authenticated'),
       ('public.admin_notifications(text, text, text, uuid, integer, bigint)', 'authenticated'),
+      ('public.admin_export(text, timestamptz, timestamptz, jsonb, integer, text)', 'authenticated'),
       -- What those call with their caller's rights. The API does not show this schema to anyone.
       ('billing_ops.is_complete_sweep(public.reconciliation_logs)', 'authenticated, service_role'),
       ('billing_ops.changes_for_run(text)', 'service_role'),
@@ -113,6 +114,7 @@ begin
       ('billing_ops.run_json(public.reconciliation_logs)', 'authenticated, service_role'),
       ('billing_ops.alert_json(public.billing_alerts)', 'authenticated, service_role'),
       ('billing_ops.drift_json(public.drift)', 'authenticated, service_role'),
+      ('billing_ops.drift_event_json(public.drift_events, public.drift)', 'authenticated'),
       ('billing_ops.drift_of_run(public.reconciliation_logs, text)', 'authenticated'),
       ('billing_ops.gather_monitor_facts()', 'authenticated, service_role'),
       ('billing_ops.gather_metrics()', 'service_role'),

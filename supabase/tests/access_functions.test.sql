@@ -45,6 +45,7 @@ insert into expected values
   ('admin_drift_for_approval(jsonb,text)', 'person'),
   ('admin_drift_policies(text)', 'person'),
   ('admin_notifications(text,text,text,uuid,integer,bigint)', 'person'),
+  ('admin_export(text,timestamp with time zone,timestamp with time zone,jsonb,integer,text)', 'person'),
   -- The app's own table.
   ('billing_ops.adapter_add(text[],jsonb)', 'service'),
   ('billing_ops.adapter_clear()', 'nobody'),
@@ -123,6 +124,7 @@ insert into expected values
   ('billing_ops.clear_drift(uuid,text[])', 'service'),
   ('billing_ops.consume_rate_limit(text,text)', 'both'),
   ('billing_ops.drift_json(drift)', 'both'),
+  ('billing_ops.drift_event_json(drift_events,drift)', 'person'),
   ('billing_ops.policies_json()', 'both'),
   ('billing_ops.drift_of_run(reconciliation_logs,text)', 'person'),
   ('billing_ops.ends_drift(text)', 'service'),

@@ -11,6 +11,7 @@ insert into calls values
   ('admin_monitor_facts', 'public.admin_monitor_facts()'),
   ('admin_billing_alerts', 'public.admin_billing_alerts()'),
   ('admin_notifications', 'public.admin_notifications()'),
+  ('admin_export', $$public.admin_export('drift')$$),
   ('admin_reconciliation_runs', 'public.admin_reconciliation_runs()'),
   ('admin_drift', 'public.admin_drift()'),
   ('admin_reconciliation_run', 'public.admin_reconciliation_run(gen_random_uuid())');

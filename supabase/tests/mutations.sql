@@ -484,6 +484,36 @@ select pg_temp.rewrite('billing_ops.page_size', '200', '1000000');
 select pg_temp.rewrite('billing_ops.drift_of_run', '(d.closed_at is null or d.closed_at > p_run.finished_at)', 'true');
 -- mutant: closed drift in the list of what stands | admin_views
 select pg_temp.rewrite('public.admin_drift', 'where d.closed_at is null', 'where true');
+-- mutant: whoever is signed in may export | export
+select pg_temp.rewrite('public.admin_export', 'if v_refusal is not null then', 'if false then');
+-- mutant: an export is counted as something else | export
+select pg_temp.rewrite('public.admin_export', 'billing_ops.admit(''export'', p_client)', 'billing_ops.admit(''drift'', p_client)');
+-- mutant: a page of exported drift begins with the last of the one before | export
+select pg_temp.rewrite('public.admin_export', '(d.first_seen_at, d.id) > (v_at, v_uuid)', '(d.first_seen_at, d.id) >= (v_at, v_uuid)');
+-- mutant: a page of exported history begins with the last of the one before | export
+select pg_temp.rewrite('public.admin_export', '(e.created_at, e.id) > (v_at, v_number)', '(e.created_at, e.id) >= (v_at, v_number)');
+-- mutant: a page of exported runs begins with the last of the one before | export
+select pg_temp.rewrite('public.admin_export', '(r.started_at, r.id) > (v_at, v_uuid)', '(r.started_at, r.id) >= (v_at, v_uuid)');
+-- mutant: a page of exported drift leaves out what shares a time | export
+select pg_temp.rewrite('public.admin_export', '(d.first_seen_at, d.id) > (v_at, v_uuid)', '(p_cursor is null or d.first_seen_at > v_at)');
+-- mutant: a page of exported history leaves out what shares a time | export
+select pg_temp.rewrite('public.admin_export', '(e.created_at, e.id) > (v_at, v_number)', '(p_cursor is null or e.created_at > v_at)');
+-- mutant: a page of exported runs leaves out what shares a time | export
+select pg_temp.rewrite('public.admin_export', '(r.started_at, r.id) > (v_at, v_uuid)', '(p_cursor is null or r.started_at > v_at)');
+-- mutant: an export has what came with the end of its span | export
+select pg_temp.rewrite('public.admin_export', ' < v_to', ' <= v_to');
+-- mutant: an export lacks what came with the beginning of its span | export
+select pg_temp.rewrite('public.admin_export', ' >= v_from', ' > v_from');
+-- mutant: an export goes on before its span | export
+select pg_temp.rewrite('public.admin_export', 'd.first_seen_at >= v_from and d.first_seen_at < v_to and (', 'd.first_seen_at < v_to and (');
+-- mutant: an exported page of any size | export
+select pg_temp.rewrite('public.admin_export', 'least(coalesce(p_limit, 1000), 1000)', 'coalesce(p_limit, 1000)');
+-- mutant: every page of an export counts the whole span | export
+select pg_temp.rewrite('public.admin_export', 'if p_cursor is null then', 'if true then');
+-- mutant: an export says nothing of history's owner | export
+select pg_temp.rewrite('billing_ops.drift_event_json', '''owner'', p_drift.owner', '''owner'', null');
+-- mutant: anon may export | access_functions
+grant execute on function public.admin_export(text, timestamptz, timestamptz, jsonb, integer, text) to anon;
 -- mutant: every run that sees an entry again counts as new | batch
 select pg_temp.rewrite('billing_ops.record_drift', 'seen_count = d.seen_count + coalesce((d.last_run_id <> p_run_id)::integer, 0)', 'seen_count = d.seen_count + 1');
 -- mutant: a partial sweep closes what it has not seen | batch

@@ -25,7 +25,7 @@ function as (
       'attend_billing_alert', 'claim_deliveries', 'claim_delivery', 'finish_deliveries', 'monitor_facts',
       'note_stripe_events', 'read_due_subscriptions', 'read_standing_drift', 'apply_monitor_outcomes', 'read_metrics', 'billing_ops_schema', 'billing_ops_adoption', 'admin_authorize', 'admin_monitor_facts',
       'admin_billing_alerts', 'admin_reconciliation_runs', 'admin_reconciliation_run', 'admin_drift',
-      'admin_drift_for_approval', 'admin_drift_policies', 'admin_notifications'))
+      'admin_drift_for_approval', 'admin_drift_policies', 'admin_notifications', 'admin_export'))
 ),
 type as (
   select t.* from pg_type t
