@@ -5,8 +5,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::endpoints::{
-    alerts, attend, config, drift, drift_approve, drift_except, drift_revert, health, metrics, monitor,
-    notifications, policies, reconcile, reconcile_now, resolve, run, runs, stripe_events,
+    alerts, attend, config, drift, drift_approve, drift_except, drift_revert, export, health, metrics,
+    monitor, notifications, policies, reconcile, reconcile_now, resolve, run, runs, stripe_events,
 };
 use crate::http::Endpoint;
 use crate::http::operation::{Answer, Caller, Operation};
@@ -36,6 +36,7 @@ fn endpoints() -> Vec<(Endpoint, Vec<Operation>)> {
         (notifications::ENDPOINT, notifications::operations()),
         (runs::ENDPOINT, runs::operations()),
         (run::ENDPOINT, run::operations()),
+        (export::ENDPOINT, export::operations()),
         (stripe_events::ENDPOINT, stripe_events::operations()),
         (metrics::ENDPOINT, metrics::operations()),
     ]
@@ -50,7 +51,7 @@ pub fn document() -> Value {
             methods[operation.method] = describe(&operation);
             let answer = match operation.answer {
                 Answer::Json(schema) => schema.all,
-                Answer::Text { .. } => Vec::new(),
+                Answer::Text(text) => text.line.map_or_else(Vec::new, |line| line.all),
             };
             let body = operation.body.into_iter().flat_map(|body| body.schema.all);
             schemas.extend(answer.into_iter().chain(body));
@@ -96,6 +97,12 @@ fn describe(operation: &Operation) -> Value {
             "content": content(&operation.answer),
         }),
     );
+    if let Answer::Text(text) = &operation.answer {
+        for (name, description) in text.headers {
+            responses["200"]["headers"][name] =
+                json!({ "description": description, "schema": { "type": "string" } });
+        }
+    }
     if let Answer::Json(schema) = &operation.answer
         && let Some(links) = links(&schema.name)
     {
@@ -163,8 +170,12 @@ fn content(answer: &Answer) -> Value {
                 { "$ref": "#/components/schemas/Answered" }
             ]
         } } }),
-        Answer::Text { media_type, example } => {
-            json!({ *media_type: { "schema": { "type": "string" }, "example": example } })
+        Answer::Text(text) => {
+            let media = text.media.iter().map(|(media, description)| {
+                let schema = json!({ "type": "string", "description": description });
+                ((*media).to_owned(), json!({ "schema": schema }))
+            });
+            media.collect()
         }
     }
 }

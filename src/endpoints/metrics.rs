@@ -7,7 +7,7 @@ use http::Method;
 
 use crate::auth;
 use crate::context::Context;
-use crate::http::operation::{Answer, Caller, Operation};
+use crate::http::operation::{Answer, Caller, Operation, Text};
 use crate::http::{ApiError, Call, Endpoint, Reply};
 use crate::report::db::read_metrics;
 use crate::report::metrics::{CONTENT_TYPE, render};
@@ -21,17 +21,17 @@ const KEPT_FOR: TimeDelta = TimeDelta::seconds(15);
 /// The version of the functions.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What a metric looks like.
-const EXAMPLE: &str =
-    "# TYPE billing_ops_alerts_open gauge\nbilling_ops_alerts_open{severity=\"critical\"} 1\n";
-
 /// As the OpenAPI document has it.
 pub fn operations() -> Vec<Operation> {
     vec![Operation::get(
         "metrics",
         "Numbers in the text format of Prometheus, up to 15 seconds old.",
         Caller::Machine,
-        Answer::Text { media_type: "text/plain", example: EXAMPLE },
+        Answer::Text(Text {
+            media: &[("text/plain", "Families of metrics, each with its type and what it means.")],
+            headers: &[],
+            line: None,
+        }),
     )]
 }
 

@@ -10,6 +10,7 @@ pub mod drift;
 pub mod drift_approve;
 pub mod drift_except;
 pub mod drift_revert;
+pub mod export;
 pub mod health;
 pub mod metrics;
 pub mod monitor;

@@ -44,18 +44,24 @@ pub enum Answer {
     /// A JSON object.
     Json(Schema),
     /// Text of another kind.
-    Text {
-        /// Its media type, without parameters.
-        media_type: &'static str,
-        /// What it looks like.
-        example: &'static str,
-    },
+    Text(Text),
 }
 
 impl From<Schema> for Answer {
     fn from(schema: Schema) -> Self {
         Self::Json(schema)
     }
+}
+
+/// What is answered that is not JSON.
+#[derive(Debug)]
+pub struct Text {
+    /// The media types, each with what a body of it looks like.
+    pub media: &'static [(&'static str, &'static str)],
+    /// The headers that say what the body has no place for.
+    pub headers: &'static [(&'static str, &'static str)],
+    /// What a line holds, where it is an object.
+    pub line: Option<Schema>,
 }
 
 /// What is sent.

@@ -24,7 +24,12 @@ pub(super) fn allow_origin(headers: &mut HeaderMap, origin: &str, methods: Heade
         ACCESS_CONTROL_ALLOW_HEADERS,
         HeaderValue::from_static("authorization, content-type, idempotency-key, x-request-id"),
     );
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after, x-request-id"));
+    headers.insert(
+        ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static(
+            "content-disposition, link, retry-after, x-next-cursor, x-request-id, x-total-count",
+        ),
+    );
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     headers.insert(VARY, HeaderValue::from_static("origin"));
 }

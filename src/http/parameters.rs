@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
@@ -32,6 +33,19 @@ pub const HOURS: WholeNumber = WholeNumber {
 /// How long a page is.
 pub const LIMIT: WholeNumber =
     WholeNumber { name: "limit", description: "Maximum number of items.", default: 50, least: 1, most: 200 };
+
+/// How long a page of an export is: nobody looks at it, so it may be longer.
+pub const EXPORT_LIMIT: WholeNumber = WholeNumber {
+    name: "limit",
+    description: "Maximum number of rows. A page that would be too large has fewer.",
+    default: 1000,
+    least: 1,
+    most: 1000,
+};
+
+/// The first second of the year 1, and the last one of the year 9999: what RFC 3339 can write.
+const FIRST_SECOND: i64 = -62_135_596_800;
+const LAST_SECOND: i64 = 253_402_300_799;
 
 /// What [`Parameters::cursor`] takes.
 pub const CURSOR: &str = PageCursor::PATTERN;
@@ -81,6 +95,17 @@ pub fn describe_text(name: &str, description: &str) -> Value {
 /// An id in a query, as OpenAPI describes it.
 pub fn describe_uuid(name: &str, description: &str) -> Value {
     query(name, description, json!({ "type": "string", "format": "uuid" }))
+}
+
+/// A time in a query, as OpenAPI describes it.
+pub fn describe_time(name: &str, description: &str) -> Value {
+    query(name, description, json!({ "type": "string", "format": "date-time" }))
+}
+
+/// A parameter that must be there.
+pub fn required(mut parameter: Value) -> Value {
+    parameter["required"] = true.into();
+    parameter
 }
 
 /// The id in a path, as OpenAPI describes it.
@@ -199,6 +224,22 @@ impl Parameters {
         }
     }
 
+    /// A time as RFC 3339 writes it (<https://www.rfc-editor.org/rfc/rfc3339#section-5.6>), in UTC, between the years 1 and 9999.
+    /// Errors: 400.
+    pub fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, ApiError> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        // chrono takes a space between date and time, too; here that is a plus sign that was not encoded.
+        let at = DateTime::parse_from_rfc3339(text).ok().filter(|_| !text.contains(' '));
+        let at = at.ok_or_else(|| {
+            ApiError::invalid(format!(
+                "{name} must be a time like 2026-01-31T00:00:00Z; in an offset, + is written %2B."
+            ))
+        })?;
+        // An offset can lead out of the years that the database reads.
+        let seconds = at.timestamp().clamp(FIRST_SECOND, LAST_SECOND);
+        Ok(DateTime::from_timestamp(seconds, at.timestamp_subsec_nanos()))
+    }
+
     /// A whole number in its range. Errors: 400 with the range.
     pub fn whole_number(&self, of: &WholeNumber) -> Result<u32, ApiError> {
         let WholeNumber { name, default, least, most, .. } = of;
@@ -229,6 +270,38 @@ mod tests {
         let message = |query: &str| Parameters::parse(query, &["type"]).expect_err("refused").message;
         assert_eq!(message("typ=manual"), r#"Unknown parameter "typ"."#);
         assert_eq!(message("type=a&type=b"), "Parameter type is given twice.");
+    }
+
+    #[test]
+    fn times_are_rfc_3339_and_become_utc() {
+        let time = |value: &str| {
+            let query: String =
+                url::form_urlencoded::Serializer::new(String::new()).append_pair("from", value).finish();
+            let time = Parameters::parse(&query, &["from"]).expect("known").time("from");
+            time.map(|at| at.expect("it is there").to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
+        };
+        for (value, expected) in [
+            ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00Z"),
+            ("2026-01-31t12:00:00.25z", "2026-01-31T12:00:00.250Z"),
+            ("2026-01-31T01:00:00+02:00", "2026-01-30T23:00:00Z"),
+            ("0001-01-01T00:00:00+01:00", "0001-01-01T00:00:00Z"),
+            ("9999-12-31T23:59:59-01:00", "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(time(value).expect(value), expected);
+        }
+        for odd in [
+            "",
+            "2026-01-31",
+            "2026-01-31T12:00:00",
+            "2026-01-31 12:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "now",
+            "1795000000",
+            "2026-01-31T01:00:00 02:00",
+        ] {
+            assert!(time(odd).is_err(), "{odd:?}");
+        }
+        assert_eq!(Parameters::default().time("from").expect("none is fine"), None);
     }
 
     #[test]

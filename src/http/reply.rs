@@ -1,4 +1,4 @@
-//! An answer, and how it becomes a response: JSON with the request's id in header and body, or text of another kind; never cached.
+//! An answer, and how it becomes a response: never cached, with the request's id in a header. Most are JSON, with the id in the body, too.
 
 use std::fmt;
 use std::future::Future;
@@ -19,19 +19,26 @@ use crate::http::error::ApiError;
 /// The header that carries a request's id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What an answer says.
+/// The header that carries the cursor of the next page, where the body has no place for it.
+pub const NEXT_CURSOR: HeaderName = HeaderName::from_static("x-next-cursor");
+
+/// The header that says how many items there are on all pages, where the body has no place for it.
+pub const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
+
+/// What a body says.
 #[derive(Debug)]
-enum Body {
-    /// An object, to which the request's id is added.
+enum Content {
+    /// A JSON object, which gets the request's id.
     Json(Map<String, Value>),
-    /// Text as it is, and what it is.
+    /// A text of a media type.
     Text(&'static str, String),
 }
 
 /// A successful answer, and what is done once it is on its way.
 pub struct Reply {
     status: StatusCode,
-    body: Body,
+    content: Content,
+    headers: Vec<(HeaderName, HeaderValue)>,
     after: Option<BoxFuture<'static, ()>>,
 }
 
@@ -39,19 +46,25 @@ impl Reply {
     /// 200 with a body that serializes to a JSON object. Errors: 500 for anything else, which is a bug here.
     pub fn ok(body: &impl Serialize) -> Result<Self, ApiError> {
         match serde_json::to_value(body) {
-            Ok(Value::Object(body)) => Ok(Self::of(Body::Json(body))),
+            Ok(Value::Object(body)) => Ok(Self::of(Content::Json(body))),
             Ok(_) => Err(ApiError::internal("an answer's body is not an object")),
             Err(error) => Err(ApiError::internal(format!("an answer's body does not serialize: {error}"))),
         }
     }
 
-    /// 200 with text. `content_type`: what it is, with its parameters.
-    pub fn text(content_type: &'static str, text: String) -> Self {
-        Self::of(Body::Text(content_type, text))
+    /// 200 with a text of a media type, for what is not JSON.
+    pub fn text(media: &'static str, text: String) -> Self {
+        Self::of(Content::Text(media, text))
     }
 
-    fn of(body: Body) -> Self {
-        Self { status: StatusCode::OK, body, after: None }
+    fn of(content: Content) -> Self {
+        Self { status: StatusCode::OK, content, headers: Vec::new(), after: None }
+    }
+
+    /// Adds a header. One whose value no header can have is left out.
+    pub fn with_header(mut self, name: HeaderName, value: String) -> Self {
+        self.headers.extend(HeaderValue::from_str(&value).ok().map(|value| (name, value)));
+        self
     }
 
     /// Adds work that nobody waits for: the process ends only when it is done, within the function's time.
@@ -76,7 +89,8 @@ impl fmt::Debug for Reply {
         formatter
             .debug_struct("Reply")
             .field("status", &self.status)
-            .field("body", &self.body)
+            .field("content", &self.content)
+            .field("headers", &self.headers)
             .finish_non_exhaustive()
     }
 }
@@ -84,10 +98,14 @@ impl fmt::Debug for Reply {
 /// The response for an outcome.
 pub fn response(outcome: Result<Reply, ApiError>, request_id: Uuid) -> Response<ResponseBody> {
     let (status, body, error) = match outcome {
-        Ok(Reply { status, body: Body::Text(content_type, text), .. }) => {
-            return whole(status, content_type, ResponseBody::from(text), request_id);
+        Ok(Reply { status, content, headers, .. }) => {
+            let mut response = match content {
+                Content::Json(body) => json(status, body, request_id),
+                Content::Text(media, text) => body_of(status, media, text.into(), request_id),
+            };
+            response.headers_mut().extend(headers);
+            return response;
         }
-        Ok(Reply { status, body: Body::Json(body), .. }) => (status, body, None),
         Err(error) => {
             let mut body = error.fields.clone();
             body.insert("error".into(), error.message.clone().into());
@@ -95,39 +113,38 @@ pub fn response(outcome: Result<Reply, ApiError>, request_id: Uuid) -> Response<
             if let Some(seconds) = error.retry_after {
                 body.insert("retry_after".into(), seconds.into());
             }
-            (error.status, body, Some(error))
+            (error.status, body, error)
         }
     };
     let mut response = json(status, body, request_id);
-    if let Some(error) = error {
-        let headers = response.headers_mut();
-        if let Some(seconds) = error.retry_after {
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        if let Some(allow) = error.allow {
-            headers.insert(ALLOW, allow);
-        }
-        if status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
+    let headers = response.headers_mut();
+    if let Some(seconds) = error.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(allow) = error.allow {
+        headers.insert(ALLOW, allow);
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
 }
 
 fn json(status: StatusCode, mut body: Map<String, Value>, request_id: Uuid) -> Response<ResponseBody> {
     body.insert("request_id".into(), request_id.to_string().into());
-    whole(status, "application/json; charset=utf-8", ResponseBody::from(Value::Object(body)), request_id)
+    let body = ResponseBody::from(Value::Object(body));
+    body_of(status, "application/json; charset=utf-8", body, request_id)
 }
 
-fn whole(
+fn body_of(
     status: StatusCode,
-    content_type: &'static str,
+    media: &'static str,
     body: ResponseBody,
     request_id: Uuid,
 ) -> Response<ResponseBody> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
     common_headers(&mut response, request_id);
     response
 }

@@ -1,6 +1,8 @@
-//! Numbers for those who watch from outside: what a Prometheus reads.
+//! What is told to other programs.
 //!
-//! - [`metrics`]: from facts to the text, pure; [`db`]: where the facts come from.
+//! - [`metrics`]: numbers for a Prometheus; [`export`]: drift, its history and runs as CSV or as lines of JSON: pure.
+//! - [`db`]: where both come from.
 
 pub mod db;
+pub mod export;
 pub mod metrics;

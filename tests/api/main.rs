@@ -6,6 +6,7 @@ mod canaries;
 mod decisions;
 mod drift;
 mod events;
+mod export;
 mod function;
 mod guards;
 mod heartbeat;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::request_log::request_line;
 use support::disturb::{change_rows, steady};
 use support::paths::{
-    ALERTS, CONFIG, DRIFT, HEALTH, METRICS, MONITOR, POLICIES, RECONCILE, RECONCILE_NOW, RUNS,
+    ALERTS, CONFIG, DRIFT, EXPORT, HEALTH, METRICS, MONITOR, POLICIES, RECONCILE, RECONCILE_NOW, RUNS,
 };
 use support::{Answer, Request, Stack};
 
@@ -48,6 +48,7 @@ async fn no_endpoint_makes_more_round_trips_than_promised() {
         (Method::GET, RUNS.to_owned(), &at.admin_token, 1),
         (Method::GET, format!("{RUNS}/{run}"), &at.admin_token, 1),
         (Method::GET, format!("{DRIFT}?state=all&limit=200"), &at.admin_token, 1),
+        (Method::GET, format!("{EXPORT}?what=history&format=ndjson"), &at.admin_token, 1),
         (Method::GET, POLICIES.to_owned(), &at.admin_token, 1),
         (Method::GET, HEALTH.to_owned(), &at.admin_token, 0),
         (Method::GET, "/api/health?deep=1".to_owned(), &at.admin_token, 1),

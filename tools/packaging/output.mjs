@@ -35,7 +35,7 @@ export function routeOf(name) {
 /** What a route leaves open, ids aside, and which words its function knows there. */
 const OPEN_ROUTES = {
   "api/[page]": ["health", "config", "metrics"],
-  "api/admin/[page]": ["drift", "notifications", "policies", "reconciliation-logs"],
+  "api/admin/[page]": ["drift", "export", "notifications", "policies", "reconciliation-logs"],
   "api/admin/drift/[id]/[action]": ["approve", "revert", "except", "unexcept"],
   "api/admin/billing-alerts/[id]/[action]": ["resolve", "acknowledge", "unacknowledge", "snooze", "unsnooze", "note"],
 };

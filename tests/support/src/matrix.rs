@@ -18,7 +18,7 @@ pub struct Endpoint {
 }
 
 /// Every endpoint, in the order of the table's columns.
-pub const ENDPOINTS: [Endpoint; 24] = [
+pub const ENDPOINTS: [Endpoint; 25] = [
     Endpoint { name: "health", path: HEALTH, methods: &["GET", "HEAD"] },
     Endpoint { name: "config", path: CONFIG, methods: &["GET", "HEAD"] },
     Endpoint { name: "reconcile", path: RECONCILE, methods: &["GET", "POST"] },
@@ -51,6 +51,7 @@ pub const ENDPOINTS: [Endpoint; 24] = [
     Endpoint { name: "notifications", path: NOTIFICATIONS, methods: &["GET", "HEAD", "POST"] },
     Endpoint { name: "events", path: EVENTS, methods: &["POST"] },
     Endpoint { name: "metrics", path: METRICS, methods: &["GET", "HEAD"] },
+    Endpoint { name: "export", path: "/api/admin/export?what=drift", methods: &["GET", "HEAD"] },
 ];
 
 impl Endpoint {
@@ -133,49 +134,49 @@ use Principal as P;
 
 /// The table: who, in words, and what each endpoint answers to the methods that it takes.
 #[rustfmt::skip]
-pub const TABLE: &[(Principal, &str, [u16; 24])] = &[
+pub const TABLE: &[(Principal, &str, [u16; 25])] = &[
     //                                                                              health config reconc monito alerts resolv now    runs   run    drift  approv many   revert except unexc  polici ackno  unackn snooze unsno  note   notif  events metrics
-    (P::Nobody, "nobody: no `Authorization` header",                                [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
-    (P::EmptyHeader, "an empty header",                                             [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
-    (P::EmptyToken, "`Bearer` without a token",                                     [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
-    (P::OtherScheme, "a right secret under the scheme `Basic`",                     [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
-    (P::TwoWords, "a right secret with a word behind it",                           [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
-    (P::WrongSecret, "a wrong secret",                                              [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
-    (P::ReconcileSecret, "`RECONCILE_SECRET`",                                      [200,   200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
-    (P::ReconcileSecretPrevious, "`RECONCILE_SECRET_PREVIOUS`",                     [200,   200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
-    (P::MonitorSecret, "`MONITOR_SECRET`",                                          [200,   200,   401,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
-    (P::MonitorSecretPrevious, "`MONITOR_SECRET_PREVIOUS`",                         [200,   200,   401,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
-    (P::CronSecret, "`CRON_SECRET`",                                                [200,   200,   200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
-    (P::CronSecretPrevious, "`CRON_SECRET_PREVIOUS`",                               [200,   200,   200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
-    (P::MetricsSecret, "`METRICS_SECRET`",                                          [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   200]),
-    (P::MetricsSecretPrevious, "`METRICS_SECRET_PREVIOUS`",                         [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   200]),
-    (P::PublishableKey, "Supabase's publishable key",                               [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
-    (P::SecretKey, "Supabase's secret key",                                         [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
-    (P::LegacyAnonKey, "the legacy `anon` key, a JWT",                              [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
-    (P::LegacyServiceRoleKey, "the legacy `service_role` key, a JWT",               [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
-    (P::NoOrganization, "a person who belongs to no organization",                  [200,   200,   401,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   400,   401]),
-    (P::Member, "a member (ES256 token)",                                           [200,   200,   401,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   400,   401]),
-    (P::MemberHs256, "a member (HS256 token)",                                      [200,   200,   401,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   400,   401]),
-    (P::MemberWhoseTokenSaysOwner, "a member whose token's metadata says `owner`",  [200,   200,   401,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   400,   401]),
-    (P::AdminByMembership, "an admin by membership (ES256 token)",                  [200,   200,   401,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   400,   401]),
-    (P::AdminByMembershipHs256, "an admin by membership (HS256 token)",             [200,   200,   401,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   400,   401]),
-    (P::OwnerByMembership, "an owner by membership",                                [200,   200,   401,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   400,   401]),
-    (P::AdminByUsersRole, "an admin by `users.role`",                               [200,   200,   401,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   400,   401]),
-    (P::OwnerByUsersRole, "an owner by `users.role`",                               [200,   200,   401,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   400,   401]),
-    (P::AdminElsewhere, "a member here who is admin in another organization",       [200,   200,   401,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   400,   401]),
-    (P::AnonymousAdmin, "an anonymous sign-in, even if the rows say admin",         [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
-    (P::ExpiredAdmin, "an admin's token that has expired",                          [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
-    (P::ForgedAdmin, "an admin's token signed with another secret",                 [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
-    (P::UnsignedAdmin, "an admin's token of `alg: none`",                           [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
-    (P::AdminOfAnotherAudience, "an admin's token for another audience",            [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
-    (P::AdminWithoutSubject, "a well signed token that names no person",            [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
-    (P::TamperedEs256, "a member's ES256 token with the admin's claims put in",     [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
-    (P::SignedWithThePublicKey, "an HS256 token signed with the public ES256 key",  [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401]),
+    (P::Nobody, "nobody: no `Authorization` header",                                [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
+    (P::EmptyHeader, "an empty header",                                             [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
+    (P::EmptyToken, "`Bearer` without a token",                                     [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
+    (P::OtherScheme, "a right secret under the scheme `Basic`",                     [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
+    (P::TwoWords, "a right secret with a word behind it",                           [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
+    (P::WrongSecret, "a wrong secret",                                              [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
+    (P::ReconcileSecret, "`RECONCILE_SECRET`",                                      [200,   200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
+    (P::ReconcileSecretPrevious, "`RECONCILE_SECRET_PREVIOUS`",                     [200,   200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
+    (P::MonitorSecret, "`MONITOR_SECRET`",                                          [200,   200,   401,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
+    (P::MonitorSecretPrevious, "`MONITOR_SECRET_PREVIOUS`",                         [200,   200,   401,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
+    (P::CronSecret, "`CRON_SECRET`",                                                [200,   200,   200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
+    (P::CronSecretPrevious, "`CRON_SECRET_PREVIOUS`",                               [200,   200,   200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
+    (P::MetricsSecret, "`METRICS_SECRET`",                                          [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   200,   401]),
+    (P::MetricsSecretPrevious, "`METRICS_SECRET_PREVIOUS`",                         [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   200,   401]),
+    (P::PublishableKey, "Supabase's publishable key",                               [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
+    (P::SecretKey, "Supabase's secret key",                                         [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
+    (P::LegacyAnonKey, "the legacy `anon` key, a JWT",                              [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
+    (P::LegacyServiceRoleKey, "the legacy `service_role` key, a JWT",               [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
+    (P::NoOrganization, "a person who belongs to no organization",                  [200,   200,   401,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   400,   401,   403]),
+    (P::Member, "a member (ES256 token)",                                           [200,   200,   401,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   400,   401,   403]),
+    (P::MemberHs256, "a member (HS256 token)",                                      [200,   200,   401,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   400,   401,   403]),
+    (P::MemberWhoseTokenSaysOwner, "a member whose token's metadata says `owner`",  [200,   200,   401,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   403,   400,   401,   403]),
+    (P::AdminByMembership, "an admin by membership (ES256 token)",                  [200,   200,   401,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   400,   401,   200]),
+    (P::AdminByMembershipHs256, "an admin by membership (HS256 token)",             [200,   200,   401,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   400,   401,   200]),
+    (P::OwnerByMembership, "an owner by membership",                                [200,   200,   401,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   400,   401,   200]),
+    (P::AdminByUsersRole, "an admin by `users.role`",                               [200,   200,   401,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   400,   401,   200]),
+    (P::OwnerByUsersRole, "an owner by `users.role`",                               [200,   200,   401,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   400,   401,   200]),
+    (P::AdminElsewhere, "a member here who is admin in another organization",       [200,   200,   401,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   200,   400,   401,   200]),
+    (P::AnonymousAdmin, "an anonymous sign-in, even if the rows say admin",         [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
+    (P::ExpiredAdmin, "an admin's token that has expired",                          [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
+    (P::ForgedAdmin, "an admin's token signed with another secret",                 [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
+    (P::UnsignedAdmin, "an admin's token of `alg: none`",                           [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
+    (P::AdminOfAnotherAudience, "an admin's token for another audience",            [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
+    (P::AdminWithoutSubject, "a well signed token that names no person",            [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
+    (P::TamperedEs256, "a member's ES256 token with the admin's claims put in",     [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
+    (P::SignedWithThePublicKey, "an HS256 token signed with the public ES256 key",  [200,   200,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   401,   400,   401,   401]),
 ];
 
 /// What an endpoint answers: to OPTIONS 204, to methods that it does not take 405, whoever asks.
 #[must_use]
-pub fn expected(row: &[u16; 24], column: usize, method: &str) -> u16 {
+pub fn expected(row: &[u16; 25], column: usize, method: &str) -> u16 {
     match method {
         "OPTIONS" => 204,
         method if ENDPOINTS[column].methods.contains(&method) => match row[column] {
@@ -213,7 +214,7 @@ pub fn markdown() -> String {
             endpoint.path.replace("{alert}", "{id}").replace("{run}", "{id}").replace("{nothing}", "{id}")
         ));
         for method in METHODS {
-            match expected(&[0; 24], column, method) {
+            match expected(&[0; 25], column, method) {
                 0 => text.push_str(" as above |"),
                 status => text.push_str(&format!(" {status} |")),
             }

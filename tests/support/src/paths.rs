@@ -24,5 +24,7 @@ pub const POLICIES: &str = "/api/admin/policies";
 pub const NOTIFICATIONS: &str = "/api/admin/notifications";
 /// Numbers for a Prometheus.
 pub const METRICS: &str = "/api/metrics";
+/// All of what was found or done in a span of time.
+pub const EXPORT: &str = "/api/admin/export";
 /// Where Stripe sends its events.
 pub const EVENTS: &str = "/api/stripe/events";
