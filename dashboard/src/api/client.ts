@@ -21,6 +21,9 @@ import type {
   Told,
 } from "./types.ts";
 
+/** A page of an export: so many rows at most. */
+const EXPORT_ROWS = 1000;
+
 /** Beyond this a read counts as unreachable: the API's own deadline is well below it. */
 const READ_TIMEOUT_MS = 20_000;
 /** A reconcile run answers when it has ended: its budget is 270 s, the platform's limit 300 s. */
@@ -135,7 +138,12 @@ async function parse<T>(response: Response): Promise<T> {
 }
 
 async function request<T>(path: string, call: Call = {}): Promise<T> {
-  if (call.anonymous) return parse<T>(await send(path, call, null));
+  return parse<T>(await respond(path, call));
+}
+
+/** The answer to a call in the session's name, whatever it says. */
+async function respond(path: string, call: Call): Promise<Response> {
+  if (call.anonymous) return send(path, call, null);
   const token = (await tokens?.token()) ?? null;
   let response = await send(path, call, token);
   if (response.status === 401 && tokens !== null) {
@@ -143,7 +151,36 @@ async function request<T>(path: string, call: Call = {}): Promise<T> {
     const fresh = await tokens.refresh();
     if (fresh !== null && fresh !== token) response = await send(path, call, fresh);
   }
-  return parse<T>(response);
+  return response;
+}
+
+/** A page of an export. What answers in the API's place, such as a page to sign in to a network, is of another type. */
+async function exported(response: Response): Promise<ExportPage> {
+  if (!response.ok) return parse<ExportPage>(response);
+  const type = response.headers.get("content-type") ?? "";
+  if (!/^(text\/csv|application\/x-ndjson)\b/.test(type)) {
+    throw new ApiError(0, "unreachable", `The answer did not come from the API (${type}).`);
+  }
+  const total = response.headers.get("x-total-count");
+  const text = await response.text().catch(() => {
+    throw new ApiError(0, "unreachable", "The answer broke off.");
+  });
+  return { text, next: response.headers.get("x-next-cursor"), total: total === null ? null : Number(total) };
+}
+
+export interface ExportQuery {
+  what: string;
+  format: string;
+  from?: string | null;
+  to?: string | null;
+  cursor?: string | null;
+}
+
+/** A page of rows as text; `total` comes with the first one. */
+export interface ExportPage {
+  text: string;
+  next: string | null;
+  total: number | null;
 }
 
 export interface AlertQuery {
@@ -231,6 +268,9 @@ export const api = {
   except: (id: string, days: number, reason: string) => decide(id, "except", { days, reason }),
 
   unexcept: (id: string) => decide(id, "unexcept"),
+
+  exportPage: async (query: ExportQuery, signal?: AbortSignal): Promise<ExportPage> =>
+    exported(await respond("/api/admin/export", { query: { ...query, limit: EXPORT_ROWS }, signal })),
 
   policies: (signal?: AbortSignal) => request<Policies>("/api/admin/policies", { signal }),
 

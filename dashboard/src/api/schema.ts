@@ -167,6 +167,20 @@ export interface components {
             stripe_subscription_id: string | null;
             type: string;
         };
+        DriftEvent: {
+            actor: string | null;
+            created_at: string;
+            drift_id: string;
+            drift_key: string;
+            event: components["schemas"]["DriftAction"];
+            id: string;
+            note: string | null;
+            owner: string | null;
+            run_id: string | null;
+            stripe_customer_id: string | null;
+            stripe_subscription_id: string | null;
+            type: string;
+        };
         DriftPage: {
             by_type: {
                 [key: string]: number;
@@ -194,6 +208,7 @@ export interface components {
             days: number;
             reason: string;
         };
+        ExportedRow: components["schemas"]["DriftEntry"] | components["schemas"]["DriftEvent"] | components["schemas"]["Run"];
         Health: {
             commit: string | null;
             complaints: string[];

@@ -8,6 +8,7 @@ import { count } from "../model/format.ts";
 import { failure } from "../model/words.ts";
 import { patient } from "../state/patient.ts";
 import { Glyph } from "../ui/glyph.tsx";
+import { save } from "../ui/save.ts";
 
 type Download = { kind: "idle" } | { kind: "busy"; done: number } | { kind: "failed"; error: ApiError };
 
@@ -64,12 +65,4 @@ export function CsvDownload({ run, total, show, type }: { run: Run; total: numbe
       )}
     </div>
   );
-}
-
-function save(blob: Blob, name: string): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

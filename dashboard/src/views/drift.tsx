@@ -16,6 +16,7 @@ import { More } from "../ui/more.tsx";
 import { Select } from "../ui/select.tsx";
 import { DriftBar } from "./drift-bar.tsx";
 import { DriftGroup } from "./drift-group.tsx";
+import { Export } from "./export.tsx";
 import { Find, matches } from "./find.tsx";
 import { Owner } from "./owner.tsx";
 
@@ -121,7 +122,10 @@ export function Drift() {
     <section aria-labelledby="view-title">
       <div class="section-head">
         <h1 id="view-title">Drift</h1>
-        <a href={href("policies")}>What may be repaired: policies</a>
+        <div class="section-links">
+          <a href={href("policies")}>What may be repaired: policies</a>
+          <Export whats={["drift", "history"]} />
+        </div>
       </div>
       <Filters filters={filters} />
       <Loaded live={live} rows={6} label="Loading drift">

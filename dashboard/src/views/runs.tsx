@@ -11,6 +11,7 @@ import { runsPage } from "../state/runs.ts";
 import { Empty, Loaded } from "../ui/loading.tsx";
 import { More } from "../ui/more.tsx";
 import { Select } from "../ui/select.tsx";
+import { Export } from "./export.tsx";
 import { Find, matches } from "./find.tsx";
 import { RunTable } from "./run-table.tsx";
 
@@ -41,7 +42,10 @@ export function Runs() {
   );
   return (
     <section aria-labelledby="view-title">
-      <h1 id="view-title">Runs</h1>
+      <div class="section-head">
+        <h1 id="view-title">Runs</h1>
+        <Export whats={["runs"]} />
+      </div>
       <div class="filters" role="search" aria-label="Filter runs">
         <Select
           label="Status"
