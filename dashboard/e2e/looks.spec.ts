@@ -93,6 +93,10 @@ test("runs; one with drift; one under way", async ({ page, admin }) => {
   await admin("/?view=runs");
   await expect(page.locator(".runs tbody tr")).toHaveCount(45);
   await look(page, "runs");
+  await page.getByRole("button", { name: "Export…" }).click();
+  await expect(page.getByRole("dialog")).toContainText("Every run that started in these days");
+  await look(page, "export-runs");
+  await page.keyboard.press("Escape");
   await page.locator(".runs tbody a").first().click();
   await expect(page.locator(".finding")).toHaveCount(7);
   await look(page, "run");
@@ -128,6 +132,12 @@ test("drift, some of it chosen; and its dialogs", async ({ page, admin }) => {
   await look(page, "drift");
   await page.getByRole("checkbox", { name: /^All \d+ shown/ }).check();
   await look(page, "drift-chosen");
+  await page.getByRole("button", { name: "Export…" }).click();
+  await expect(page.getByRole("dialog")).toContainText("Every entry that was first seen in these days");
+  await page.getByLabel("First day").fill("2026-02-01");
+  await page.getByLabel("Last day").fill("2026-01-31");
+  await look(page, "export-drift");
+  await page.keyboard.press("Escape");
   await page.getByRole("button", { name: /^Approve \d+…$/ }).click();
   await look(page, "drift-approve");
   await page.keyboard.press("Escape");

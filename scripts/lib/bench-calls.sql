@@ -95,6 +95,9 @@ begin
   perform pg_temp.time_it('drift: 200 of 20,000 that stand', 'authenticated', $q$select public.admin_drift('bench', p_limit => 200)$q$);
   perform pg_temp.time_it('drift: all, of one type', 'authenticated', $q$select public.admin_drift('bench', 'all', 'unknown_price')$q$);
   perform pg_temp.time_it('drift: of an owner that there is not', 'authenticated', $q$select public.admin_drift('bench', p_owner => 'nobody')$q$);
+  perform pg_temp.time_it('export: first 1,000 of all drift', 'authenticated', $q$select public.admin_export('drift', p_client => 'bench')$q$);
+  perform pg_temp.time_it('export: 1,000 in the middle', 'authenticated', format($q$select public.admin_export('drift', p_client => 'bench', p_cursor => %L)$q$,
+    (select jsonb_build_object('at', d.first_seen_at, 'id', d.id) from public.drift d order by d.first_seen_at, d.id offset 110000 limit 1)));
   perform pg_temp.time_it('schema version', 'service_role', $q$select public.billing_ops_schema('bench')$q$);
 end
 $$;

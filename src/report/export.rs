@@ -198,7 +198,7 @@ fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => quoted(&harmless(text)),
-        // These begin with a digit, a letter, a brace or a bracket.
+        // To a spreadsheet a number is a number; the rest begins with a letter, a brace or a bracket.
         value => quoted(&value.to_string()),
     }
 }

@@ -75,7 +75,7 @@ async fn pages_meet_without_gap_or_double_while_rows_are_added() {
     write(&database, 1, 50).await;
     for (what, key) in [("drift", "drift_key"), ("history", "drift_key"), ("runs", "run_key")] {
         let query =
-            format!("what={what}&format=ndjson&limit=7&from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00Z");
+            format!("what={what}&format=ndjson&limit=7&from=2025-12-01T00:00:00Z&to=2026-02-01T00:00:00Z");
         let before = rows(&walk(&stack, &query, async |_| {}).await);
         // After each page, one more row at the end of the span, and one at the beginning, which the walk has behind it.
         let number = match what {
@@ -202,9 +202,8 @@ async fn what_is_wrong_is_named_and_who_may_not_gets_nothing() {
     assert_eq!((head.status, head.text.as_str()), (200, ""), "{head:?}");
 }
 
-/// A page is one call: what one of 200,000 rows costs is sixty calls a minute, each of a thousand rows.
 #[tokio::test]
-async fn a_full_page_is_a_thousand_rows_in_one_round_trip() {
+async fn a_full_page_is_a_thousand_rows() {
     let stack = Stack::start();
     write(&stack.database().await, 1, 1001).await;
     let full = page(&stack, "what=history&format=ndjson&to=2026-02-01T00:00:00Z").await;

@@ -23,7 +23,7 @@ const FORMATS: [ExportFormat, string][] = [
   ["ndjson", "NDJSON"],
 ];
 
-function Progress({ state, onStop }: { state: Extract<Exporting, { kind: "busy" }>; onStop: () => void }) {
+function Progress({ state }: { state: Extract<Exporting, { kind: "busy" }> }) {
   const { rows, total } = state;
   return (
     <div class="csv export-progress">
@@ -33,9 +33,6 @@ function Progress({ state, onStop }: { state: Extract<Exporting, { kind: "busy" 
         {total === null ? "Starting" : `${count(rows)} of ${count(Math.max(rows, total))}`}
         {state.waitUntil !== null && `, goes on ${waitUntil(state.waitUntil, now.value)}`}
       </span>
-      <button type="button" class="button button-small" onClick={onStop}>
-        Stop
-      </button>
     </div>
   );
 }
@@ -72,7 +69,7 @@ function ExportDialog({ whats, onClose }: { whats: readonly [ExportWhat, ...Expo
     </label>
   );
   return (
-    // Escape stops an export first, so that a key does not take away what has come.
+    // The first Escape cancels an export, the next one closes the dialog.
     <Dialog title="Export" onClose={busy ? stop : onClose}>
       <form onSubmit={submit}>
         <fieldset class="export-choices" disabled={busy}>
@@ -81,7 +78,7 @@ function ExportDialog({ whats, onClose }: { whats: readonly [ExportWhat, ...Expo
           )}
           <Segmented legend="Format" value={format} options={FORMATS} onChange={choose(setFormat)} />
         </fieldset>
-        <p class="quiet">{BY[what]} The filters of the list have no part in it.</p>
+        <p class="quiet">{BY[what]} The list's filters do not apply.</p>
         <div class="export-days">
           {day("First day", first, setFirst)}
           {day("Last day", last, setLast)}
@@ -89,7 +86,7 @@ function ExportDialog({ whats, onClose }: { whats: readonly [ExportWhat, ...Expo
         <p id="export-span" class={typeof span === "string" ? "problem" : "quiet"}>
           {typeof span === "string" ? span : "Days are UTC and both included. Without them: everything until now."}
         </p>
-        {busy && <Progress state={state} onStop={stop} />}
+        {busy && <Progress state={state} />}
         {state.kind === "failed" && (
           <>
             <Failure error={state.error} onRetry={goOn} />
@@ -101,7 +98,7 @@ function ExportDialog({ whats, onClose }: { whats: readonly [ExportWhat, ...Expo
         <p role="status" class={state.kind === "saved" ? "export-saved" : "visually-hidden"}>
           {state.kind === "saved" && (
             <>
-              <Glyph name="check" /> {state.rows === 0 ? "Nothing happened in these days: the file is empty." : `${plural(state.rows, "row")} saved.`} <code>{name}</code>
+              <Glyph name="check" /> {state.rows === 0 ? "Nothing in these days: the file has no rows." : `${plural(state.rows, "row")} saved.`} <code>{name}</code>
             </>
           )}
         </p>
