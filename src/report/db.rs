@@ -116,7 +116,7 @@ pub async fn export(admin: &Admin<'_>, filter: &ExportFilter) -> Result<Exported
     }
     match filter.what {
         What::Drift => page(admin, filter, |entry: Entry| Row::Drift(Box::new(entry.worded()))).await,
-        What::History => page(admin, filter, |event: Event| Row::History(event)).await,
+        What::History => page(admin, filter, |event: Event| Row::History(Box::new(event))).await,
         What::Runs => page(admin, filter, |run: Run| Row::Runs(Box::new(run))).await,
     }
 }

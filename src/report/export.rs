@@ -74,7 +74,7 @@ pub enum Row {
     /// `what=drift`.
     Drift(Box<Entry>),
     /// `what=history`.
-    History(Event),
+    History(Box<Event>),
     /// `what=runs`.
     Runs(Box<Run>),
 }
@@ -258,14 +258,13 @@ mod tests {
     }
 
     fn event() -> Row {
-        Row::History(
-            serde_json::from_value(json!({
-                "id": "7", "created_at": "2026-01-01T00:00:00Z", "event": "excepted", "drift_id": Uuid::from_u128(1), "drift_key": "key",
-                "type": "status_mismatch", "owner": null, "stripe_subscription_id": "sub_1", "stripe_customer_id": "cus_1",
-                "run_id": null, "actor": Uuid::from_u128(3), "note": "two\nlines"
-            }))
-            .expect("an event"),
-        )
+        let event: Event = serde_json::from_value(json!({
+            "id": "7", "created_at": "2026-01-01T00:00:00Z", "event": "excepted", "drift_id": Uuid::from_u128(1), "drift_key": "key",
+            "type": "status_mismatch", "owner": null, "stripe_subscription_id": "sub_1", "stripe_customer_id": "cus_1",
+            "run_id": null, "actor": Uuid::from_u128(3), "note": "two\nlines"
+        }))
+        .expect("an event");
+        Row::History(Box::new(event))
     }
 
     fn run() -> Row {
