@@ -14,8 +14,8 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// What is measured, as the database tells it: `billing_ops.gather_metrics()`.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Facts {
-    /// Scope, status, and when (Unix time in seconds) the last run of that scope that ended so did.
-    pub last_runs: Vec<(String, String, f64)>,
+    /// Scope, status, and when (Unix time in milliseconds) the last run of that scope that ended so did.
+    pub last_runs: Vec<(String, String, u64)>,
     /// The last run over everything, or over what had changed, that finished. `None` before there is one.
     pub last_run: Option<LastRun>,
     /// Class of drift, what was done about it, and how many such entries stand.
@@ -33,8 +33,8 @@ pub struct Facts {
 /// A run that finished.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub struct LastRun {
-    /// From its start to its end.
-    pub duration_seconds: f64,
+    /// From its start to its end, in milliseconds.
+    pub duration_ms: u64,
     /// Subscriptions that it read from Stripe.
     pub scanned: u64,
 }
@@ -133,10 +133,14 @@ pub fn render(facts: &Facts, version: &str) -> String {
     write_family(
         &mut text,
         &LAST_RUN,
-        facts.last_runs.iter().map(|(scope, status, at)| Sample::new(&[scope, status], at)),
+        facts.last_runs.iter().map(|(scope, status, at)| Sample::new(&[scope, status], seconds(*at))),
     );
     let last = facts.last_run.iter();
-    write_family(&mut text, &RUN_DURATION, last.clone().map(|run| Sample::new(&[], run.duration_seconds)));
+    write_family(
+        &mut text,
+        &RUN_DURATION,
+        last.clone().map(|run| Sample::new(&[], seconds(run.duration_ms))),
+    );
     write_family(&mut text, &SCANNED, last.map(|run| Sample::new(&[], run.scanned)));
     write_family(&mut text, &DRIFT_OPEN, pairs(&facts.drift_open));
     write_family(&mut text, &DRIFT_CLOSED, pairs(&facts.drift_closed));
@@ -152,6 +156,11 @@ pub fn render(facts: &Facts, version: &str) -> String {
     write_family(&mut text, &DUE, [Sample::new(&[], facts.due)]);
     write_family(&mut text, &BUILD_INFO, [Sample::new(&[version], 1)]);
     text
+}
+
+/// Prometheus counts in seconds.
+fn seconds(milliseconds: u64) -> f64 {
+    milliseconds as f64 / 1_000.0
 }
 
 /// One value, with the values of its family's labels.
@@ -200,8 +209,8 @@ mod tests {
 
     fn facts() -> Facts {
         serde_json::from_value(json!({
-            "last_runs": [["all", "success", 1_795_168_800.25], ["due", "error", 1_795_165_200]],
-            "last_run": {"duration_seconds": 12.5, "scanned": 1203},
+            "last_runs": [["all", "success", 1_795_168_800_250_u64], ["due", "error", 1_795_165_200_000_u64]],
+            "last_run": {"duration_ms": 12500, "scanned": 1203},
             "drift_open": [["status_mismatch", "waiting", 8]],
             "drift_closed": [["status_mismatch", "cleared", 2], ["status_mismatch", "repaired", 40_000_000_000_u64]],
             "alerts_open": {"critical": 1, "high": 0, "warning": 2, "info": 0},

@@ -1,5 +1,5 @@
 -- What a Prometheus reads: numbers by their labels, all of one snapshot, in one round trip. No label holds an id. How they are written
--- down is not the database's business.
+-- down is not the database's business. All of them are whole: fractions do not survive every reader of JSON.
 
 -- A counter never falls. Rows that are pruned (51_retention) and repairs that are taken back (33_decisions) go on being counted here.
 create table billing_ops.closed_drift_counts (
@@ -24,7 +24,7 @@ as $$
   select pg_catalog.jsonb_build_object(
     -- One look into the index for each pair, as there may be a hundred thousand passes.
     'last_runs', (
-      select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(s.scope, e.status, extract(epoch from last.finished_at))
+      select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(s.scope, e.status, floor(extract(epoch from last.finished_at) * 1000)::bigint)
         order by s.place, e.place), '[]')
       from pg_catalog.unnest(array['all', 'changed', 'due']) with ordinality s (scope, place)
       cross join pg_catalog.unnest(array['success', 'partial', 'error']) with ordinality e (status, place)
@@ -33,7 +33,7 @@ as $$
         where r.scope = s.scope and r.status = e.status and r.finished_at is not null
         order by r.finished_at desc limit 1) last),
     'last_run', (
-      select pg_catalog.jsonb_build_object('duration_seconds', greatest(0, extract(epoch from r.finished_at - r.started_at)),
+      select pg_catalog.jsonb_build_object('duration_ms', greatest(0, floor(extract(epoch from r.finished_at - r.started_at) * 1000)::bigint),
         'scanned', r.scanned_count)
       from public.reconciliation_logs r
       where r.scope <> 'due' and r.status in ('success', 'partial') and r.finished_at is not null
@@ -76,7 +76,7 @@ as $$
   )
 $$;
 comment on function billing_ops.gather_metrics() is
-  'As of one snapshot: {last_runs: [[scope, status, Unix seconds when the last that ended so finished], …], last_run: {duration_seconds, scanned}
+  'As of one snapshot: {last_runs: [[scope, status, Unix milliseconds when the last that ended so finished], …], last_run: {duration_ms, scanned}
   of the last that finished over more than what was due (null: none has), drift_open: [[type, action, entries], …], drift_closed: the same of
   all that ever ended, alerts_open: {critical, high, warning, info}, deliveries: [[channel, status, rows], …], due: rows}.';
 

@@ -22,14 +22,14 @@ select ended('all', 'success', '2026-11-20 10:00:00.25+00', 12.5, 100), ended('a
   ended('changed', 'partial', '2026-11-20 11:00+00', 3.25, 7), ended('all', 'error', '2026-11-20 12:00+00', 99, 99),
   ended('due', 'success', '2026-11-20 13:00+00', 0.5, 2), ended('due', 'error', '2026-11-20 09:00+00', 0.5, 2);
 insert into public.reconciliation_logs (run_key, run_type, status, started_at) values ('at_work', 'request', 'running', '2026-11-20 14:00+00');
-select is(facts() -> 'last_runs', '[["all", "success", 1795168800.25], ["all", "error", 1795176000], ["changed", "partial", 1795172400],
-  ["due", "success", 1795179600], ["due", "error", 1795165200]]', 'when the last run of each scope that ended so did, whatever came after it');
-select is(facts() -> 'last_run', '{"duration_seconds": 3.25, "scanned": 7}',
+select is(facts() -> 'last_runs', '[["all", "success", 1795168800250], ["all", "error", 1795176000000], ["changed", "partial", 1795172400000],
+  ["due", "success", 1795179600000], ["due", "error", 1795165200000]]', 'when the last run of each scope that ended so did, whatever came after it');
+select is(facts() -> 'last_run', '{"duration_ms": 3250, "scanned": 7}',
   'how long the last that finished took, and how much it read: neither a pass nor one that ended in error');
 select ended('all', 'success', '2026-11-20 15:00+00', 12.5, 100);
-select is(facts() -> 'last_run', '{"duration_seconds": 12.5, "scanned": 100}', 'a full run, too');
+select is(facts() -> 'last_run', '{"duration_ms": 12500, "scanned": 100}', 'a full run, too');
 update public.reconciliation_logs set started_at = finished_at + interval '1 second' where finished_at = '2026-11-20 15:00+00';
-select is(facts() #>> '{last_run,duration_seconds}', '0', 'a clock that was set back makes no run end before it began');
+select is(facts() #>> '{last_run,duration_ms}', '0', 'a clock that was set back makes no run end before it began');
 
 -- Drift ------------------------------------------------------------------------------------------------------------------------
 
