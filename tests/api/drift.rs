@@ -44,7 +44,7 @@ async fn drift(stack: &Stack, query: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_difference_is_one_entry_for_as_long_as_it_stands() {
+async fn promise_11_what_stands_costs_no_row() {
     let stack = Stack::setup().argument("--subscriptions").argument("120").start();
     let database = stack.database().await;
     assert_eq!(stack.run().await.body["status"], "success", "the first look");
@@ -58,9 +58,15 @@ async fn a_difference_is_one_entry_for_as_long_as_it_stands() {
     let first = stack.run().await;
     let told = &first.body["reconciliations"][0];
     assert_eq!((&told["type"], &told["action"]), (&"customer_mismatch".into(), &"none".into()), "{first:?}");
+    let history = count(&database, "select count(*) from public.drift_events").await;
     for _ in 0..2 {
         stack.run().await;
     }
+    assert_eq!(
+        count(&database, "select count(*) from public.drift_events").await,
+        history,
+        "seen again is no event"
+    );
     assert_eq!(
         count(&database, "select count(*) from public.drift").await - before,
         2,

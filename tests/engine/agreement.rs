@@ -59,7 +59,7 @@ async fn rows_that_no_run_has_seen_need_no_look_of_their_own_and_no_write() {
 }
 
 #[tokio::test]
-async fn a_stranger_is_looked_up_once_in_its_life() {
+async fn promise_11_a_stranger_is_looked_up_once_in_its_life() {
     let world = World::of(50);
     (0..3).for_each(|at| world.stranger(&format!("sub_stranger_{at}"), json!({})));
     let lookups = || world.simulator.stats().by_endpoint.get("/v1/checkout/sessions").copied().unwrap_or(0);

@@ -230,6 +230,31 @@ async fn an_hour_between_full_scans_lists_events_and_reads_what_they_speak_of() 
 }
 
 #[tokio::test]
+async fn promise_11_an_hour_costs_a_call_for_each_change_however_many_subscriptions_there_are() {
+    for (subscriptions, changed) in [(1_000, 0), (5_000, 0), (1_000, 3), (5_000, 3)] {
+        let mut world = World::of(subscriptions);
+        world.terms.events_at_once = true;
+        for facts in &active(&world, 3)[..changed] {
+            let change =
+                SubscriptionChange { quantity: Some(facts.quantity + 1), ..SubscriptionChange::default() };
+            world.simulator.patch_subscription(&facts.id, change).unwrap();
+        }
+        let job = Job {
+            scope: RunScope::Changed,
+            events_from: now() - 3_600,
+            scanned: subscriptions.into(),
+            ..world.job()
+        };
+
+        let ending = world.run_job(job).await.unwrap();
+
+        assert_eq!((ending.status, ending.counts.updated_count), (Status::Success, changed as u64));
+        let stats = world.simulator.stats();
+        assert_eq!(stats.requests, 1 + changed as u64, "{subscriptions} subscriptions: {:?}", stats.log);
+    }
+}
+
+#[tokio::test]
 async fn where_much_has_changed_everything_is_read_as_that_costs_less() {
     let mut world = World::of(1_000);
     world.terms.events_at_once = true;
