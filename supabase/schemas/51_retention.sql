@@ -15,7 +15,7 @@ declare
   v_count bigint;
   v_seen bigint;
   v_drift bigint := 0;
-  v_closed jsonb := '[]';
+  v_closed jsonb := '[]'::jsonb;
   v_runs bigint := 0;
   v_alerts bigint := 0;
   v_windows bigint := 0;

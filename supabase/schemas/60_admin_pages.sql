@@ -468,7 +468,7 @@ declare
   v_rows constant integer := greatest(1, least(coalesce(p_limit, 1000), 1000)) + 1;
   -- The first page goes on after an id that no row has, so that every page is one range of an index.
   v_at constant timestamptz := coalesce((p_cursor ->> 'at')::timestamptz, v_from);
-  v_uuid uuid := '00000000-0000-0000-0000-000000000000';
+  v_uuid uuid := '00000000-0000-0000-0000-000000000000'::uuid;
   v_number bigint := 0;
   v_page jsonb;
   v_total bigint;
