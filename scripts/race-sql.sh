@@ -266,9 +266,21 @@ race() {
   grep -q '^number of failed transactions: 0 ' "$scripts/out" && ! grep -qi 'error' "$scripts/out" || failed=1
   sed -n 's/^number of transactions actually processed: /calls: /p; /^number of failed/p; /ERROR/p' "$scripts/out"
 }
+broken() { psql "$url" -Atc "select count(*) from ($1) broken"; }
+# race_until QUERY SCRIPT…: on a slow machine not everything happens in that time. Then it goes on, three times at most, until the query
+# finds nothing that is missing.
+race_until() {
+  local more
+  race "${@:2}"
+  for more in 1 2 3; do
+    [ "$(broken "$1")" != 0 ] || return 0
+    echo "not all of it has happened: once more ($more)"
+    race "${@:2}"
+  done
+}
 none() {
   local count
-  count="$(psql "$url" -Atc "select count(*) from ($2) broken")"
+  count="$(broken "$2")"
   if [ "$count" = 0 ]; then echo "ok      $1"; else echo "FAILED  $1: $count"; failed=1; fi
 }
 
@@ -329,7 +341,13 @@ new_database tell
 url="$(database_url tell)"
 apply_migrations "$url"
 psql "$url" -q -v ON_ERROR_STOP=1 -f "$scripts/tell.sql" >/dev/null
-race happen@5 resolve@1 attend@2 claim@6 end_new@8 end_old@3 word@2 tick@4
+missing="select 1 from unnest(array['raised', 'escalated', 'acknowledged', 'resolved', 'summary', 'test']) k
+   where not exists (select from public.notification_deliveries where kind = k and status = 'sent')
+   union all select 1 from unnest(array['below_severity', 'pagerduty_only', 'alarm_not_sent', 'channel_off', 'not_configured', 'summarised']) r
+   where not exists (select from public.notification_deliveries where status = 'suppressed' and reason = r)
+   union all select 1 where not exists (select from public.ends where not counted) or not exists (select from public.claims where by_person and kind <> 'test')
+     or not exists (select from public.notification_deliveries where may_have_arrived and status = 'sent')"
+race_until "$missing" happen@5 resolve@1 attend@2 claim@6 end_new@8 end_old@3 word@2 tick@4
 none "of each event there is one delivery for each channel that was there" \
   "select 1 from public.billing_alert_events e cross join (values ('slack'), ('pagerduty')) c (channel)
    where e.event in ('raised', 'escalated', 'grown', 'acknowledged', 'resolved')
@@ -366,12 +384,7 @@ psql "$url" -q -c "create view public.attempts as select c.* from public.claims 
 none "six a minute at most" "select channel, ticks from public.attempts group by 1, 2 having count(*) > 6"
 none "thirty an hour at most" "select a.channel, t from (select distinct ticks as t from public.attempts) hour join public.attempts a on a.ticks between t - 5 and t
    group by 1, 2 having count(distinct a.delivery) > 30"
-none "all of it happened" "select 1 from unnest(array['raised', 'escalated', 'acknowledged', 'resolved', 'summary', 'test']) k
-   where not exists (select from public.notification_deliveries where kind = k and status = 'sent')
-   union all select 1 from unnest(array['below_severity', 'pagerduty_only', 'alarm_not_sent', 'channel_off', 'not_configured', 'summarised']) r
-   where not exists (select from public.notification_deliveries where status = 'suppressed' and reason = r)
-   union all select 1 where not exists (select from public.ends where not counted) or not exists (select from public.claims where by_person and kind <> 'test')
-     or not exists (select from public.notification_deliveries where may_have_arrived and status = 'sent')"
+none "all of it happened" "$missing"
 
 new_database due
 url="$(database_url due)"
