@@ -322,8 +322,9 @@ impl<'a> Company<'a> {
         }
     }
 
-    /// The run is over: what was to change in it has changed.
+    /// The run is over: what was to change in it has changed, and will not do so once more in another.
     pub fn run_is_over(&mut self) {
+        self.simulator.clear_scripts();
         for change in std::mem::take(&mut self.late) {
             self.simulator.apply(Action::PatchSubscription(change)).expect("the simulator takes it");
         }

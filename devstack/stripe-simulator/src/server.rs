@@ -197,6 +197,11 @@ impl Simulator {
         self.state.clear_faults();
     }
 
+    /// Nothing happens in the middle of requests any more.
+    pub fn clear_scripts(&self) {
+        self.state.clear_scripts();
+    }
+
     /// Limits requests a second, or no longer does.
     pub fn rate_limit(&self, limit: Option<RateLimit>) {
         self.state.set_rate_limit(limit);
