@@ -457,7 +457,7 @@ select pg_temp.rewrite('billing_ops.prune', 'o.resolved and o.created_at < now()
   'o.created_at < now() - interval ''400 days''');
 -- mutant: what stands is pruned | retention
 select pg_temp.rewrite('billing_ops.prune', 'where o.closed_at < greatest(', 'where coalesce(o.closed_at, o.first_seen_at) < greatest(');
--- mutant: closed drift of any number | retention
+-- mutant: closed drift of any number | retention_limit
 select pg_temp.rewrite('billing_ops.prune', 'offset 199999', 'offset 299999');
 -- mutant: pruning has no bound | retention
 select pg_temp.rewrite('billing_ops.prune', 'limit v_piece', 'limit null');
