@@ -78,7 +78,7 @@ begin
 end
 $$;
 comment on function billing_ops.consume_rate_limit(text, text) is
-  'Counts one call. Null: go on. A number: limited, for so many seconds; then nothing is written.
+  'Counts one call. Null: go on. A number: limited, for that many seconds; then nothing is written.
   Definer: a person''s call is counted too, and no person may touch the table.';
 
 -- How a time is written, and which version of all this a database has.
@@ -140,7 +140,7 @@ begin
 end
 $$;
 comment on function billing_ops.is_admin() is
-  'True for a caller who is listed in billing_ops.admins, or an admin as the adopted mapping''s "admins" says. Definer: the caller may
+  'True for a caller who is listed in billing_ops.admins, or is an admin by the adopted mapping''s "admins". Definer: the caller may
   read neither.';
 
 create function billing_ops.caller_standing()

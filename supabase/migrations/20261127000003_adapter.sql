@@ -29,7 +29,7 @@ comment on column billing_ops.subscription_marks.owner is
 comment on column billing_ops.subscription_marks.owner_source is
   'Where the owner was read, for example in the checkout session''s metadata.';
 comment on column billing_ops.subscription_marks.looked_up_at is
-  'When its checkout session was looked up; null if it never was. What has a time here is not asked for again.';
+  'When its checkout session was looked up; null if it never was. One that has a time here is not looked up again.';
 
 create index subscription_marks_created on billing_ops.subscription_marks (created, stripe_subscription_id);
 comment on index billing_ops.subscription_marks_created is 'The subscriptions of a scan''s window.';
@@ -55,7 +55,7 @@ comment on table billing_ops.adoption is
 comment on column billing_ops.adoption.one is 'Always true: there is one adopted table at most.';
 comment on column billing_ops.adoption.mapping is 'The mapping with its defaults filled in and its tables'' names in full.';
 comment on column billing_ops.adoption.fingerprint is
-  'billing_ops.fingerprint(mapping) as it was: what the generated functions rely on.';
+  'billing_ops.fingerprint(mapping) at the time of adopt: what the generated functions rely on.';
 comment on column billing_ops.adoption.granted is
   'What service_role was granted for this mapping and did not have before: exactly this is taken back.';
 comment on column billing_ops.adoption.generator is 'The version of the generator that made the functions.';
@@ -100,9 +100,9 @@ comment on function billing_ops.relation_name(text) is 'A table''s name in full,
 revoke all on function billing_ops.relation_name(text) from public, anon, authenticated;
 grant execute on function billing_ops.relation_name(text) to service_role;
 
--- By join and not by to_regclass, which raises for a schema that the caller may not use. Here and below names are compared as
--- names, and a table is looked up in a sub-select: else the catalog is read from end to end, and the table looked up at each row.
--- What looks into the catalog is plpgsql, as that keeps its plan for the session: to judge a mapping is to ask some hundred times.
+-- By join and not by to_regclass, which raises an error for a schema that the caller may not use. Here and below, names are compared
+-- as type name, and a table is looked up in a sub-select: otherwise the catalog is read from end to end, and the table looked up at
+-- each row. What reads the catalog is plpgsql, which keeps its plan for the session: judging one mapping takes some hundred calls.
 create function billing_ops.relation_oid(p_name text)
 returns oid
 language plpgsql stable
@@ -130,11 +130,11 @@ as $$
     when 'object' then p_mapping #>> '{quantity,column}' else p_mapping ->> 'quantity' end
 $$;
 comment on function billing_ops.quantity_column(jsonb) is
-  'The mapping says either a column, or a column and the prices that it counts.';
+  'The column of the quantity: a mapping names either a column, or a column and the prices that it counts.';
 revoke all on function billing_ops.quantity_column(jsonb) from public, anon, authenticated;
 grant execute on function billing_ops.quantity_column(jsonb) to service_role;
 
--- "rows": left to guess, the planner takes a thousand for each, and compiles a plan for a thousand million.
+-- "rows": left to guess, the planner assumes a thousand for each, and compiles a plan for a thousand million.
 create function billing_ops.mapped_columns(p_mapping jsonb)
 returns table (word text, relation text, attribute text)
 language plpgsql immutable rows 15
@@ -149,7 +149,7 @@ begin
     ('stripe_subscription_id', p_mapping ->> 'table', p_mapping ->> 'stripe_subscription_id'),
     ('owner', p_mapping ->> 'table', p_mapping #>> '{owner,column}'),
     ('owner.key', p_mapping #>> '{owner,table}', p_mapping #>> '{owner,key}'),
-    -- A customer is a column of the row, or one of the row that a column of the row points to.
+    -- The customer is in a column of the row itself, or of another row that one of its columns points to.
     ('customer', coalesce(p_mapping #>> '{customer,table}', p_mapping ->> 'table'), p_mapping #>> '{customer,column}'),
     ('customer.by', p_mapping ->> 'table', p_mapping #>> '{customer,by}'),
     ('customer.key', p_mapping #>> '{customer,table}', p_mapping #>> '{customer,key}'),
@@ -312,7 +312,7 @@ as $$
   with tables as (
     select t.relation, t.before, p_now -> t.relation as now from pg_catalog.jsonb_each(p_before) t (relation, before)
   ),
-  -- Of a table that is gone, its columns are no news.
+  -- Where a table is gone, its columns are not reported as well.
   kept as (select t.* from tables t where t.now ->> 'kind' = t.before ->> 'kind')
   select pg_catalog.string_agg(d.said, ' ' order by d.place, d.said) from (
     select 1 as place, pg_catalog.format(
@@ -428,12 +428,12 @@ as $$
   select exists (
     select 1 from billing_ops.unique_columns(p_mapping ->> 'table') u
     where u.predicate is null and p_mapping #>> '{owner,column}' = any (u.columns)
-      -- A column that "where" holds fixed makes no two rows different.
+      -- A column that "where" fixes is the same in all rows, so it tells no two apart.
       and not exists (
         select 1 from pg_catalog.unnest(u.columns) c
         where c <> p_mapping #>> '{owner,column}' and not coalesce(p_mapping -> 'where', '{}') ? c))
 $$;
-comment on function billing_ops.one_row_each(jsonb) is 'Does a unique index allow one row for an owner only?';
+comment on function billing_ops.one_row_each(jsonb) is 'Does a unique index allow only one row for each owner?';
 revoke all on function billing_ops.one_row_each(jsonb) from public, anon, authenticated;
 
 create function billing_ops.complete_mapping(p_mapping jsonb)
@@ -459,7 +459,7 @@ as $$
   from billing_ops.without_nulls(p_mapping) m
 $$;
 comment on function billing_ops.complete_mapping(jsonb) is
-  'A mapping with its defaults: nothing is written, everything mapped is kept, one_row_each as the unique indexes say, names in full.';
+  'A mapping with its defaults: nothing is written, "keeps" has every mapped field, one_row_each as the unique indexes say, names in full.';
 revoke all on function billing_ops.complete_mapping(jsonb) from public, anon, authenticated;
 
 create function billing_ops.constant(p_value jsonb, p_type text)
@@ -593,7 +593,7 @@ begin
     if v_table.id is null then
       return pg_catalog.format('There is no table %s.', v_table.relation);
     end if;
-    -- Who is an admin is only read, whatever it is read from.
+    -- Admins are only read, so any kind of relation will do.
     continue when v_table.word = 'admins.table';
     select c.relkind into v_kind from pg_catalog.pg_class c where c.oid = v_table.id;
     if v_kind not in ('r', 'p') then
@@ -706,7 +706,7 @@ begin
   where lf.family <> rf.family limit 1;
   if v_said is not null then return v_said; end if;
 
-  -- Constants: read as their column's type, and compared once, since not every type can be.
+  -- Constants are read as their column's type, and compared once, since not every type can be compared.
   for v_column in
     select m.word, m.attribute, f.type_name, p_mapping -> pg_catalog.split_part(m.word, '.', 1) -> m.attribute as said
     from billing_ops.mapped_columns(p_mapping) m
@@ -837,7 +837,7 @@ returns text
 language sql stable
 set search_path = ''
 as $$
-  -- In this order: each of them takes for granted what the one before has looked at.
+  -- In this order: each of them takes for granted what the one before has checked.
   select coalesce(billing_ops.mapping_shape_objection(p_mapping),
     (select coalesce(billing_ops.mapping_table_objection(m), billing_ops.mapping_column_objection(m),
        billing_ops.mapping_index_objection(m), billing_ops.mapping_write_objection(m))
@@ -847,8 +847,8 @@ comment on function billing_ops.mapping_objection(jsonb) is
   'Why a mapping cannot be adopted: one sentence, or null if it can be.';
 revoke all on function billing_ops.mapping_objection(jsonb) from public, anon, authenticated;
 
--- The adapter: functions that read and write the adopted table, made by billing_ops.adopt from its mapping. All of them are the
--- caller's (security invoker): service_role runs them with the grants on single columns that adopt gives.
+-- The adapter: functions that read and write the adopted table, made by billing_ops.adopt from its mapping. All of them run with
+-- their caller's rights (security invoker): service_role has those on single columns that adopt grants.
 --
 -- A row is read as an array in this order: key, version, owner, stripe_subscription_id, customer, status, tier, price, quantity,
 -- period_start, period_end, cancel_at_period_end, trial_end, newer, odd. Keys, owners and versions are text, times Unix seconds.
@@ -899,8 +899,8 @@ begin
   ) f (name, arguments, result, volatility, for_service, said)
   where f.name = p_name;
 
-  -- Where rows are looked for by a list of ids, the plan for any list is wanted: planned for a thousand ids at hand, the planner takes
-  -- to reading the whole table, unless that is very large.
+  -- Where rows are looked for by a list of ids, the generic plan is wanted: planning for a thousand given ids, the planner tends to
+  -- read the whole table, unless that is very large.
   execute pg_catalog.format(
     'create or replace function billing_ops.%I(%s) returns %s language plpgsql %s set search_path = ''''%s as %L',
     p_name, v_function.arguments, v_function.result, v_function.volatility,
@@ -948,19 +948,19 @@ $body$ end);
 end
 $$;
 comment on function billing_ops.adapter_clear() is
-  'The adapter as it is before anything is adopted: every function is there, so that others can name it, and raises BOADP. Only who is
-  an admin is known already where the tables of the seed say so: somebody has to be able to see that nothing is adopted.';
+  'Makes the adapter what it is before anything is adopted: every function is there, so that others can name it, and raises BOADP. Only
+  adapter_is_admin answers already, from the seed''s tables where they exist: somebody has to be able to see that nothing is adopted.';
 revoke all on function billing_ops.adapter_clear() from public, anon, authenticated;
 
 -- Written since? -----------------------------------------------------------------------------------------------------
 
 -- A horizon is pg_snapshot_xmin as an earlier read saw it: the oldest transaction that was still at work. Whatever was written
--- behind that read's back has this id or a later one, so a row whose xmin precedes it is older than the read. xmin has only 32
+-- unseen by that read has this id or a later one, so a row whose xmin precedes it is older than the read. xmin has only 32
 -- bits, and a row that nobody touches keeps its xmin even when it is frozen: after four thousand million transactions the numbers
 -- come round, and a plain comparison would take a row of the last round for one of this. So the question is whether xmin lies in
 -- the window [horizon, first id that is not finished), both ends counted from the horizon, modulo 2^32: any row that is visible
--- and was written since does, as its transaction is finished; one of an earlier round does not, but by a rare coincidence, which
--- costs one look too many. (The caller's own uncommitted writes are not finished: they are nobody's news to the caller.)
+-- and was written since does, as its transaction is finished; one of an earlier round does not, except by a rare coincidence, which
+-- costs one look too many. (The caller's own uncommitted writes are not finished: they are no news to the caller.)
 create function billing_ops.horizon_window(p_horizon xid8)
 returns bigint
 language sql stable
@@ -968,7 +968,7 @@ set search_path = ''
 as $$
   select case
     when w.width is null then null
-    -- A horizon of another life of this database, or one as old as all numbers: whatever is there may be newer.
+    -- A horizon from another life of this database, or one older than a full round of ids: any row may be newer.
     when w.width not between 0 and 4294967295 then 4294967296
     else w.width end
   from (select pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint - p_horizon::text::bigint as width) w
@@ -1018,7 +1018,7 @@ as $$
   select array(select e.enumlabel::text from base b join pg_catalog.pg_enum e on e.enumtypid = b.oid where e.enumlabel = any (p_texts))
 $$;
 comment on function billing_ops.as_labels(text[], oid) is
-  'Those of the texts that are labels of the enum: a cast of another would raise.';
+  'Those of the texts that are labels of the enum: casting any other would raise an error.';
 revoke all on function billing_ops.as_labels(text[], oid) from public, anon, authenticated;
 grant execute on function billing_ops.as_labels(text[], oid) to service_role;
 
@@ -1073,7 +1073,7 @@ declare
   v_id jsonb;
   v_owner jsonb;
   v_status jsonb;
-  -- Texts that become p_keys, p_owners or p_after as the column's own type: only so is its index of use.
+  -- Texts that become p_keys, p_owners or p_after as the column's own type: only then can its index be used.
   v_keys text;
   v_owners text;
   v_after text;
@@ -1107,7 +1107,7 @@ begin
   v_after_owner := case v_owner ->> 'family' when 'uuid' then 'p_after::uuid' when 'integer' then 'p_after::bigint'
     else 'p_after' end;
   v_statuses := case v_status ->> 'family'
-    -- By name: after a restore, or where an app has made its enum anew, the oid is another one and no label would be found.
+    -- By name: after a restore, or where an app has made its enum anew, the oid is a different one and no label would be found.
     when 'enum' then pg_catalog.format('billing_ops.as_labels(p_statuses, %L::pg_catalog.regtype)::%s[]',
       v_status ->> 'type', v_status ->> 'type')
     else 'p_statuses' end;
@@ -1170,7 +1170,7 @@ begin
 end
 $body$, v_id ->> 'name', v_table, v_where));
 
-  -- A mark outlives its row, and strangers never had one.
+  -- A mark outlives its row, and a stranger's mark never had a row.
   perform billing_ops.adapter_define('adapter_unlisted', pg_catalog.format($body$
 begin
   return query
@@ -1214,7 +1214,7 @@ begin
 end
 $body$, v_key ->> 'name', v_owner ->> 'name', v_table, v_id ->> 'name', v_after, v_where));
 
-  -- The table is read once: by an owner's index it would be read row by row, and twice.
+  -- The table is read once: through an index on the owner it would be read row by row, and twice.
   perform billing_ops.adapter_define('adapter_duplicates', pg_catalog.format($body$
 begin
   return query
@@ -1241,7 +1241,7 @@ $body$, v_table, v_status ->> 'name', v_statuses, v_id ->> 'name', v_where));
 
   -- Who is there -----------------------------------------------------------------------------------------------------
 
-  -- Without a table of owners, those exist who have a row.
+  -- Without a table of owners, the owners that exist are those with a row.
   perform billing_ops.adapter_define('adapter_owners', pg_catalog.format($body$
 begin
   return query
@@ -1274,14 +1274,14 @@ $body$, coalesce(nullif(v_customers, ''), 'select null::text as customer, null::
 
   -- Writing ----------------------------------------------------------------------------------------------------------
 
-  -- An update takes its rows as its plan comes upon them, and two that take the same in two orders wait for one another for ever.
+  -- An update locks its rows as its plan comes upon them, and two updates that lock the same rows in different orders deadlock.
   perform billing_ops.adapter_define('adapter_lock', pg_catalog.format($body$
 begin
   perform 1 from %1$s s where %2$s = any (%3$s)%4$s order by %2$s for no key update;
 end
 $body$, v_table, v_key ->> 'name', v_keys, v_where));
 
-  -- What every row of a batch may hold. Text is assigned as it is, as a cast to varchar(20) would cut it off in silence.
+  -- What every row of a batch may hold. Text is assigned as it is, as a cast to varchar(20) would cut it off silently.
   v_writable := 'key text, version text, owner text, stripe_subscription_id text, customer text, status text, tier text, price text, '
     'quantity bigint, period_start bigint, period_end bigint, cancel_at_period_end boolean, trial_end bigint';
   select pg_catalog.string_agg(pg_catalog.format('(%L, %L)', w.word, pg_catalog.format('%I = %s', v_columns #>> array[w.word, 'attribute'],
@@ -1290,7 +1290,7 @@ $body$, v_table, v_key ->> 'name', v_keys, v_where));
   from pg_catalog.unnest(billing_ops.mapping_fields() || array['stripe_subscription_id', 'customer'])
     with ordinality w (word, place)
   where v_columns #>> array[w.word, 'name'] ^@ 's.';
-  -- Only the columns that a row sets are named: a trigger on "update of status" is not to fire for somebody's seats.
+  -- Only the columns that a row sets are named: a trigger on "update of status" must not fire when only seats change.
   perform billing_ops.adapter_define('adapter_set', pg_catalog.format($body$
 begin
   return query execute %L
@@ -1304,7 +1304,7 @@ $body$, pg_catalog.format('update %s s set ', v_table), v_sets, pg_catalog.forma
       ' from pg_catalog.jsonb_to_recordset($1) as r (%s) where %s = %s and s.xmin = r.version::xid%s returning r.key', v_writable, v_key ->> 'name',
       case v_key ->> 'family' when 'uuid' then 'r.key::uuid' when 'integer' then 'r.key::bigint' else 'r.key' end, v_where)));
 
-  -- A column that can be null is given as null where there is no value: its default may be a lie ("trial_end default now()").
+  -- A column that can be null is set to null where there is no value: its default may be a lie ("trial_end default now()").
   -- One that cannot is left to its default.
   select pg_catalog.string_agg(pg_catalog.format('(%L, %L, %L, %L)', a.word, pg_catalog.format('%I', a.attribute), a.expression, a.always),
     E',\n      ' order by a.place, a.attribute)
@@ -1333,7 +1333,7 @@ begin
   using p_rows;
 end
 $body$, pg_catalog.format('insert into %s ', v_table), v_adds,
-    -- A row that came meanwhile is not an error, and not a reason to look at the others one by one.
+    -- A row that somebody else inserted meanwhile is not an error, nor a reason to look at the others one by one.
     pg_catalog.format(' from pg_catalog.jsonb_to_recordset($1) as r (%s) where not exists (select 1 from %s s where %s = r.stripe_subscription_id%s) '
       'returning %I::text', v_writable, v_table, v_id ->> 'name', v_where, v_id ->> 'attribute')));
 end
@@ -1385,7 +1385,7 @@ as $$
   select pg_catalog.left(p_sqlstate, 2) in ('40', '53', '57', '58', 'XX') or p_sqlstate = '25006'
 $$;
 comment on function billing_ops.ends_transaction(text) is
-  'Errors that say something of the whole transaction or the server, not of the row that met them.';
+  'Whether an error concerns the whole transaction or the server, not just the row that met it.';
 revoke all on function billing_ops.ends_transaction(text) from public, anon, authenticated;
 grant execute on function billing_ops.ends_transaction(text) to service_role;
 
@@ -1423,7 +1423,7 @@ begin
     from (
       select w.word, case w.word when 'quantity' then billing_ops.quantity_column(v_mapping) when 'owner' then v_mapping #>> '{owner,column}'
         when 'customer' then v_mapping #>> '{customer,column}' else v_mapping ->> w.word end as attribute
-      -- Only what can have been meant: to look a column up takes longer than to refuse a row.
+      -- Only the columns that it can be about: looking one up takes longer than refusing a row.
       from pg_catalog.unnest(case p_sqlstate when '22P02' then array['status', 'tier']
         when '22001' then array['owner', 'stripe_subscription_id', 'customer', 'status', 'tier', 'price']
         else array['quantity', 'period_start', 'period_end', 'trial_end'] end) w (word)
@@ -1440,7 +1440,7 @@ begin
   end if;
 
   if v_said is null then
-    -- The message of a trigger may hold anything, so its name has to do. The context names the functions that were at work.
+    -- The message of a trigger may hold anything, so the trigger's name has to do. The context names the functions that were at work.
     select pg_catalog.format('trigger %s refuses it', t.tgname) into v_said
     from pg_catalog.pg_trigger t
     join pg_catalog.pg_proc p on p.oid = t.tgfoid
@@ -1481,14 +1481,14 @@ declare
   v_column text;
   v_context text;
 begin
-  -- Collected before it is returned: rows that "return query" has given stay given when a foreign key, which is checked last,
-  -- takes the statement back.
+  -- Collected before it is returned: rows that "return query" has returned stay returned when a foreign key, which is checked last,
+  -- undoes the statement.
   if p_insert then
     v_done := array(select billing_ops.adapter_add(p_fields, p_rows));
   else
     v_done := array(select billing_ops.adapter_set(p_fields, p_rows));
   end if;
-  -- A constraint that waits for the commit would take everything with it there.
+  -- A constraint that is deferred to the commit would undo everything there.
   set constraints all immediate;
   return query select d.id, null::text from unnest(v_done) d (id);
 -- assert_failure: the one error of a trigger that "others" leaves out.
@@ -1499,7 +1499,7 @@ exception when assert_failure or others then
     raise;
   end if;
   if jsonb_array_length(p_rows) > 1 then
-    -- Each by itself, once: one row is not to take the others with it.
+    -- Each by itself, once: one row must not take the others with it.
     return query
     select w.id, w.reason from jsonb_array_elements(p_rows) r (said)
     cross join lateral billing_ops.adapter_write(p_insert, p_fields, jsonb_build_array(r.said)) w;
@@ -1513,7 +1513,7 @@ end
 $$;
 comment on function billing_ops.adapter_write(boolean, text[], jsonb) is
   'Writes rows that set the same fields: in one statement, or each by itself if that is refused. Answers those that were written
-  (reason null) and those that were refused; the others were not there as they should be.';
+  (reason null) and those that were refused; left out are rows that were not as expected any more, or that a trigger skipped.';
 revoke all on function billing_ops.adapter_write(boolean, text[], jsonb) from public, anon, authenticated;
 grant execute on function billing_ops.adapter_write(boolean, text[], jsonb) to service_role;
 
@@ -1585,7 +1585,7 @@ begin
 end
 $$;
 comment on function billing_ops.adapter_update(jsonb) is
-  'Repairs rows, [{"key", "version", field: value, …}]: a field that is given is set, null too; one that is missing is kept. Compare-and-set:
+  'Repairs rows, [{"key", "version", field: value, …}]: a field that is given is set, even to null; one that is missing is kept. Compare-and-set:
   only where the row is still the version that was read. Answers repaired, superseded (somebody wrote or deleted it)
   or refused, and why.';
 revoke all on function billing_ops.adapter_update(jsonb) from public, anon, authenticated;
@@ -1638,7 +1638,7 @@ begin
   from (
     select e.said ->> 'stripe_subscription_id' as id, e.place from jsonb_array_elements(p_rows) with ordinality e (said, place)
   ) r
-  -- After the writes: a row that somebody else was just inserting is what a unique index refused it for.
+  -- After the writes: where a unique index refused a row, somebody else may have been inserting the same one.
   left join billing_ops.adapter_present(array(
     select u ->> 'stripe_subscription_id' from jsonb_array_elements(p_rows) u
       where not v_written ? (u ->> 'stripe_subscription_id'))) there (id)
@@ -1652,7 +1652,7 @@ comment on function billing_ops.adapter_insert(jsonb) is
 revoke all on function billing_ops.adapter_insert(jsonb) from public, anon, authenticated;
 grant execute on function billing_ops.adapter_insert(jsonb) to service_role;
 
--- Adopting a table: what service_role is granted for it, the functions that bring it about, and what the reconciler is told.
+-- Adopting a table: what service_role is granted for it, the functions that adopt it, and what the reconciler is told.
 
 -- Grants -------------------------------------------------------------------------------------------------------------
 
@@ -1686,7 +1686,7 @@ begin
   from (
     select pg_catalog.format('%I', (billing_ops.relation_parts(m.relation))[1]) as name from mapped m
     union
-    -- A cast to an enum looks its name up.
+    -- A cast to an enum looks the type up by its name.
     select pg_catalog.format('%I', n.nspname) from mapped m
     join pg_catalog.pg_type t on t.oid = m.type_oid join pg_catalog.pg_namespace n on n.oid = t.typnamespace
     where n.nspname <> 'pg_catalog'
@@ -1702,7 +1702,7 @@ begin
   select distinct 'column', p_mapping ->> 'table', g.attribute, 'insert' from given g
     where p_mapping ->> 'writes' = 'update_and_insert'
   union all
-  -- A serial column takes its number from a sequence in the name of whoever inserts.
+  -- A serial column takes its number from a sequence, with the rights of whoever inserts.
   select distinct 'sequence', pg_catalog.format('%I.%I', n.nspname, q.relname), null::text, 'usage'
   from pg_catalog.pg_attribute a
   join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
@@ -1741,7 +1741,7 @@ begin
 end
 $$;
 comment on function billing_ops.holds_grant(text, text, text, text) is
-  'Has service_role this right, from whomever it has it? Null where the object is not there.';
+  'Whether service_role has this right, whoever granted it; null where the object is not there.';
 revoke all on function billing_ops.holds_grant(text, text, text, text) from public, anon, authenticated;
 grant execute on function billing_ops.holds_grant(text, text, text, text) to service_role;
 
@@ -1768,7 +1768,7 @@ begin
     exception when insufficient_privilege then
       null;
     end;
-    -- A grant by somebody who may not is an error or a mere warning.
+    -- A grant by somebody who may not grant is an error, or only a warning: hence this check.
     if not billing_ops.holds_grant(v_grant.kind, v_grant.object, v_grant.attribute, v_grant.privilege) then
       raise exception '% may not grant % on % to service_role; call adopt as the owner of %.', current_user,
         v_grant.privilege || coalesce(pg_catalog.format(' (%I)', v_grant.attribute), ''),
@@ -1782,7 +1782,7 @@ begin
 end
 $$;
 comment on function billing_ops.grant_needed(jsonb) is
-  'Grants service_role what a mapping needs and it does not have yet, and answers that: what an app granted itself stays the app''s.';
+  'Grants service_role what a mapping needs and the role does not have yet, and answers what it granted: the app''s own grants stay its own.';
 revoke all on function billing_ops.grant_needed(jsonb) from public, anon, authenticated;
 
 create function billing_ops.take_back_grants()
@@ -1824,7 +1824,7 @@ declare
   v_table text;
   v_granted jsonb;
 begin
-  -- Two at once would each take back what only the other has given.
+  -- Two at once would each take back what only the other has granted.
   lock table billing_ops.adoption in share row exclusive mode;
   if v_mapping is null then
     v_candidates := billing_ops.detect();
@@ -1841,7 +1841,7 @@ begin
   v_objection := billing_ops.mapping_objection(v_mapping);
   if v_objection is null then
     v_mapping := billing_ops.complete_mapping(v_mapping);
-    -- The lock of a read: what is judged stays as it is until this transaction ends, and nobody who reads or writes waits.
+    -- Only the lock that a read takes: what is judged stays as it is until this transaction ends, and nobody who reads or writes waits.
     for v_table in select distinct m.relation from billing_ops.mapped_columns(v_mapping) m order by 1 loop
       begin
         execute pg_catalog.format('lock table %s in access share mode', v_table);
@@ -1868,8 +1868,8 @@ end
 $$;
 comment on function billing_ops.adopt(jsonb) is
   'Adopts the app''s table: judges the mapping, grants what it needs, makes the functions, and answers billing_ops.adapter_state().
-  Without a mapping, the one that detect() proposes, if it is one. Refuses with one sentence, and nothing is half
-  done. Called again, it replaces what was there, grants included. For the owner of the database, in a migration or the SQL editor.';
+  Without a mapping, it takes the one that detect() proposes, if there is exactly one. It refuses with one sentence, and then
+  nothing has changed. Called again, it replaces what was there, grants included. For the owner of the database, in a migration or the SQL editor.';
 revoke all on function billing_ops.adopt(jsonb) from public, anon, authenticated;
 
 create function billing_ops.unadopt()
@@ -1922,7 +1922,7 @@ as $$
         from billing_ops.needed_grants(a.mapping) n
         where not coalesce(billing_ops.holds_grant(n.kind, n.object, n.attribute, n.privilege), false)
       ) g
-      -- Asked once, though it is told twice.
+      -- Keeps this from being computed twice, as it is used twice.
       offset 0
     ) d
   ), '{"adopted": false, "fingerprint_ok": false, "changed": null, "readable": false, "table": null, "has": [], "keeps": [], "one_row_each": false,
@@ -1930,8 +1930,8 @@ as $$
 $$;
 comment on function billing_ops.adapter_state() is
   'What is adopted, for the first call of a run. has: what is mapped; keeps: what the app keeps true itself; owners_known: there is a
-  table of owners, so that one can be missed there; changed: what is no longer as it was when the functions were made, in sentences.
-  Then fingerprint_ok is false and nothing may be written until adopt has been called again. readable: all that differs, if anything,
+  table of owners, so that a missing one is noticed; changed: what is no longer as it was when the functions were made, in sentences.
+  If it is not null, fingerprint_ok is false and nothing may be written until adopt has been called again. readable: all that differs, if anything,
   is that service_role may not write any more.';
 revoke all on function billing_ops.adapter_state() from public, anon, authenticated;
 grant execute on function billing_ops.adapter_state() to service_role;
@@ -2010,7 +2010,7 @@ as $$
     select '{uuid,text,integer}'::text[] as keys, '{text}'::text[] as texts, '{text,enum}'::text[] as words,
       '{integer,numeric}'::text[] as numbers, '{timestamptz,timestamp,integer}'::text[] as times, '{boolean}'::text[] as flags
   ),
-  -- The columns that most schemas call alike.
+  -- Tables by their usual names; then, in shapes, the columns that most schemas name alike.
   relations as (
     select pg_catalog.format('%I.%I', n.nspname, c.relname) as relation, n.nspname, c.relname
     from pg_catalog.pg_class c

@@ -42,7 +42,7 @@ comment on table public.drift is
   'Differences between Stripe and the database: one row for as long as a difference stands. A repaired one opens and closes in
   the same run.';
 comment on column public.drift.id is 'The entry''s id.';
-comment on column public.drift.drift_key is '<type>:<subject>: what it is dedup''d by while it is open.';
+comment on column public.drift.drift_key is '<type>:<subject>: the dedup key while the entry is open.';
 comment on column public.drift.type is 'The drift class: status_mismatch, missing_in_database, …';
 comment on column public.drift.severity is 'critical, high, warning or info.';
 comment on column public.drift.owner is 'Whose subscription it is, where known. Not a foreign key: the entry outlives the owner.';
@@ -56,7 +56,7 @@ comment on column public.drift.lowers_access is 'Whether the repair takes someth
 comment on column public.drift.action is
   'What was done about it. Closed: repaired, created, moved, cleared (it went away by itself), reverted. Open: observed, waiting,
   held (circuit breaker), excepted, superseded (a newer write won), refused (by the table), none (a person decides).';
-comment on column public.drift.reason is 'Why, where the action alone does not say it: what refused, or what is waited for.';
+comment on column public.drift.reason is 'Why, where the action alone does not say it: who or what refused it, or what it waits for.';
 comment on column public.drift.first_seen_at is 'When a run first saw it.';
 comment on column public.drift.last_seen_at is 'When a run last saw it.';
 comment on column public.drift.seen_count is 'How many runs have seen it.';
@@ -69,16 +69,16 @@ comment on column public.drift.decided_at is 'When they did.';
 comment on column public.drift.note is 'What they wrote.';
 comment on column public.drift.excepted_until is 'Until when a person lets it stand.';
 comment on column public.drift.before is
-  'Of a repaired one: what the row said in what was set, by the mapping''s words. What revert_drift puts back.';
+  'Where it was repaired: what the row said before in the fields that were set, by the mapping''s words. revert_drift puts it back.';
 comment on column public.drift.row_key is 'The row that was repaired.';
 comment on column public.drift.row_version is
-  'The version that the repair left it in: while it is still that, nobody has written the row since.';
+  'The version that the repair left that row in: while the row still has it, nobody has written it since.';
 create unique index drift_one_open_per_key on public.drift (drift_key) where closed_at is null;
 comment on index public.drift_one_open_per_key is 'Dedup: a difference has one entry while it stands.';
 create index drift_open on public.drift (first_seen_at desc, id desc) include (type, severity, action) where closed_at is null;
 comment on index public.drift_open is 'The list of what stands, newest first, and its counts.';
 create index drift_open_subscription on public.drift (stripe_subscription_id) where closed_at is null;
-comment on index public.drift_open_subscription is 'What stands of the subscriptions that a run compares.';
+comment on index public.drift_open_subscription is 'The open entries of the subscriptions that a run compares.';
 create index drift_newest on public.drift (first_seen_at desc, id desc);
 comment on index public.drift_newest is 'The list of all entries, newest first, by keyset pages.';
 -- These two hold what the page of a run counts and sorts by: the table itself is ten times as large.
@@ -88,7 +88,7 @@ create index drift_closed_run on public.drift (closed_run_id, drift_key) include
   where closed_run_id is not null;
 comment on index public.drift_closed_run is 'What a run ended, and whether a batch that is sent again has been applied.';
 create index drift_age on public.drift (closed_at) include (type, action) where closed_at is not null;
-comment on index public.drift_age is 'What retention deletes, and how much ended in which way: the metrics count it without the table.';
+comment on index public.drift_age is 'What retention deletes, and how much ended in which way: the metrics count it without reading the table.';
 create index drift_row on public.drift (row_key) where row_key is not null;
 comment on index public.drift_row is 'The other repairs that the same write made.';
 alter table public.drift enable row level security;
@@ -109,10 +109,11 @@ create table public.drift_events (
 comment on table public.drift_events is 'History of drift, append only: what became of an entry, by which run or person, and why.';
 comment on column public.drift_events.id is 'Rises in the order of events.';
 comment on column public.drift_events.drift_id is 'The entry that it happened to.';
-comment on column public.drift_events.event is 'The entry''s action after the event.';
+comment on column public.drift_events.event is
+  'The entry''s action after the event; or allowed: a person let a run write it in spite of the circuit breaker.';
 comment on column public.drift_events.run_id is 'The attempt that did it; null where a person did.';
 comment on column public.drift_events.actor is 'The person who did it; null where a run did.';
-comment on column public.drift_events.note is 'Why, in the entry''s or the person''s words.';
+comment on column public.drift_events.note is 'The entry''s reason, or what the person wrote.';
 comment on column public.drift_events.created_at is 'When it happened.';
 create index drift_events_drift on public.drift_events (drift_id, id);
 comment on index public.drift_events_drift is 'The history of one entry.';
@@ -143,7 +144,7 @@ declare
   v_entries jsonb;
 begin
   with found as materialized (
-    -- A batch may name one difference twice, as where an object that cannot be read has no id: the last word counts.
+    -- A batch may name one difference twice, for example where an object that cannot be read has no id: the last word counts.
     select distinct on (f.drift_key) f.*,
       case when billing_ops.ends_drift(f.action) then v_now end as closed_at,
       case when billing_ops.ends_drift(f.action) then p_run_id end as closed_run_id
@@ -151,7 +152,7 @@ begin
       drift_key text, type text, severity text, owner text, stripe_subscription_id text, stripe_customer_id text,
       livemode boolean, issue text, details jsonb, proposal jsonb, lowers_access boolean, action text, reason text,
       before jsonb, row_key text, row_version text)) with ordinality f
-    -- What this run has ended so already came with the same batch, sent before its answer was lost.
+    -- What this run has ended with this action already came with the same batch, sent before its answer was lost.
     where not exists (
       select 1 from public.drift d
       where d.closed_run_id = p_run_id and d.drift_key = f.drift_key and d.action = f.action)
@@ -257,7 +258,7 @@ comment on column public.drift_policies.mode is 'observe (put on record), approv
 comment on column public.drift_policies.version is 'Rises with each change of the mode, so that nobody overwrites what they have not seen.';
 comment on column public.drift_policies.updated_by is 'The person who set the mode.';
 comment on column public.drift_policies.updated_at is 'When they did.';
-comment on column public.drift_policies.allowed_count is 'How many a person lets one run write in spite of the circuit breaker.';
+comment on column public.drift_policies.allowed_count is 'How many repairs a person lets one run write in spite of the circuit breaker.';
 comment on column public.drift_policies.allowed_until is 'Until when that run may begin.';
 comment on column public.drift_policies.allowed_by is 'The person.';
 comment on column public.drift_policies.allowed_run is 'The run that has made use of it. Not a foreign key: the policy outlives the run.';
@@ -275,7 +276,7 @@ as $$
   select m.word from pg_catalog.unnest(array['observe', 'approve', 'auto']) with ordinality m (word, rank)
   where m.word in (p_one, p_other) order by m.rank limit 1
 $$;
-comment on function billing_ops.lower_mode(text, text) is 'The mode of these two by which less happens.';
+comment on function billing_ops.lower_mode(text, text) is 'Of two modes, the one in which less happens.';
 
 create function billing_ops.policy_mode(p_type text)
 returns text
@@ -307,7 +308,7 @@ as $$
         where d.closed_at is null and d.proposal is not null and d.action <> 'excepted' group by d.type
       ) c))
 $$;
-comment on function billing_ops.policies_json() is 'What people have set by class, and what a run would repair of what stands.';
+comment on function billing_ops.policies_json() is 'What people have set by class, and how much of what stands a run would repair.';
 
 create function public.set_drift_policy(p_type text, p_mode text, p_if_version integer, p_actor uuid)
 returns jsonb
@@ -327,8 +328,8 @@ end
 $$;
 comment on function public.set_drift_policy(text, text, integer, uuid) is
   'Sets the mode of a class in a person''s name. Answers {outcome: done|conflict} and, where it
-  was done, billing_ops.policies_json(); conflict: somebody was quicker, p_if_version is not
-  the version any more.';
+  was done, billing_ops.policies_json(); conflict: somebody was quicker, and p_if_version is no
+  longer the version.';
 
 create function public.allow_held_drift(p_type text, p_count integer, p_repair_mode text, p_actor uuid)
 returns jsonb
@@ -362,8 +363,8 @@ begin
 end
 $$;
 comment on function public.allow_held_drift(text, integer, text, uuid) is
-  'Lets the next run that begins within 24 hours write so many of a class in spite of the circuit breaker: as many as are held now, and
-  no others. Answers {outcome: allowed, until}, {outcome: conflict, held} where another number is held, or {outcome: not_written} where no
+  'Lets the next run that begins within 24 hours write p_count repairs of a class in spite of the circuit breaker: as many as are held now,
+  and no more. Answers {outcome: allowed, until}, {outcome: conflict, held} where a different number is held, or {outcome: not_written} where no
   run writes this class.';
 
 create function billing_ops.exceptions_ending()
@@ -380,16 +381,16 @@ as $$
       'metadata', pg_catalog.jsonb_build_object('count', count(*), 'first_ends_at', billing_ops.utc(min(d.excepted_until)),
         'samples', (pg_catalog.array_agg(coalesce(d.stripe_subscription_id, d.owner) order by d.excepted_until))[1:5])) end
   from public.drift d
-  -- One that was short from the start says nothing new about its end.
+  -- That an exception of three days or less ends soon is no news, so it is left out.
   where d.closed_at is null and d.excepted_until between now() and now() + interval '3 days'
     and d.excepted_until - d.decided_at > interval '3 days'
 $$;
 comment on function billing_ops.exceptions_ending() is
-  'The outcome of a condition, as apply_condition_outcomes takes it: differences that a person let stand for more than three days, and that do
-  not stand so for three days more.';
+  'The condition exceptions_ending, as apply_condition_outcomes takes it: it holds where an exception that was made for
+  more than three days ends within the next three.';
 
--- Subscriptions of which Stripe says that something about them changed: a set, so that events that come twice, late or in another
--- order fold into one row. Events speed up, and the scan proves: what follows events never says that all is well.
+-- Subscriptions about which Stripe says that something changed: a set, so that events that come twice, late or out of order fold into
+-- one row. Events speed things up, but only the scan is proof: a run that follows events never says that all is well.
 
 create table public.stripe_due (
   stripe_subscription_id text primary key,
@@ -399,13 +400,13 @@ create table public.stripe_due (
   attempts integer not null default 0,
   version bigint generated always as identity
 );
-comment on table public.stripe_due is 'Subscriptions that are to be read afresh from Stripe, as an event spoke of them.';
+comment on table public.stripe_due is 'Subscriptions to be read afresh from Stripe, because an event spoke of them.';
 comment on column public.stripe_due.stripe_subscription_id is 'Stripe''s sub_….';
 comment on column public.stripe_due.first_event_at is 'When the first event came since it was last read.';
 comment on column public.stripe_due.last_event_at is 'When the latest event came.';
 comment on column public.stripe_due.due_at is 'When it may be read: the app''s own webhook goes first.';
-comment on column public.stripe_due.attempts is 'How often it was read, and could not be judged.';
-comment on column public.stripe_due.version is 'Another one after each event: what was read before it does not settle it.';
+comment on column public.stripe_due.attempts is 'How often it was read but could not be judged.';
+comment on column public.stripe_due.version is 'A new one after each event: what was read before that event does not settle it.';
 create index stripe_due_due_at on public.stripe_due (due_at, stripe_subscription_id);
 comment on index public.stripe_due_due_at is 'What is due, the oldest first.';
 alter table public.stripe_due enable row level security;
@@ -436,15 +437,15 @@ begin
       due_at = case
         -- News of what could not be judged is a reason to try sooner, not later.
         when d.attempts > 0 then least(d.due_at, excluded.due_at)
-        -- One change makes several events, each with a webhook of the app's; but who goes on changing is not put off for ever.
+        -- One change makes several events, each with a webhook of the app's; but one that keeps changing is not put off for ever.
         else least(excluded.due_at, d.first_event_at + interval '10 minutes')
       end;
   return jsonb_build_object('outcome', 'noted');
 end
 $$;
 comment on function public.note_stripe_events(jsonb) is
-  'Notes that something happened to subscriptions: [[stripe_subscription_id, seconds until it may be read], …]. A later event moves what is
-  due, at most ten minutes past the first. Answers {outcome: noted}.';
+  'Notes that something happened to subscriptions: [[stripe_subscription_id, seconds until it may be read], …]. A later event puts it
+  off again, to at most ten minutes after the first. Answers {outcome: noted}.';
 
 create function public.read_due_subscriptions(p_limit integer, p_since timestamptz default null)
 returns jsonb
@@ -494,8 +495,8 @@ begin
 end
 $$;
 comment on function billing_ops.settle_due(jsonb, timestamptz) is
-  'Of {done: [[stripe_subscription_id, version], …], again: […]}, takes out of the set what is done, and tries the other again after 5 minutes
-  doubling to an hour; each only if no event came since it was read. Takes out whatever else had its last event before p_before, too.';
+  'Of {done: [[stripe_subscription_id, version], …], again: […]}, takes what is done out of the set, and makes the rest due again after 5 minutes,
+  doubled up to an hour; each only if no event has come since it was read. Also takes out all else whose last event was before p_before.';
 
 -- Reconcile runs, from start to finish. start_reconciliation_run decides who holds the lease; hold_run extends it, and
 -- says "fenced" to whoever has lost it. Each writer is fenced by run id, attempt and status, so that a process that was

@@ -1,7 +1,7 @@
 -- The files of this folder are the database as it is today, each object once; they apply in the order of their names.
 -- They are for reading: databases get them through supabase/migrations, whose README.md says how to change them.
 --
--- Here: the schema of the helpers, and the two functions that belong to no topic. How a time is written, and which
+-- Here are the schema of the helpers and the two functions that belong to no topic: how a time is written, and which
 -- version of all this a database has.
 
 create schema billing_ops;

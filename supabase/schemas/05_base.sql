@@ -1,6 +1,6 @@
--- The app's own tables in an empty project: organizations, people, memberships, subscriptions. Nothing else may rest on their
--- being as they are here: beside an app there are its own instead, and which table decides who may use what is said by the mapping
--- that is adopted (24_adopt).
+-- The app's own tables in an empty project: organizations, people, memberships, subscriptions. Nothing else may rely on their
+-- being as they are here: beside an app, its own tables take their place, and the adopted mapping (24_adopt) says which table decides
+-- who may use what.
 
 create table public.organizations (
   id uuid primary key default gen_random_uuid(),

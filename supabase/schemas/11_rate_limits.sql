@@ -74,5 +74,5 @@ begin
 end
 $$;
 comment on function billing_ops.consume_rate_limit(text, text) is
-  'Counts one call. Null: go on. A number: limited, for so many seconds; then nothing is written.
+  'Counts one call. Null: go on. A number: limited, for that many seconds; then nothing is written.
   Definer: a person''s call is counted too, and no person may touch the table.';

@@ -24,7 +24,7 @@ begin
 end
 $$;
 comment on function billing_ops.is_admin() is
-  'True for a caller who is listed in billing_ops.admins, or an admin as the adopted mapping''s "admins" says. Definer: the caller may
+  'True for a caller who is listed in billing_ops.admins, or is an admin by the adopted mapping''s "admins". Definer: the caller may
   read neither.';
 
 create function billing_ops.caller_standing()

@@ -24,7 +24,7 @@ comment on column billing_ops.subscription_marks.owner is
 comment on column billing_ops.subscription_marks.owner_source is
   'Where the owner was read, for example in the checkout session''s metadata.';
 comment on column billing_ops.subscription_marks.looked_up_at is
-  'When its checkout session was looked up; null if it never was. What has a time here is not asked for again.';
+  'When its checkout session was looked up; null if it never was. One that has a time here is not looked up again.';
 
 create index subscription_marks_created on billing_ops.subscription_marks (created, stripe_subscription_id);
 comment on index billing_ops.subscription_marks_created is 'The subscriptions of a scan''s window.';

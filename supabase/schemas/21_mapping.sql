@@ -15,7 +15,7 @@ comment on table billing_ops.adoption is
 comment on column billing_ops.adoption.one is 'Always true: there is one adopted table at most.';
 comment on column billing_ops.adoption.mapping is 'The mapping with its defaults filled in and its tables'' names in full.';
 comment on column billing_ops.adoption.fingerprint is
-  'billing_ops.fingerprint(mapping) as it was: what the generated functions rely on.';
+  'billing_ops.fingerprint(mapping) at the time of adopt: what the generated functions rely on.';
 comment on column billing_ops.adoption.granted is
   'What service_role was granted for this mapping and did not have before: exactly this is taken back.';
 comment on column billing_ops.adoption.generator is 'The version of the generator that made the functions.';
@@ -60,9 +60,9 @@ comment on function billing_ops.relation_name(text) is 'A table''s name in full,
 revoke all on function billing_ops.relation_name(text) from public, anon, authenticated;
 grant execute on function billing_ops.relation_name(text) to service_role;
 
--- By join and not by to_regclass, which raises for a schema that the caller may not use. Here and below names are compared as
--- names, and a table is looked up in a sub-select: else the catalog is read from end to end, and the table looked up at each row.
--- What looks into the catalog is plpgsql, as that keeps its plan for the session: to judge a mapping is to ask some hundred times.
+-- By join and not by to_regclass, which raises an error for a schema that the caller may not use. Here and below, names are compared
+-- as type name, and a table is looked up in a sub-select: otherwise the catalog is read from end to end, and the table looked up at
+-- each row. What reads the catalog is plpgsql, which keeps its plan for the session: judging one mapping takes some hundred calls.
 create function billing_ops.relation_oid(p_name text)
 returns oid
 language plpgsql stable
@@ -90,11 +90,11 @@ as $$
     when 'object' then p_mapping #>> '{quantity,column}' else p_mapping ->> 'quantity' end
 $$;
 comment on function billing_ops.quantity_column(jsonb) is
-  'The mapping says either a column, or a column and the prices that it counts.';
+  'The column of the quantity: a mapping names either a column, or a column and the prices that it counts.';
 revoke all on function billing_ops.quantity_column(jsonb) from public, anon, authenticated;
 grant execute on function billing_ops.quantity_column(jsonb) to service_role;
 
--- "rows": left to guess, the planner takes a thousand for each, and compiles a plan for a thousand million.
+-- "rows": left to guess, the planner assumes a thousand for each, and compiles a plan for a thousand million.
 create function billing_ops.mapped_columns(p_mapping jsonb)
 returns table (word text, relation text, attribute text)
 language plpgsql immutable rows 15
@@ -109,7 +109,7 @@ begin
     ('stripe_subscription_id', p_mapping ->> 'table', p_mapping ->> 'stripe_subscription_id'),
     ('owner', p_mapping ->> 'table', p_mapping #>> '{owner,column}'),
     ('owner.key', p_mapping #>> '{owner,table}', p_mapping #>> '{owner,key}'),
-    -- A customer is a column of the row, or one of the row that a column of the row points to.
+    -- The customer is in a column of the row itself, or of another row that one of its columns points to.
     ('customer', coalesce(p_mapping #>> '{customer,table}', p_mapping ->> 'table'), p_mapping #>> '{customer,column}'),
     ('customer.by', p_mapping ->> 'table', p_mapping #>> '{customer,by}'),
     ('customer.key', p_mapping #>> '{customer,table}', p_mapping #>> '{customer,key}'),
@@ -272,7 +272,7 @@ as $$
   with tables as (
     select t.relation, t.before, p_now -> t.relation as now from pg_catalog.jsonb_each(p_before) t (relation, before)
   ),
-  -- Of a table that is gone, its columns are no news.
+  -- Where a table is gone, its columns are not reported as well.
   kept as (select t.* from tables t where t.now ->> 'kind' = t.before ->> 'kind')
   select pg_catalog.string_agg(d.said, ' ' order by d.place, d.said) from (
     select 1 as place, pg_catalog.format(

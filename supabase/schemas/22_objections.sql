@@ -78,12 +78,12 @@ as $$
   select exists (
     select 1 from billing_ops.unique_columns(p_mapping ->> 'table') u
     where u.predicate is null and p_mapping #>> '{owner,column}' = any (u.columns)
-      -- A column that "where" holds fixed makes no two rows different.
+      -- A column that "where" fixes is the same in all rows, so it tells no two apart.
       and not exists (
         select 1 from pg_catalog.unnest(u.columns) c
         where c <> p_mapping #>> '{owner,column}' and not coalesce(p_mapping -> 'where', '{}') ? c))
 $$;
-comment on function billing_ops.one_row_each(jsonb) is 'Does a unique index allow one row for an owner only?';
+comment on function billing_ops.one_row_each(jsonb) is 'Does a unique index allow only one row for each owner?';
 revoke all on function billing_ops.one_row_each(jsonb) from public, anon, authenticated;
 
 create function billing_ops.complete_mapping(p_mapping jsonb)
@@ -109,7 +109,7 @@ as $$
   from billing_ops.without_nulls(p_mapping) m
 $$;
 comment on function billing_ops.complete_mapping(jsonb) is
-  'A mapping with its defaults: nothing is written, everything mapped is kept, one_row_each as the unique indexes say, names in full.';
+  'A mapping with its defaults: nothing is written, "keeps" has every mapped field, one_row_each as the unique indexes say, names in full.';
 revoke all on function billing_ops.complete_mapping(jsonb) from public, anon, authenticated;
 
 create function billing_ops.constant(p_value jsonb, p_type text)
@@ -243,7 +243,7 @@ begin
     if v_table.id is null then
       return pg_catalog.format('There is no table %s.', v_table.relation);
     end if;
-    -- Who is an admin is only read, whatever it is read from.
+    -- Admins are only read, so any kind of relation will do.
     continue when v_table.word = 'admins.table';
     select c.relkind into v_kind from pg_catalog.pg_class c where c.oid = v_table.id;
     if v_kind not in ('r', 'p') then
@@ -356,7 +356,7 @@ begin
   where lf.family <> rf.family limit 1;
   if v_said is not null then return v_said; end if;
 
-  -- Constants: read as their column's type, and compared once, since not every type can be.
+  -- Constants are read as their column's type, and compared once, since not every type can be compared.
   for v_column in
     select m.word, m.attribute, f.type_name, p_mapping -> pg_catalog.split_part(m.word, '.', 1) -> m.attribute as said
     from billing_ops.mapped_columns(p_mapping) m
@@ -487,7 +487,7 @@ returns text
 language sql stable
 set search_path = ''
 as $$
-  -- In this order: each of them takes for granted what the one before has looked at.
+  -- In this order: each of them takes for granted what the one before has checked.
   select coalesce(billing_ops.mapping_shape_objection(p_mapping),
     (select coalesce(billing_ops.mapping_table_objection(m), billing_ops.mapping_column_objection(m),
        billing_ops.mapping_index_objection(m), billing_ops.mapping_write_objection(m))

@@ -1,5 +1,5 @@
--- The adapter: functions that read and write the adopted table, made by billing_ops.adopt from its mapping. All of them are the
--- caller's (security invoker): service_role runs them with the grants on single columns that adopt gives.
+-- The adapter: functions that read and write the adopted table, made by billing_ops.adopt from its mapping. All of them run with
+-- their caller's rights (security invoker): service_role has those on single columns that adopt grants.
 --
 -- A row is read as an array in this order: key, version, owner, stripe_subscription_id, customer, status, tier, price, quantity,
 -- period_start, period_end, cancel_at_period_end, trial_end, newer, odd. Keys, owners and versions are text, times Unix seconds.
@@ -50,8 +50,8 @@ begin
   ) f (name, arguments, result, volatility, for_service, said)
   where f.name = p_name;
 
-  -- Where rows are looked for by a list of ids, the plan for any list is wanted: planned for a thousand ids at hand, the planner takes
-  -- to reading the whole table, unless that is very large.
+  -- Where rows are looked for by a list of ids, the generic plan is wanted: planning for a thousand given ids, the planner tends to
+  -- read the whole table, unless that is very large.
   execute pg_catalog.format(
     'create or replace function billing_ops.%I(%s) returns %s language plpgsql %s set search_path = ''''%s as %L',
     p_name, v_function.arguments, v_function.result, v_function.volatility,
@@ -99,19 +99,19 @@ $body$ end);
 end
 $$;
 comment on function billing_ops.adapter_clear() is
-  'The adapter as it is before anything is adopted: every function is there, so that others can name it, and raises BOADP. Only who is
-  an admin is known already where the tables of the seed say so: somebody has to be able to see that nothing is adopted.';
+  'Makes the adapter what it is before anything is adopted: every function is there, so that others can name it, and raises BOADP. Only
+  adapter_is_admin answers already, from the seed''s tables where they exist: somebody has to be able to see that nothing is adopted.';
 revoke all on function billing_ops.adapter_clear() from public, anon, authenticated;
 
 -- Written since? -----------------------------------------------------------------------------------------------------
 
 -- A horizon is pg_snapshot_xmin as an earlier read saw it: the oldest transaction that was still at work. Whatever was written
--- behind that read's back has this id or a later one, so a row whose xmin precedes it is older than the read. xmin has only 32
+-- unseen by that read has this id or a later one, so a row whose xmin precedes it is older than the read. xmin has only 32
 -- bits, and a row that nobody touches keeps its xmin even when it is frozen: after four thousand million transactions the numbers
 -- come round, and a plain comparison would take a row of the last round for one of this. So the question is whether xmin lies in
 -- the window [horizon, first id that is not finished), both ends counted from the horizon, modulo 2^32: any row that is visible
--- and was written since does, as its transaction is finished; one of an earlier round does not, but by a rare coincidence, which
--- costs one look too many. (The caller's own uncommitted writes are not finished: they are nobody's news to the caller.)
+-- and was written since does, as its transaction is finished; one of an earlier round does not, except by a rare coincidence, which
+-- costs one look too many. (The caller's own uncommitted writes are not finished: they are no news to the caller.)
 create function billing_ops.horizon_window(p_horizon xid8)
 returns bigint
 language sql stable
@@ -119,7 +119,7 @@ set search_path = ''
 as $$
   select case
     when w.width is null then null
-    -- A horizon of another life of this database, or one as old as all numbers: whatever is there may be newer.
+    -- A horizon from another life of this database, or one older than a full round of ids: any row may be newer.
     when w.width not between 0 and 4294967295 then 4294967296
     else w.width end
   from (select pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint - p_horizon::text::bigint as width) w
@@ -169,7 +169,7 @@ as $$
   select array(select e.enumlabel::text from base b join pg_catalog.pg_enum e on e.enumtypid = b.oid where e.enumlabel = any (p_texts))
 $$;
 comment on function billing_ops.as_labels(text[], oid) is
-  'Those of the texts that are labels of the enum: a cast of another would raise.';
+  'Those of the texts that are labels of the enum: casting any other would raise an error.';
 revoke all on function billing_ops.as_labels(text[], oid) from public, anon, authenticated;
 grant execute on function billing_ops.as_labels(text[], oid) to service_role;
 
@@ -224,7 +224,7 @@ declare
   v_id jsonb;
   v_owner jsonb;
   v_status jsonb;
-  -- Texts that become p_keys, p_owners or p_after as the column's own type: only so is its index of use.
+  -- Texts that become p_keys, p_owners or p_after as the column's own type: only then can its index be used.
   v_keys text;
   v_owners text;
   v_after text;
@@ -258,7 +258,7 @@ begin
   v_after_owner := case v_owner ->> 'family' when 'uuid' then 'p_after::uuid' when 'integer' then 'p_after::bigint'
     else 'p_after' end;
   v_statuses := case v_status ->> 'family'
-    -- By name: after a restore, or where an app has made its enum anew, the oid is another one and no label would be found.
+    -- By name: after a restore, or where an app has made its enum anew, the oid is a different one and no label would be found.
     when 'enum' then pg_catalog.format('billing_ops.as_labels(p_statuses, %L::pg_catalog.regtype)::%s[]',
       v_status ->> 'type', v_status ->> 'type')
     else 'p_statuses' end;
@@ -321,7 +321,7 @@ begin
 end
 $body$, v_id ->> 'name', v_table, v_where));
 
-  -- A mark outlives its row, and strangers never had one.
+  -- A mark outlives its row, and a stranger's mark never had a row.
   perform billing_ops.adapter_define('adapter_unlisted', pg_catalog.format($body$
 begin
   return query
@@ -365,7 +365,7 @@ begin
 end
 $body$, v_key ->> 'name', v_owner ->> 'name', v_table, v_id ->> 'name', v_after, v_where));
 
-  -- The table is read once: by an owner's index it would be read row by row, and twice.
+  -- The table is read once: through an index on the owner it would be read row by row, and twice.
   perform billing_ops.adapter_define('adapter_duplicates', pg_catalog.format($body$
 begin
   return query
@@ -392,7 +392,7 @@ $body$, v_table, v_status ->> 'name', v_statuses, v_id ->> 'name', v_where));
 
   -- Who is there -----------------------------------------------------------------------------------------------------
 
-  -- Without a table of owners, those exist who have a row.
+  -- Without a table of owners, the owners that exist are those with a row.
   perform billing_ops.adapter_define('adapter_owners', pg_catalog.format($body$
 begin
   return query
@@ -425,14 +425,14 @@ $body$, coalesce(nullif(v_customers, ''), 'select null::text as customer, null::
 
   -- Writing ----------------------------------------------------------------------------------------------------------
 
-  -- An update takes its rows as its plan comes upon them, and two that take the same in two orders wait for one another for ever.
+  -- An update locks its rows as its plan comes upon them, and two updates that lock the same rows in different orders deadlock.
   perform billing_ops.adapter_define('adapter_lock', pg_catalog.format($body$
 begin
   perform 1 from %1$s s where %2$s = any (%3$s)%4$s order by %2$s for no key update;
 end
 $body$, v_table, v_key ->> 'name', v_keys, v_where));
 
-  -- What every row of a batch may hold. Text is assigned as it is, as a cast to varchar(20) would cut it off in silence.
+  -- What every row of a batch may hold. Text is assigned as it is, as a cast to varchar(20) would cut it off silently.
   v_writable := 'key text, version text, owner text, stripe_subscription_id text, customer text, status text, tier text, price text, '
     'quantity bigint, period_start bigint, period_end bigint, cancel_at_period_end boolean, trial_end bigint';
   select pg_catalog.string_agg(pg_catalog.format('(%L, %L)', w.word, pg_catalog.format('%I = %s', v_columns #>> array[w.word, 'attribute'],
@@ -441,7 +441,7 @@ $body$, v_table, v_key ->> 'name', v_keys, v_where));
   from pg_catalog.unnest(billing_ops.mapping_fields() || array['stripe_subscription_id', 'customer'])
     with ordinality w (word, place)
   where v_columns #>> array[w.word, 'name'] ^@ 's.';
-  -- Only the columns that a row sets are named: a trigger on "update of status" is not to fire for somebody's seats.
+  -- Only the columns that a row sets are named: a trigger on "update of status" must not fire when only seats change.
   perform billing_ops.adapter_define('adapter_set', pg_catalog.format($body$
 begin
   return query execute %L
@@ -455,7 +455,7 @@ $body$, pg_catalog.format('update %s s set ', v_table), v_sets, pg_catalog.forma
       ' from pg_catalog.jsonb_to_recordset($1) as r (%s) where %s = %s and s.xmin = r.version::xid%s returning r.key', v_writable, v_key ->> 'name',
       case v_key ->> 'family' when 'uuid' then 'r.key::uuid' when 'integer' then 'r.key::bigint' else 'r.key' end, v_where)));
 
-  -- A column that can be null is given as null where there is no value: its default may be a lie ("trial_end default now()").
+  -- A column that can be null is set to null where there is no value: its default may be a lie ("trial_end default now()").
   -- One that cannot is left to its default.
   select pg_catalog.string_agg(pg_catalog.format('(%L, %L, %L, %L)', a.word, pg_catalog.format('%I', a.attribute), a.expression, a.always),
     E',\n      ' order by a.place, a.attribute)
@@ -484,7 +484,7 @@ begin
   using p_rows;
 end
 $body$, pg_catalog.format('insert into %s ', v_table), v_adds,
-    -- A row that came meanwhile is not an error, and not a reason to look at the others one by one.
+    -- A row that somebody else inserted meanwhile is not an error, nor a reason to look at the others one by one.
     pg_catalog.format(' from pg_catalog.jsonb_to_recordset($1) as r (%s) where not exists (select 1 from %s s where %s = r.stripe_subscription_id%s) '
       'returning %I::text', v_writable, v_table, v_id ->> 'name', v_where, v_id ->> 'attribute')));
 end

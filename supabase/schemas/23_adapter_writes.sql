@@ -9,7 +9,7 @@ as $$
   select pg_catalog.left(p_sqlstate, 2) in ('40', '53', '57', '58', 'XX') or p_sqlstate = '25006'
 $$;
 comment on function billing_ops.ends_transaction(text) is
-  'Errors that say something of the whole transaction or the server, not of the row that met them.';
+  'Whether an error concerns the whole transaction or the server, not just the row that met it.';
 revoke all on function billing_ops.ends_transaction(text) from public, anon, authenticated;
 grant execute on function billing_ops.ends_transaction(text) to service_role;
 
@@ -47,7 +47,7 @@ begin
     from (
       select w.word, case w.word when 'quantity' then billing_ops.quantity_column(v_mapping) when 'owner' then v_mapping #>> '{owner,column}'
         when 'customer' then v_mapping #>> '{customer,column}' else v_mapping ->> w.word end as attribute
-      -- Only what can have been meant: to look a column up takes longer than to refuse a row.
+      -- Only the columns that it can be about: looking one up takes longer than refusing a row.
       from pg_catalog.unnest(case p_sqlstate when '22P02' then array['status', 'tier']
         when '22001' then array['owner', 'stripe_subscription_id', 'customer', 'status', 'tier', 'price']
         else array['quantity', 'period_start', 'period_end', 'trial_end'] end) w (word)
@@ -64,7 +64,7 @@ begin
   end if;
 
   if v_said is null then
-    -- The message of a trigger may hold anything, so its name has to do. The context names the functions that were at work.
+    -- The message of a trigger may hold anything, so the trigger's name has to do. The context names the functions that were at work.
     select pg_catalog.format('trigger %s refuses it', t.tgname) into v_said
     from pg_catalog.pg_trigger t
     join pg_catalog.pg_proc p on p.oid = t.tgfoid
@@ -105,14 +105,14 @@ declare
   v_column text;
   v_context text;
 begin
-  -- Collected before it is returned: rows that "return query" has given stay given when a foreign key, which is checked last,
-  -- takes the statement back.
+  -- Collected before it is returned: rows that "return query" has returned stay returned when a foreign key, which is checked last,
+  -- undoes the statement.
   if p_insert then
     v_done := array(select billing_ops.adapter_add(p_fields, p_rows));
   else
     v_done := array(select billing_ops.adapter_set(p_fields, p_rows));
   end if;
-  -- A constraint that waits for the commit would take everything with it there.
+  -- A constraint that is deferred to the commit would undo everything there.
   set constraints all immediate;
   return query select d.id, null::text from unnest(v_done) d (id);
 -- assert_failure: the one error of a trigger that "others" leaves out.
@@ -123,7 +123,7 @@ exception when assert_failure or others then
     raise;
   end if;
   if jsonb_array_length(p_rows) > 1 then
-    -- Each by itself, once: one row is not to take the others with it.
+    -- Each by itself, once: one row must not take the others with it.
     return query
     select w.id, w.reason from jsonb_array_elements(p_rows) r (said)
     cross join lateral billing_ops.adapter_write(p_insert, p_fields, jsonb_build_array(r.said)) w;
@@ -137,7 +137,7 @@ end
 $$;
 comment on function billing_ops.adapter_write(boolean, text[], jsonb) is
   'Writes rows that set the same fields: in one statement, or each by itself if that is refused. Answers those that were written
-  (reason null) and those that were refused; the others were not there as they should be.';
+  (reason null) and those that were refused; left out are rows that were not as expected any more, or that a trigger skipped.';
 revoke all on function billing_ops.adapter_write(boolean, text[], jsonb) from public, anon, authenticated;
 grant execute on function billing_ops.adapter_write(boolean, text[], jsonb) to service_role;
 
@@ -209,7 +209,7 @@ begin
 end
 $$;
 comment on function billing_ops.adapter_update(jsonb) is
-  'Repairs rows, [{"key", "version", field: value, …}]: a field that is given is set, null too; one that is missing is kept. Compare-and-set:
+  'Repairs rows, [{"key", "version", field: value, …}]: a field that is given is set, even to null; one that is missing is kept. Compare-and-set:
   only where the row is still the version that was read. Answers repaired, superseded (somebody wrote or deleted it)
   or refused, and why.';
 revoke all on function billing_ops.adapter_update(jsonb) from public, anon, authenticated;
@@ -262,7 +262,7 @@ begin
   from (
     select e.said ->> 'stripe_subscription_id' as id, e.place from jsonb_array_elements(p_rows) with ordinality e (said, place)
   ) r
-  -- After the writes: a row that somebody else was just inserting is what a unique index refused it for.
+  -- After the writes: where a unique index refused a row, somebody else may have been inserting the same one.
   left join billing_ops.adapter_present(array(
     select u ->> 'stripe_subscription_id' from jsonb_array_elements(p_rows) u
       where not v_written ? (u ->> 'stripe_subscription_id'))) there (id)

@@ -1,4 +1,4 @@
--- Adopting a table: what service_role is granted for it, the functions that bring it about, and what the reconciler is told.
+-- Adopting a table: what service_role is granted for it, the functions that adopt it, and what the reconciler is told.
 
 -- Grants -------------------------------------------------------------------------------------------------------------
 
@@ -32,7 +32,7 @@ begin
   from (
     select pg_catalog.format('%I', (billing_ops.relation_parts(m.relation))[1]) as name from mapped m
     union
-    -- A cast to an enum looks its name up.
+    -- A cast to an enum looks the type up by its name.
     select pg_catalog.format('%I', n.nspname) from mapped m
     join pg_catalog.pg_type t on t.oid = m.type_oid join pg_catalog.pg_namespace n on n.oid = t.typnamespace
     where n.nspname <> 'pg_catalog'
@@ -48,7 +48,7 @@ begin
   select distinct 'column', p_mapping ->> 'table', g.attribute, 'insert' from given g
     where p_mapping ->> 'writes' = 'update_and_insert'
   union all
-  -- A serial column takes its number from a sequence in the name of whoever inserts.
+  -- A serial column takes its number from a sequence, with the rights of whoever inserts.
   select distinct 'sequence', pg_catalog.format('%I.%I', n.nspname, q.relname), null::text, 'usage'
   from pg_catalog.pg_attribute a
   join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
@@ -87,7 +87,7 @@ begin
 end
 $$;
 comment on function billing_ops.holds_grant(text, text, text, text) is
-  'Has service_role this right, from whomever it has it? Null where the object is not there.';
+  'Whether service_role has this right, whoever granted it; null where the object is not there.';
 revoke all on function billing_ops.holds_grant(text, text, text, text) from public, anon, authenticated;
 grant execute on function billing_ops.holds_grant(text, text, text, text) to service_role;
 
@@ -114,7 +114,7 @@ begin
     exception when insufficient_privilege then
       null;
     end;
-    -- A grant by somebody who may not is an error or a mere warning.
+    -- A grant by somebody who may not grant is an error, or only a warning: hence this check.
     if not billing_ops.holds_grant(v_grant.kind, v_grant.object, v_grant.attribute, v_grant.privilege) then
       raise exception '% may not grant % on % to service_role; call adopt as the owner of %.', current_user,
         v_grant.privilege || coalesce(pg_catalog.format(' (%I)', v_grant.attribute), ''),
@@ -128,7 +128,7 @@ begin
 end
 $$;
 comment on function billing_ops.grant_needed(jsonb) is
-  'Grants service_role what a mapping needs and it does not have yet, and answers that: what an app granted itself stays the app''s.';
+  'Grants service_role what a mapping needs and the role does not have yet, and answers what it granted: the app''s own grants stay its own.';
 revoke all on function billing_ops.grant_needed(jsonb) from public, anon, authenticated;
 
 create function billing_ops.take_back_grants()
@@ -170,7 +170,7 @@ declare
   v_table text;
   v_granted jsonb;
 begin
-  -- Two at once would each take back what only the other has given.
+  -- Two at once would each take back what only the other has granted.
   lock table billing_ops.adoption in share row exclusive mode;
   if v_mapping is null then
     v_candidates := billing_ops.detect();
@@ -187,7 +187,7 @@ begin
   v_objection := billing_ops.mapping_objection(v_mapping);
   if v_objection is null then
     v_mapping := billing_ops.complete_mapping(v_mapping);
-    -- The lock of a read: what is judged stays as it is until this transaction ends, and nobody who reads or writes waits.
+    -- Only the lock that a read takes: what is judged stays as it is until this transaction ends, and nobody who reads or writes waits.
     for v_table in select distinct m.relation from billing_ops.mapped_columns(v_mapping) m order by 1 loop
       begin
         execute pg_catalog.format('lock table %s in access share mode', v_table);
@@ -214,8 +214,8 @@ end
 $$;
 comment on function billing_ops.adopt(jsonb) is
   'Adopts the app''s table: judges the mapping, grants what it needs, makes the functions, and answers billing_ops.adapter_state().
-  Without a mapping, the one that detect() proposes, if it is one. Refuses with one sentence, and nothing is half
-  done. Called again, it replaces what was there, grants included. For the owner of the database, in a migration or the SQL editor.';
+  Without a mapping, it takes the one that detect() proposes, if there is exactly one. It refuses with one sentence, and then
+  nothing has changed. Called again, it replaces what was there, grants included. For the owner of the database, in a migration or the SQL editor.';
 revoke all on function billing_ops.adopt(jsonb) from public, anon, authenticated;
 
 create function billing_ops.unadopt()
@@ -268,7 +268,7 @@ as $$
         from billing_ops.needed_grants(a.mapping) n
         where not coalesce(billing_ops.holds_grant(n.kind, n.object, n.attribute, n.privilege), false)
       ) g
-      -- Asked once, though it is told twice.
+      -- Keeps this from being computed twice, as it is used twice.
       offset 0
     ) d
   ), '{"adopted": false, "fingerprint_ok": false, "changed": null, "readable": false, "table": null, "has": [], "keeps": [], "one_row_each": false,
@@ -276,8 +276,8 @@ as $$
 $$;
 comment on function billing_ops.adapter_state() is
   'What is adopted, for the first call of a run. has: what is mapped; keeps: what the app keeps true itself; owners_known: there is a
-  table of owners, so that one can be missed there; changed: what is no longer as it was when the functions were made, in sentences.
-  Then fingerprint_ok is false and nothing may be written until adopt has been called again. readable: all that differs, if anything,
+  table of owners, so that a missing one is noticed; changed: what is no longer as it was when the functions were made, in sentences.
+  If it is not null, fingerprint_ok is false and nothing may be written until adopt has been called again. readable: all that differs, if anything,
   is that service_role may not write any more.';
 revoke all on function billing_ops.adapter_state() from public, anon, authenticated;
 grant execute on function billing_ops.adapter_state() to service_role;

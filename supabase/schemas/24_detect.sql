@@ -72,7 +72,7 @@ as $$
     select '{uuid,text,integer}'::text[] as keys, '{text}'::text[] as texts, '{text,enum}'::text[] as words,
       '{integer,numeric}'::text[] as numbers, '{timestamptz,timestamp,integer}'::text[] as times, '{boolean}'::text[] as flags
   ),
-  -- The columns that most schemas call alike.
+  -- Tables by their usual names; then, in shapes, the columns that most schemas name alike.
   relations as (
     select pg_catalog.format('%I.%I', n.nspname, c.relname) as relation, n.nspname, c.relname
     from pg_catalog.pg_class c

@@ -38,7 +38,7 @@ comment on table public.drift is
   'Differences between Stripe and the database: one row for as long as a difference stands. A repaired one opens and closes in
   the same run.';
 comment on column public.drift.id is 'The entry''s id.';
-comment on column public.drift.drift_key is '<type>:<subject>: what it is dedup''d by while it is open.';
+comment on column public.drift.drift_key is '<type>:<subject>: the dedup key while the entry is open.';
 comment on column public.drift.type is 'The drift class: status_mismatch, missing_in_database, …';
 comment on column public.drift.severity is 'critical, high, warning or info.';
 comment on column public.drift.owner is 'Whose subscription it is, where known. Not a foreign key: the entry outlives the owner.';
@@ -52,7 +52,7 @@ comment on column public.drift.lowers_access is 'Whether the repair takes someth
 comment on column public.drift.action is
   'What was done about it. Closed: repaired, created, moved, cleared (it went away by itself), reverted. Open: observed, waiting,
   held (circuit breaker), excepted, superseded (a newer write won), refused (by the table), none (a person decides).';
-comment on column public.drift.reason is 'Why, where the action alone does not say it: what refused, or what is waited for.';
+comment on column public.drift.reason is 'Why, where the action alone does not say it: who or what refused it, or what it waits for.';
 comment on column public.drift.first_seen_at is 'When a run first saw it.';
 comment on column public.drift.last_seen_at is 'When a run last saw it.';
 comment on column public.drift.seen_count is 'How many runs have seen it.';
@@ -65,16 +65,16 @@ comment on column public.drift.decided_at is 'When they did.';
 comment on column public.drift.note is 'What they wrote.';
 comment on column public.drift.excepted_until is 'Until when a person lets it stand.';
 comment on column public.drift.before is
-  'Of a repaired one: what the row said in what was set, by the mapping''s words. What revert_drift puts back.';
+  'Where it was repaired: what the row said before in the fields that were set, by the mapping''s words. revert_drift puts it back.';
 comment on column public.drift.row_key is 'The row that was repaired.';
 comment on column public.drift.row_version is
-  'The version that the repair left it in: while it is still that, nobody has written the row since.';
+  'The version that the repair left that row in: while the row still has it, nobody has written it since.';
 create unique index drift_one_open_per_key on public.drift (drift_key) where closed_at is null;
 comment on index public.drift_one_open_per_key is 'Dedup: a difference has one entry while it stands.';
 create index drift_open on public.drift (first_seen_at desc, id desc) include (type, severity, action) where closed_at is null;
 comment on index public.drift_open is 'The list of what stands, newest first, and its counts.';
 create index drift_open_subscription on public.drift (stripe_subscription_id) where closed_at is null;
-comment on index public.drift_open_subscription is 'What stands of the subscriptions that a run compares.';
+comment on index public.drift_open_subscription is 'The open entries of the subscriptions that a run compares.';
 create index drift_newest on public.drift (first_seen_at desc, id desc);
 comment on index public.drift_newest is 'The list of all entries, newest first, by keyset pages.';
 -- These two hold what the page of a run counts and sorts by: the table itself is ten times as large.
@@ -84,7 +84,7 @@ create index drift_closed_run on public.drift (closed_run_id, drift_key) include
   where closed_run_id is not null;
 comment on index public.drift_closed_run is 'What a run ended, and whether a batch that is sent again has been applied.';
 create index drift_age on public.drift (closed_at) include (type, action) where closed_at is not null;
-comment on index public.drift_age is 'What retention deletes, and how much ended in which way: the metrics count it without the table.';
+comment on index public.drift_age is 'What retention deletes, and how much ended in which way: the metrics count it without reading the table.';
 create index drift_row on public.drift (row_key) where row_key is not null;
 comment on index public.drift_row is 'The other repairs that the same write made.';
 alter table public.drift enable row level security;
@@ -105,10 +105,11 @@ create table public.drift_events (
 comment on table public.drift_events is 'History of drift, append only: what became of an entry, by which run or person, and why.';
 comment on column public.drift_events.id is 'Rises in the order of events.';
 comment on column public.drift_events.drift_id is 'The entry that it happened to.';
-comment on column public.drift_events.event is 'The entry''s action after the event.';
+comment on column public.drift_events.event is
+  'The entry''s action after the event; or allowed: a person let a run write it in spite of the circuit breaker.';
 comment on column public.drift_events.run_id is 'The attempt that did it; null where a person did.';
 comment on column public.drift_events.actor is 'The person who did it; null where a run did.';
-comment on column public.drift_events.note is 'Why, in the entry''s or the person''s words.';
+comment on column public.drift_events.note is 'The entry''s reason, or what the person wrote.';
 comment on column public.drift_events.created_at is 'When it happened.';
 create index drift_events_drift on public.drift_events (drift_id, id);
 comment on index public.drift_events_drift is 'The history of one entry.';
@@ -139,7 +140,7 @@ declare
   v_entries jsonb;
 begin
   with found as materialized (
-    -- A batch may name one difference twice, as where an object that cannot be read has no id: the last word counts.
+    -- A batch may name one difference twice, for example where an object that cannot be read has no id: the last word counts.
     select distinct on (f.drift_key) f.*,
       case when billing_ops.ends_drift(f.action) then v_now end as closed_at,
       case when billing_ops.ends_drift(f.action) then p_run_id end as closed_run_id
@@ -147,7 +148,7 @@ begin
       drift_key text, type text, severity text, owner text, stripe_subscription_id text, stripe_customer_id text,
       livemode boolean, issue text, details jsonb, proposal jsonb, lowers_access boolean, action text, reason text,
       before jsonb, row_key text, row_version text)) with ordinality f
-    -- What this run has ended so already came with the same batch, sent before its answer was lost.
+    -- What this run has ended with this action already came with the same batch, sent before its answer was lost.
     where not exists (
       select 1 from public.drift d
       where d.closed_run_id = p_run_id and d.drift_key = f.drift_key and d.action = f.action)

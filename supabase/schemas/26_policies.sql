@@ -18,7 +18,7 @@ comment on column public.drift_policies.mode is 'observe (put on record), approv
 comment on column public.drift_policies.version is 'Rises with each change of the mode, so that nobody overwrites what they have not seen.';
 comment on column public.drift_policies.updated_by is 'The person who set the mode.';
 comment on column public.drift_policies.updated_at is 'When they did.';
-comment on column public.drift_policies.allowed_count is 'How many a person lets one run write in spite of the circuit breaker.';
+comment on column public.drift_policies.allowed_count is 'How many repairs a person lets one run write in spite of the circuit breaker.';
 comment on column public.drift_policies.allowed_until is 'Until when that run may begin.';
 comment on column public.drift_policies.allowed_by is 'The person.';
 comment on column public.drift_policies.allowed_run is 'The run that has made use of it. Not a foreign key: the policy outlives the run.';
@@ -36,7 +36,7 @@ as $$
   select m.word from pg_catalog.unnest(array['observe', 'approve', 'auto']) with ordinality m (word, rank)
   where m.word in (p_one, p_other) order by m.rank limit 1
 $$;
-comment on function billing_ops.lower_mode(text, text) is 'The mode of these two by which less happens.';
+comment on function billing_ops.lower_mode(text, text) is 'Of two modes, the one in which less happens.';
 
 create function billing_ops.policy_mode(p_type text)
 returns text
@@ -68,7 +68,7 @@ as $$
         where d.closed_at is null and d.proposal is not null and d.action <> 'excepted' group by d.type
       ) c))
 $$;
-comment on function billing_ops.policies_json() is 'What people have set by class, and what a run would repair of what stands.';
+comment on function billing_ops.policies_json() is 'What people have set by class, and how much of what stands a run would repair.';
 
 create function public.set_drift_policy(p_type text, p_mode text, p_if_version integer, p_actor uuid)
 returns jsonb
@@ -88,8 +88,8 @@ end
 $$;
 comment on function public.set_drift_policy(text, text, integer, uuid) is
   'Sets the mode of a class in a person''s name. Answers {outcome: done|conflict} and, where it
-  was done, billing_ops.policies_json(); conflict: somebody was quicker, p_if_version is not
-  the version any more.';
+  was done, billing_ops.policies_json(); conflict: somebody was quicker, and p_if_version is no
+  longer the version.';
 
 create function public.allow_held_drift(p_type text, p_count integer, p_repair_mode text, p_actor uuid)
 returns jsonb
@@ -123,8 +123,8 @@ begin
 end
 $$;
 comment on function public.allow_held_drift(text, integer, text, uuid) is
-  'Lets the next run that begins within 24 hours write so many of a class in spite of the circuit breaker: as many as are held now, and
-  no others. Answers {outcome: allowed, until}, {outcome: conflict, held} where another number is held, or {outcome: not_written} where no
+  'Lets the next run that begins within 24 hours write p_count repairs of a class in spite of the circuit breaker: as many as are held now,
+  and no more. Answers {outcome: allowed, until}, {outcome: conflict, held} where a different number is held, or {outcome: not_written} where no
   run writes this class.';
 
 create function billing_ops.exceptions_ending()
@@ -141,10 +141,10 @@ as $$
       'metadata', pg_catalog.jsonb_build_object('count', count(*), 'first_ends_at', billing_ops.utc(min(d.excepted_until)),
         'samples', (pg_catalog.array_agg(coalesce(d.stripe_subscription_id, d.owner) order by d.excepted_until))[1:5])) end
   from public.drift d
-  -- One that was short from the start says nothing new about its end.
+  -- That an exception of three days or less ends soon is no news, so it is left out.
   where d.closed_at is null and d.excepted_until between now() and now() + interval '3 days'
     and d.excepted_until - d.decided_at > interval '3 days'
 $$;
 comment on function billing_ops.exceptions_ending() is
-  'The outcome of a condition, as apply_condition_outcomes takes it: differences that a person let stand for more than three days, and that do
-  not stand so for three days more.';
+  'The condition exceptions_ending, as apply_condition_outcomes takes it: it holds where an exception that was made for
+  more than three days ends within the next three.';

@@ -1,5 +1,5 @@
--- Subscriptions of which Stripe says that something about them changed: a set, so that events that come twice, late or in another
--- order fold into one row. Events speed up, and the scan proves: what follows events never says that all is well.
+-- Subscriptions about which Stripe says that something changed: a set, so that events that come twice, late or out of order fold into
+-- one row. Events speed things up, but only the scan is proof: a run that follows events never says that all is well.
 
 create table public.stripe_due (
   stripe_subscription_id text primary key,
@@ -9,13 +9,13 @@ create table public.stripe_due (
   attempts integer not null default 0,
   version bigint generated always as identity
 );
-comment on table public.stripe_due is 'Subscriptions that are to be read afresh from Stripe, as an event spoke of them.';
+comment on table public.stripe_due is 'Subscriptions to be read afresh from Stripe, because an event spoke of them.';
 comment on column public.stripe_due.stripe_subscription_id is 'Stripe''s sub_….';
 comment on column public.stripe_due.first_event_at is 'When the first event came since it was last read.';
 comment on column public.stripe_due.last_event_at is 'When the latest event came.';
 comment on column public.stripe_due.due_at is 'When it may be read: the app''s own webhook goes first.';
-comment on column public.stripe_due.attempts is 'How often it was read, and could not be judged.';
-comment on column public.stripe_due.version is 'Another one after each event: what was read before it does not settle it.';
+comment on column public.stripe_due.attempts is 'How often it was read but could not be judged.';
+comment on column public.stripe_due.version is 'A new one after each event: what was read before that event does not settle it.';
 create index stripe_due_due_at on public.stripe_due (due_at, stripe_subscription_id);
 comment on index public.stripe_due_due_at is 'What is due, the oldest first.';
 alter table public.stripe_due enable row level security;
@@ -46,15 +46,15 @@ begin
       due_at = case
         -- News of what could not be judged is a reason to try sooner, not later.
         when d.attempts > 0 then least(d.due_at, excluded.due_at)
-        -- One change makes several events, each with a webhook of the app's; but who goes on changing is not put off for ever.
+        -- One change makes several events, each with a webhook of the app's; but one that keeps changing is not put off for ever.
         else least(excluded.due_at, d.first_event_at + interval '10 minutes')
       end;
   return jsonb_build_object('outcome', 'noted');
 end
 $$;
 comment on function public.note_stripe_events(jsonb) is
-  'Notes that something happened to subscriptions: [[stripe_subscription_id, seconds until it may be read], …]. A later event moves what is
-  due, at most ten minutes past the first. Answers {outcome: noted}.';
+  'Notes that something happened to subscriptions: [[stripe_subscription_id, seconds until it may be read], …]. A later event puts it
+  off again, to at most ten minutes after the first. Answers {outcome: noted}.';
 
 create function public.read_due_subscriptions(p_limit integer, p_since timestamptz default null)
 returns jsonb
@@ -104,5 +104,5 @@ begin
 end
 $$;
 comment on function billing_ops.settle_due(jsonb, timestamptz) is
-  'Of {done: [[stripe_subscription_id, version], …], again: […]}, takes out of the set what is done, and tries the other again after 5 minutes
-  doubling to an hour; each only if no event came since it was read. Takes out whatever else had its last event before p_before, too.';
+  'Of {done: [[stripe_subscription_id, version], …], again: […]}, takes what is done out of the set, and makes the rest due again after 5 minutes,
+  doubled up to an hour; each only if no event has come since it was read. Also takes out all else whose last event was before p_before.';

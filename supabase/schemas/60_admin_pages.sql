@@ -340,7 +340,7 @@ begin
 end
 $$;
 comment on function public.admin_drift_policies(text) is
-  'What people have set by class of drift, and what a run would repair of what stands: {outcome, policies: {type: {mode, version, updated_by,
+  'What people have set by class of drift, and how much of what stands a run would repair: {outcome, policies: {type: {mode, version, updated_by,
   updated_at}}, previews: {type: {repairs, raises, lowers, creates}}}.';
 
 -- No more of an entry than is counted and sorted by: a run can end tens of thousands.
