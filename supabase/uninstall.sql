@@ -1,5 +1,5 @@
--- Takes billing-ops out of a database and leaves the app as it was. It is one statement, so all of it happens or nothing. Run it as the
--- owner of the database: in the SQL editor, by psql "$DATABASE_URL" -f supabase/uninstall.sql, or as a migration of the app's.
+-- Takes billing-ops out of a database and leaves the app as it was. It is one statement, so either all of it happens or nothing. Run it as
+-- the owner of the database: in the SQL editor, with psql "$DATABASE_URL" -f supabase/uninstall.sql, or as a migration of the app's.
 --
 -- What is lost: whatever billing-ops has recorded (runs, alerts, drift and its history, what it remembers of subscriptions, who is
 -- listed in billing_ops.admins), and the rights that it was given on the app's table. What stays: the app's tables with their
@@ -7,8 +7,8 @@
 -- subscriptions) are the app's. Everything in the schema billing_ops goes, also what somebody else put there. Where pg_cron calls
 -- the reconciler, unschedule that first; and stop the deployment, whose calls would fail.
 --
--- Rights are taken back by name: a table or column that was renamed since it was adopted keeps those of service_role, to be revoked by
--- hand. If something of the app's hangs on a table or function of billing-ops, such as a view, Postgres names both, and nothing is done.
+-- Rights are taken back by name: on a table or column that has been renamed since it was adopted, service_role keeps them; revoke those by
+-- hand. If something of the app's, such as a view, depends on a table or function of billing-ops, Postgres names both, and nothing is done.
 --
 -- Afterwards the next push must neither miss the migrations nor apply them again. Unless this ran as a migration (then leave everything
 -- as it is, as every other database of the app has to go the same way):
@@ -18,7 +18,7 @@
 --   - in a project that was pushed from the folder of billing-ops, here
 --       delete from supabase_migrations.schema_migrations where version like '20250127%' or version >= '20261127';
 --
--- scripts/install.sh knows by the next line that a migration takes back what the ones before it hold.
+-- scripts/install.sh recognizes by the next line that a migration takes back what the ones before it hold.
 -- billing-ops: uninstall
 
 do $$
@@ -58,7 +58,7 @@ begin
       'stripe_due'
     ]) listed (name)
     where pg_catalog.to_regclass('public.' || listed.name) is not null
-      -- Two of them came in 2025 and may be all that is there. Then a table of another of these names is the app's.
+      -- Two of them came in 2025 and may be all that is there. Then a table with any other of these names is the app's.
       and (listed.name in ('billing_alerts', 'reconciliation_logs') or pg_catalog.to_regclass('billing_ops.adoption') is not null)
     union all
     select c.oid from pg_catalog.pg_class c
@@ -113,7 +113,7 @@ begin
     select p.oid from pg_catalog.pg_proc p where p.pronamespace = 'billing_ops'::regnamespace);
 
   -- Policies call functions, and functions take rows of tables: hence the order. Each kind goes in one statement, as its members
-  -- hang on one another; never with cascade, which would take along what is the app's.
+  -- depend on one another; never with cascade, which would take along what is the app's.
   for v_policy in
     select pg_catalog.format('drop policy %I on %s', p.polname, p.polrelid::regclass)
     from pg_catalog.pg_policy p where p.polrelid = any (v_tables)
@@ -129,7 +129,7 @@ begin
   drop schema billing_ops;
   notify pgrst, 'reload schema';
 exception when dependent_objects_still_exist then
-  -- The same sentence, but for Postgres's advice to cascade.
+  -- The same sentence, without Postgres's advice to cascade.
   get stacked diagnostics v_message = message_text, v_detail = pg_exception_detail;
   raise exception using errcode = 'dependent_objects_still_exist', message = v_message, detail = v_detail,
     hint = 'Nothing was changed. What the detail names is the app''s: drop it, or make it do without, and try again.';

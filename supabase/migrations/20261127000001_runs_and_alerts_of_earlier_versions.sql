@@ -1,5 +1,6 @@
--- Runs and alerts, of whatever version of the earlier migrations, or of none: fewer columns, narrower CHECKs, rows without keys,
--- duplicates. Nothing is dropped but constraints that are made wider, and no row is lost. Of the app's own tables nothing is touched.
+-- Runs and alerts, as any version of the earlier migrations left them, or none: fewer columns, narrower CHECKs, rows without keys,
+-- duplicates. Nothing is dropped except constraints that are made wider and policies that are made anew, and no row is lost. The app's
+-- own tables are not touched.
 
 set local lock_timeout = '10s';
 
@@ -7,7 +8,7 @@ create schema if not exists billing_ops;
 comment on schema billing_ops is
   'Helpers of billing-ops. Not exposed through the API: only functions in public are callable from outside.';
 
--- Replaces every CHECK on one column by one that allows the given words and those that rows have already.
+-- Replaces every CHECK on one column with one that allows the given words and those that rows have already.
 create function pg_temp.replace_column_checks(p_table regclass, p_column text, p_values text[])
 returns void
 language plpgsql
@@ -25,7 +26,7 @@ begin
   loop
     execute pg_catalog.format('alter table %s drop constraint %I', p_table, v_constraint);
   end loop;
-  -- An enum's values can't be used in the transaction that adds them, and every new word would need another one.
+  -- An enum's values can't be used in the transaction that adds them, and every new word would need another transaction.
   if exists (
     select 1 from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
     where a.attrelid = p_table and a.attname = p_column and not a.attisdropped and t.typtype = 'e'
@@ -159,13 +160,13 @@ comment on column public.reconciliation_logs.held_count is 'Repairs that the cir
 comment on column public.reconciliation_logs.scope is
   'all (every subscription), changed (those that Stripe''s events speak of) or due (a pass over what is due).';
 comment on column public.reconciliation_logs.events_to is
-  'Whatever Stripe''s events of before this say has been read, or is noted as due; null where the run cannot say so.';
+  'All that Stripe''s events before this time speak of has been read, or is noted as due; null where the run cannot say so.';
 
 select pg_temp.replace_column_checks('public.reconciliation_logs', 'status',
   array['running', 'success', 'partial', 'error']);
 select pg_temp.replace_column_checks('public.reconciliation_logs', 'run_type',
   array['scheduled', 'manual', 'webhook_failure', 'request']);
--- A key has one running attempt, and as many that ended as it takes.
+-- A key has one running attempt, and any number of ended ones.
 select pg_temp.drop_full_uniques('public.reconciliation_logs', array['run_key']);
 select pg_temp.drop_full_uniques('public.reconciliation_logs', array['run_key', 'status']);
 
@@ -215,14 +216,15 @@ comment on index public.reconciliation_logs_newest is 'The list of runs, newest 
 create index reconciliation_logs_finished on public.reconciliation_logs (finished_at desc, id desc)
   where scope <> 'due' and status in ('success', 'partial', 'error');
 comment on index public.reconciliation_logs_finished is
-  'The monitor''s facts: last good run, last three results; and the cursor to go on from. Without the passes, of which there may be many.';
+  'The monitor''s facts: last good run, last three results; and the cursor to go on from. Without passes over what is due, of which there
+  may be many.';
 create index reconciliation_logs_events on public.reconciliation_logs (events_to desc) where events_to is not null;
 comment on index public.reconciliation_logs_events is 'Where to go on in Stripe''s events.';
 create index reconciliation_logs_sweeps on public.reconciliation_logs (sweep_started_at desc)
   where scope = 'all' and cursor is null and status in ('success', 'partial');
 comment on index public.reconciliation_logs_sweeps is 'When everything was last looked at.';
 create index reconciliation_logs_ended on public.reconciliation_logs (scope, status, finished_at desc) where finished_at is not null;
-comment on index public.reconciliation_logs_ended is 'When the last run of a scope ended so: the metrics.';
+comment on index public.reconciliation_logs_ended is 'When the last run of a scope ended with a status: for the metrics.';
 
 -- Alerts ---------------------------------------------------------------------------------------------------------
 
@@ -283,19 +285,19 @@ comment on column public.billing_alerts.previous_alert_id is 'The episode before
 comment on column public.billing_alerts.severe_since is
   'Since when the alert has been critical or high without interruption; null while it is neither.';
 comment on column public.billing_alerts.acknowledged_at is
-  'When somebody said that they attend to it. This, the next four and nothing else is what a person sets: it ends with its time, when
-  the alert rises or grows, and when it is resolved.';
+  'When somebody said that they attend to it. A person sets this and the next four, and nothing else, on an open alert: they end with
+  their time, when the alert rises or grows, and when it is resolved.';
 comment on column public.billing_alerts.acknowledged_by is 'Who attends to it.';
-comment on column public.billing_alerts.acknowledged_until is 'Until when: no repeats are sent before.';
+comment on column public.billing_alerts.acknowledged_until is 'Until when: no repeats are sent before then.';
 comment on column public.billing_alerts.snoozed_until is 'Until when nothing is sent. Then one reminder, if it still stands.';
-comment on column public.billing_alerts.snoozed_by is 'Who wants no word until then.';
+comment on column public.billing_alerts.snoozed_by is 'Who snoozed it.';
 comment on column public.billing_alerts.newest_member_at is
-  'Of a class of drift: when the newest difference was first seen that the alert speaks of. A newer one makes it grow.';
+  'For a class of drift: when the newest difference that the alert speaks of was first seen. A newer one makes the alert grow.';
 
 select pg_temp.replace_column_checks('public.billing_alerts', 'severity',
   array['critical', 'high', 'warning', 'info']);
 select pg_temp.replace_column_checks('public.billing_alerts', 'resolution', array['manual', 'auto']);
--- A condition has one open episode, and as many that ended as it takes.
+-- A condition has one open episode, and any number of ended ones.
 select pg_temp.drop_full_uniques('public.billing_alerts', array['alert_key']);
 select pg_temp.drop_full_uniques('public.billing_alerts', array['alert_key', 'resolved']);
 
@@ -351,11 +353,11 @@ create index billing_alerts_open on public.billing_alerts (created_at desc, id d
   where resolved = false;
 comment on index public.billing_alerts_open is 'The list of open alerts, and their counts by severity.';
 create index billing_alerts_episodes on public.billing_alerts (alert_key, created_at desc);
-comment on index public.billing_alerts_episodes is 'Finds the episode before.';
+comment on index public.billing_alerts_episodes is 'Finds the previous episode.';
 create index billing_alerts_previous on public.billing_alerts (previous_alert_id) where previous_alert_id is not null;
 comment on index public.billing_alerts_previous is 'For the foreign key, when old episodes are pruned.';
 
--- Policies are ored: one left over from an earlier schema could let more people in than the ones that follow.
+-- Policies are combined with OR: one left over from an earlier schema could let more people in than the ones that follow.
 do $$
 declare
   v_policy record;

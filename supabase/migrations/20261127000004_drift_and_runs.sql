@@ -502,8 +502,8 @@ comment on function billing_ops.settle_due(jsonb, timestamptz) is
 -- says "fenced" to whoever has lost it. Each writer is fenced by run id, attempt and status, so that a process that was
 -- given up for dead changes nothing when it comes back. Start, heartbeat and finish are one round trip each.
 
--- For this policy and the three like it: the comparison is inside the sub-select. Of a bare boolean the planner takes
--- half the rows to pass, of "= 'ok'" one in two hundred, and then it sorts a table whose first page an index would have
+-- For this policy and the others like it: the comparison is inside the sub-select. The planner expects a bare boolean to
+-- let half the rows pass, but "= 'ok'" one in two hundred, and then it sorts a table whose first page an index would have
 -- given.
 create policy reconciliation_logs_admin_read on public.reconciliation_logs
   for select to authenticated using ((select billing_ops.caller_standing() = 'ok'));
@@ -553,14 +553,14 @@ returns boolean
 language sql immutable
 set search_path = ''
 as $$
-  -- An incomplete run leaves a cursor, but where it had no time to read anything. What failed for single subscriptions, or was held
-  -- back, makes a run partial too, and it has looked at everything all the same.
+  -- An incomplete run leaves a cursor, except where it had no time to read anything. Failures of single subscriptions, and repairs that
+  -- were held back, make a run partial too, although it has looked at everything.
   select p_run.scope = 'all' and p_run.cursor is null
     and (p_run.status = 'success' or (p_run.status = 'partial' and p_run.scanned_count > 0))
 $$;
 comment on function billing_ops.is_complete_sweep(public.reconciliation_logs) is
-  'Whether a run got to the end of a sweep over everything. Whoever asks it of the whole table says scope, cursor and status beside it: no
-  index is found through a function.';
+  'Whether a run got to the end of a sweep over everything. A query over the whole table repeats the conditions on scope, cursor and
+  status beside it: no index can be used through a function.';
 
 create function billing_ops.start_answer(p_outcome text, p_run public.reconciliation_logs)
 returns jsonb
@@ -596,8 +596,8 @@ as $$
       where d.closed_at > pg_catalog.clock_timestamp() - interval '1 hour' and r.scope <> 'all')) end
 $$;
 comment on function billing_ops.changes_for_run(text) is
-  'What a run over changes needs to know: since when it lists events, how many subscriptions the last whole sweep read, and what such runs have written within the last hour, so that the circuit
-  breaker counts a stream of small passes as it counts one run.';
+  'What a run over changes needs to know: since when it lists events, how many subscriptions the last whole sweep read, and what such runs
+  have written within the last hour, so that the circuit breaker counts a stream of small passes as it counts one run.';
 
 create function public.start_reconciliation_run(
   p_run_key text,
@@ -633,7 +633,7 @@ begin
   perform pg_advisory_xact_lock(hashtext('billing_ops.start_reconciliation_run'));
 
   -- The caller's own start, sent again after its answer was lost: nobody else knows this id. It has been counted, so the
-  -- limit has no say. Refused, the run would stand without anyone to do it until its lease is over.
+  -- limit has no say. If it were refused, nobody would do the run until its lease is over.
   select * into v_run from public.reconciliation_logs where id = p_run_id and run_key = p_run_key;
   if found then
     return billing_ops.start_answer('created', v_run) || jsonb_build_object('resume', v_run.cursor)
@@ -706,8 +706,8 @@ begin
     from public.reconciliation_logs ended
     where p_scope <> 'due' and ended.scope = 'all' and ended.status in ('success', 'partial', 'error')
     order by ended.finished_at desc, ended.id desc limit 1;
-    -- Whoever presses Reconcile Now has changed something and wants to see it: a sweep that has the subscription behind it
-    -- would not look at it again. One that has just begun is gone on with, or pressing twice would never get to the end of
+    -- Whoever presses Reconcile Now has changed something and wants to see it: a sweep that is already past the subscription
+    -- would not look at it again. One that has just begun is continued, or pressing twice would never get to the end of
     -- a long list.
     if p_run_type = 'manual' and (v_sweep_started_at > v_now - interval '10 minutes') is not true then
       v_resume := null;
@@ -739,7 +739,7 @@ begin
       return billing_ops.start_answer(v_outcome, v_run) || jsonb_build_object('resume', v_resume)
         || billing_ops.changes_for_run(v_scope);
     exception when unique_violation then
-      -- Somebody wrote the table without this function: look again. Which of the unique indexes speaks up does not matter,
+      -- Somebody wrote to the table without this function: look again. Which of the unique indexes speaks up does not matter,
       -- and its name may be an earlier schema's.
       null;
     end;
@@ -748,14 +748,13 @@ begin
 end
 $$;
 comment on function public.start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid, text, integer) is
-  'Starts a run, or says which one stands in its way. Answers {outcome, run, result, resume, events_from, lately, retry_after, next_due_in};
-  outcome is created, reclaimed (the same key had a dead attempt), existing_running, existing_finished, busy (another key runs),
-  conflict (a request_ key with other parameters), rate_limited or nothing_due. p_scope: all, or due: a pass over what is due, which gives
-  way to any other run. A scheduled run over all becomes one over what changed (scope: changed) where everything was looked at within
-  p_full_every_hours. A null p_client is not counted. p_run_id makes the
-  call safe to send again: it finds its own run, whatever the limit says. A new run inherits the
-  cursor of an incomplete one, so that a run that dies at once hands it on; a manual one only that of a sweep which began less
-  than ten minutes ago.';
+  'Starts a run, or says which one stands in its way. Answers {outcome, run, result, resume, events_from, scanned, lately, retry_after,
+  next_due_in}; outcome is created, reclaimed (the same key had a dead attempt), existing_running, existing_finished, busy (another key
+  runs), conflict (a request_ key with other parameters), rate_limited or nothing_due. p_scope: all, or due: a pass over what is due,
+  which gives way to any other run. A scheduled run over all becomes one over what changed (scope: changed) where everything was looked at
+  within p_full_every_hours. A null p_client is not counted. p_run_id makes the call safe to send again: it finds its own run, whatever
+  the limit says. A new run inherits the cursor of an incomplete one, so that a run that dies at once hands it on; a manual one only that
+  of a sweep which began less than ten minutes ago.';
 
 create function billing_ops.hold_run(p_run_id uuid, p_attempt integer, p_lease_seconds integer, p_cursor jsonb,
                                      p_counts jsonb)
@@ -836,7 +835,7 @@ begin
   end if;
   if not billing_ops.hold_run(p_run_id, p_attempt, 0, null, p_counts) then
     select * into v_run from public.reconciliation_logs where id = p_run_id and attempt = p_attempt;
-    -- The same finish again, after its answer was lost on the way, is no late writer.
+    -- The same finish again, after its answer was lost on the way, is not a late writer.
     if found and v_run.status = p_status and v_run.error_code is not distinct from p_error_code
       and v_run.result is not distinct from p_result and v_run.message is not distinct from p_message
     then
@@ -850,16 +849,16 @@ begin
       scope = coalesce(p_scope, scope), events_to = p_events_to
   where id = p_run_id
   returning * into v_run;
-  -- What a sweep over everything has not seen is gone, also where neither side knows its subject any more.
+  -- What a sweep over everything has not seen is gone, even where neither side knows its subject any more.
   perform billing_ops.clear_drift(p_run_id, array(
     select d.drift_key from public.drift d
     where d.closed_at is null and d.last_seen_at < v_run.sweep_started_at
       and d.type in (select jsonb_array_elements_text(p_judged))));
   if p_due is not null or p_covered then
-    -- A scan has read since what had its last event before. Five minutes are for clocks, and for what is too young for it to judge.
+    -- A scan has read whatever had its last event before it began. Five minutes are for clocks, and for what is too young for it to judge.
     perform billing_ops.settle_due(p_due, case when p_covered then v_run.sweep_started_at - interval '5 minutes' end);
   end if;
-  -- What people allow in spite of the circuit breaker is for the next run that gets to its end, whether it had to make use of it or not.
+  -- What people allow in spite of the circuit breaker holds for the next run that gets to its end, whether that made use of it or not.
   begin
     update public.drift_policies
     set allowed_count = null, allowed_until = null, allowed_by = null, allowed_run = null
@@ -873,13 +872,14 @@ begin
 end
 $$;
 comment on function public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb, jsonb, text, jsonb, timestamptz, boolean) is
-  'Ends a running attempt and applies its alert outcomes. p_judged: the classes of drift that its sweep has judged as a whole;
-  entries of these that it has not seen are closed. p_scope: what it has looked at after all. p_due: what became of what was due (settle_due).
-  p_events_to: what Stripe''s events of before that say is read or noted. p_covered: its sweep has read every subscription. Answers {outcome: finished|fenced, run, alerts}. A late finish of
-  an attempt that was given up for dead is fenced and changes nothing; the same finish sent twice is finished twice.';
+  'Ends a running attempt and applies its alert outcomes. p_judged: the classes of drift that its sweep has judged as a whole; entries of
+  these that it has not seen are closed. p_scope: what it has in fact looked at. p_due: what became of what was due (settle_due).
+  p_events_to: all that Stripe''s events before that time speak of is read or noted. p_covered: its sweep has read every subscription.
+  Answers {outcome: finished|fenced, run, alerts}. A late finish of an attempt that was given up for dead is fenced and changes nothing;
+  the same finish sent twice is finished twice.';
 
 -- What a run reads, in as few calls as there are groups of pages: the adopted table's shape, the rows to compare, the rows that
--- Stripe did not list, and owners that pay twice. How the table itself is read is the adapter's business (23_adapter).
+-- Stripe did not list, and owners who pay twice. How the table itself is read is the adapter's business (23_adapter).
 
 create function billing_ops.adoption_report()
 returns jsonb
@@ -889,7 +889,7 @@ as $$
   select pg_catalog.jsonb_build_object('state', billing_ops.adapter_state(), 'candidates', billing_ops.detect())
 $$;
 comment on function billing_ops.adoption_report() is
-  'What is adopted, and what could be. Definer: to propose a mapping is to look at tables that service_role has no right on yet.';
+  'What is adopted, and what could be. Definer: proposing a mapping means looking at tables on which service_role has no rights yet.';
 
 create function public.billing_ops_adoption()
 returns jsonb
@@ -920,12 +920,12 @@ begin
   end;
   if p_access is not null and (v_state ->> 'readable')::boolean then
     v_granting := billing_ops.adapter_granting(array(select jsonb_array_elements_text(p_access)));
-    -- Of what was seen last and has a row: strangers say nothing about whose rows these are.
+    -- Of the newest subscriptions, those with a row: strangers say nothing about the mode of the rows.
     with seen as materialized (
       select m.stripe_subscription_id as id, m.livemode from billing_ops.subscription_marks m
       where m.livemode is not null order by m.created desc limit 1000
     )
-    -- Where it is as many of either, none is said to be the wrong one.
+    -- Where there are as many of either mode, neither is called the wrong one.
     select case sign(count(*) filter (where s.livemode) - count(*) filter (where not s.livemode)) when 1 then true when -1 then false end
     into v_livemode
     from seen s join billing_ops.adapter_present(array(select id from seen)) p on p = s.id;
@@ -942,10 +942,10 @@ begin
 end
 $$;
 comment on function public.read_adapter_for_reconcile(jsonb) is
-  'Before a run asks Stripe: billing_ops.adapter_state(); granting: rows in one of the statuses p_access; livemode: of which mode most of the
-  rows are, as far as scans have seen them; null if that is not known (both only where p_access is given); policies: the classes that people
-  have set to less than auto, null where that cannot be read; columns: what the mapped words are called in the app''s table; and the horizon by which rows are told
-  that were written behind the run''s back.';
+  'Before a run asks Stripe: billing_ops.adapter_state(); granting: rows in one of the statuses p_access; livemode: which mode most of the
+  rows are in, as far as scans have seen them; null if that is not known (both only where p_access is given); policies: the classes that
+  people have set to less than auto, null where that cannot be read; columns: what the mapped words are called in the app''s table; and
+  the horizon, by which a later read tells which rows have been written since.';
 
 create function public.read_subscriptions_for_reconcile(
   p_listed jsonb,
@@ -961,7 +961,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  -- Before anything is read: what commits from here on is written since.
+  -- Taken before anything is read: what commits from here on counts as written since.
   v_horizon constant text := pg_snapshot_xmin(pg_current_snapshot())::text;
   v_listed constant text[] := array(select l ->> 0 from jsonb_array_elements(p_listed) l);
   v_all constant text[] := v_listed || array(select jsonb_array_elements_text(p_named));
@@ -1016,11 +1016,12 @@ begin
 end
 $$;
 comment on function public.read_subscriptions_for_reconcile(jsonb, jsonb, boolean, text, timestamptz, timestamptz, integer) is
-  'For a part of Stripe''s list. p_listed: [[stripe_subscription_id, created in Unix seconds], …] as Stripe lists them, in p_livemode; each
-  gets a mark if it has none. p_named: further ids. Answers {horizon, rows, other_mode, looked_up, open, excepted, unlisted, unlisted_count}: the
-  rows of all these ids as the adapter reads them, compared with p_horizon; those of the ids whose mark is of the other mode; those whose
-  checkout has been looked up before, [id, owner, source]; the differences that stand of them, [id, drift_key], and the keys of those that a person lets stand; and the ids of rows
-  marked as created in [from, to) that are not among them (at most p_unlisted_limit; the count is of all).';
+  'For a part of Stripe''s list. p_listed: [[stripe_subscription_id, created in Unix seconds], …] as Stripe lists them, in p_livemode;
+  each gets a mark if it has none. p_named: further ids. Answers {horizon, rows, other_mode, looked_up, open, excepted, unlisted,
+  unlisted_count}: the rows of all these ids as the adapter reads them, compared with p_horizon; those of the ids whose mark is of the
+  other mode; those whose checkout has been looked up before, [id, owner, source]; their open differences, [id, drift_key], and the keys
+  of those that a person lets stand; and the ids of rows marked as created in [from, to) that are not among them (at most
+  p_unlisted_limit; the count is of all).';
 
 create function public.read_owners_for_reconcile(p_owners jsonb)
 returns json
@@ -1057,7 +1058,7 @@ as $$
 $$;
 comment on function public.read_unplaced_subscriptions(text, integer) is
   'Rows that no page of Stripe''s list can lead to. Answers {rows: [[key, stripe_subscription_id]], odd: [[key, owner, what is odd]]}: by pages,
-  those whose subscription no scan has ever seen; and, with the first page, those whose Stripe id is none.';
+  those whose subscription no scan has ever seen; and, with the first page, those whose Stripe id is an empty string.';
 
 create function public.read_duplicate_live_subscriptions(p_statuses jsonb, p_after text default null, p_limit integer default 1000)
 returns json
@@ -1070,9 +1071,9 @@ as $$
 $$;
 comment on function public.read_duplicate_live_subscriptions(jsonb, text, integer) is
   'Answers {rows: [[owner, [stripe_subscription_id, …]]]}: owners with more than one row in these statuses that does not
-  end with its period, by pages. A plan that Stripe does not know is none of them.';
+  end with its period, by pages. A row for a plan that Stripe does not know does not count.';
 
--- How a run writes: in batches, fenced; and a person who decides, without a lease (33_decisions). What happens to the rows is the adapter's
+-- How a run writes (in batches, fenced), and a person who decides (without a lease, 33_decisions). What happens to the rows is the adapter's
 -- business (23_adapter_writes): compare-and-set, so that a row that was written since it was read is left alone, and one by one where the
 -- table refuses a batch.
 
@@ -1101,15 +1102,15 @@ declare
   v_named text[];
   v_customers text[];
   v_mapping jsonb;
-  -- The places of creations that are pointed at a row which the owner has: what is given to adapter_update for them, and what it was.
+  -- By the place of a creation that goes into the row its owner has already: what adapter_update is given for it, and what the row was.
   v_moves jsonb := '{}'::jsonb;
   v_was jsonb := '{}'::jsonb;
   v_blank jsonb := '{}'::jsonb;
   v_changed jsonb;
   v_written jsonb := '{}'::jsonb;
 begin
-  -- Whose a new row is: whom the subscription's own metadata name; else who has the customer; else whom its checkout's metadata name. What
-  -- of these contradicts is for a person. A client_reference_id, which whoever pays can set, is never more than a proposal.
+  -- The owner of a new row: whom the subscription's own metadata name; else who has the customer; else whom its checkout's metadata name.
+  -- Where these contradict each other, a person decides. A client_reference_id, which whoever pays can set, is never more than a proposal.
   select array_agg(distinct n.value) filter (where n.value is not null), array_agg(distinct e."row" ->> 'customer')
   into v_named, v_customers
   from jsonb_to_recordset(p_items) as e (kind text, named jsonb, "row" jsonb)
@@ -1123,7 +1124,7 @@ begin
     asked as (
       select v_named || array(select h.owner from holders h where h.owner is not null) as owners
     ),
-    -- Whose row has the customer may be gone, too, where no foreign key takes the row along.
+    -- The owner of the row with that customer may be gone, too, where no foreign key deletes the row with its owner.
     existing as materialized (
       select o as owner from asked a cross join lateral billing_ops.adapter_owners(a.owners) o
       union
@@ -1145,10 +1146,10 @@ begin
     cross join lateral (select coalesce(metadata.owner, holder.owner, checkout.owner) as owner) trusted
     cross join lateral (select case
       when e.kind <> 'create' then null
-      -- Its owner is gone: nobody else comes in on it.
+      -- The owner whom it names is gone: nobody else gets it.
       when e.named ->> 'metadata' is not null and metadata.owner is null then 'organization_unknown'
       when (select count(distinct o) from unnest(array[metadata.owner, holder.owner, checkout.owner]) o) > 1 then 'organization_mismatch'
-      -- Not the one whom the person who decided about it was shown.
+      -- Not the owner who was shown to the person who decided.
       when e.owner <> trusted.owner then 'organization_mismatch'
       when trusted.owner is not null then null
       when payer.owner is not null then 'waiting'
@@ -1156,7 +1157,7 @@ begin
   end if;
 
   select a.mapping into v_mapping from billing_ops.adoption a;
-  -- What a row that is given another subscription is not to keep of the one before, where Stripe says nothing of it.
+  -- What a row that is given another subscription must not keep from the one before, where Stripe says nothing about it.
   if (v_mapping #>> '{owner,one_row_each}')::boolean then
     select coalesce(jsonb_object_agg(m.word, null), '{}') into v_blank
     from billing_ops.mapped_columns(v_mapping) m
@@ -1170,7 +1171,7 @@ begin
       where i.item ->> 'kind' = 'update' and i.item -> 'row' ? 'stripe_subscription_id'), null) r (said) on r.said ->> 0 = e.item #>> '{row,key}'
     where e.item -> 'row' ? 'stripe_subscription_id';
   end if;
-  -- Rows that are there come first: one that has just been found to be dead gives way to the subscription that its owner has now.
+  -- Existing rows come first: one that has just been found to be dead gives way to the subscription that its owner has now.
   with changed as (
     select u.* from (
       select jsonb_agg(case when e.item -> 'row' ? 'stripe_subscription_id' then v_blank else '{}' end || (e.item -> 'row')) as rows
@@ -1191,12 +1192,12 @@ begin
   ) e
   left join changed on e.kind = 'update' and changed.key = e.key;
 
-  -- Where each owner has one row, it is pointed at the subscription that lives, if it is empty, or if what it says gives way to that
-  -- one; otherwise it is in the way, and which of the two counts is not known before both have been read afresh from Stripe.
+  -- Where each owner has one row, that is pointed at the live subscription if it has no Stripe id, or if its status gives way to that
+  -- one; otherwise it is in the way, and which of the two counts is not known until both have been read afresh from Stripe.
   if (v_mapping #>> '{owner,one_row_each}')::boolean and v_customers is not null then
     with given as (
       select e.item, e.place, v_owners[e.place] as owner,
-        -- Of two for one owner in a batch, the one that takes the place of more goes first.
+        -- Of two for one owner in a batch, the one to which more statuses give way goes first.
         row_number() over (partition by v_owners[e.place] order by jsonb_array_length(e.item -> 'gives_way') desc, e.place) as rank
       from jsonb_array_elements(p_items) with ordinality e (item, place)
       where e.item ->> 'kind' = 'create' and v_outcomes[e.place] is null
@@ -1265,7 +1266,7 @@ begin
     with ordinality e (kind, "row", action, postponed, place)
   left join created on e.kind = 'create' and created.stripe_subscription_id = e."row" ->> 'stripe_subscription_id';
 
-  -- In which version each repair has left which row, and what that said before.
+  -- Which row each repair has written, in which version it left the row, and what the row said before.
   select jsonb_object_agg(e.place, jsonb_build_object('key', coalesce(v_moves -> e.place::text, e.item -> 'row') -> 'key',
     'was', coalesce(v_was -> e.place::text, e.item -> 'was', '{}'), 'blank', v_blank))
   into v_changed
@@ -1280,9 +1281,10 @@ begin
 end
 $$;
 comment on function billing_ops.write_items(jsonb, text[], text[], text[]) is
-  'Finds out whose new rows are, and writes what is to be written of a batch''s items (apply_reconciliation_batch); owner: whom a new row is
-  to belong to, or it is not made. What has an outcome already is left alone. Answers by place: what became of each, why, whose it is; and of rows
-  that were changed {place: {key, version, was, blank}}; blank: what a row that is moved does not keep, where Stripe says nothing of it.';
+  'Finds out whose new rows are, and writes what is to be written of a batch''s items (apply_reconciliation_batch); owner of an item: a
+  new row that would belong to anyone else is not made. Items that have an outcome already are left alone. Answers by place: what became of each,
+  why, whose it is; and of rows that were changed {place: {key, version, was, blank}}; blank: what a moved row does not keep, where Stripe
+  says nothing about it.';
 
 create function billing_ops.recorded(p_finding jsonb, p_outcome text, p_reason text, p_owner text, p_creates boolean, p_written jsonb)
 returns jsonb
@@ -1300,7 +1302,7 @@ as $$
         select pg_catalog.jsonb_object_agg(w.word, w.said) from pg_catalog.jsonb_each(p_written -> 'was') w (word, said)
         where p_finding -> 'sets' ? w.word or (p_outcome = 'moved'
           and (w.word in ('stripe_subscription_id', 'customer') or p_written -> 'blank' ? w.word)))) end
-    -- A row that was moved had said something of another subscription.
+    -- Before it was moved, the row spoke of another subscription.
     || case when p_written is null or p_outcome <> 'moved' then '{}'::jsonb else pg_catalog.jsonb_build_object('details', (
       select pg_catalog.jsonb_object_agg(m.attribute, pg_catalog.jsonb_build_object('database', p_written -> 'was' -> m.word, 'stripe',
         case m.word when 'stripe_subscription_id' then p_finding -> 'stripe_subscription_id' when 'customer' then p_finding -> 'stripe_customer_id'
@@ -1311,7 +1313,7 @@ as $$
           or (p_written -> 'blank' ? m.word and p_written -> 'was' -> m.word <> 'null')))) end
 $$;
 comment on function billing_ops.recorded(jsonb, text, text, text, boolean, jsonb) is
-  'A finding as record_drift takes it, after what became of its item; p_written: the row that was changed, as write_items answers it.';
+  'A finding as record_drift takes it, with what became of its item; p_written: the row that was changed, as write_items answers it.';
 
 create function public.apply_reconciliation_batch(
   p_run_id uuid,
@@ -1386,7 +1388,7 @@ begin
   select w.outcomes, w.reasons, w.owners, w.written into v_outcomes, v_reasons, v_owners, v_written
   from billing_ops.write_items(p_items, v_outcomes, v_reasons, v_owners) w;
 
-  -- From here to the commit the run is ours. If it has been taken over meanwhile, nothing of the above was ever there.
+  -- From here to the commit the run is ours. If it has been taken over meanwhile, all of the above is undone.
   if not billing_ops.hold_run(p_run_id, p_attempt, p_lease_seconds, p_cursor, p_counts) then
     raise exception 'the attempt was given up for dead' using errcode = 'BOFEN';
   end if;
@@ -1397,7 +1399,7 @@ begin
   from jsonb_array_elements(p_looked_up) l (said)
   where m.stripe_subscription_id = l.said ->> 0;
 
-  -- A subscription whose owner turns out to be unknown is a difference of another class than the one that was sent.
+  -- A subscription whose owner turns out to be unknown is a difference of a class other than the one that was sent.
   select jsonb_agg(case
       when v_outcomes[e.place] in ('organization_unknown', 'organization_mismatch') then f.finding || jsonb_build_object(
         'type', v_outcomes[e.place], 'action', 'none', 'proposal', null,
@@ -1409,10 +1411,10 @@ begin
   into v_entries
   from jsonb_array_elements(p_items) with ordinality e (item, place),
     jsonb_array_elements(e.item -> 'findings') with ordinality f (finding, place)
-  -- What is not decided yet is not told yet.
+  -- What is not decided yet is not recorded yet.
   where v_outcomes[e.place] not in ('postponed', 'occupied');
   v_entries := billing_ops.record_drift(p_run_id, coalesce(v_entries, '[]'));
-  -- What is gone, and the others of the three classes that a subscription without a row can be of.
+  -- What is gone, and the other two of the three classes that a subscription without a row can be of.
   perform billing_ops.clear_drift(p_run_id, array(
     select jsonb_array_elements_text(p_cleared)
     union all
@@ -1432,9 +1434,9 @@ end
 $$;
 comment on function public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb, jsonb) is
   'Applies a batch of differences and their repairs in one transaction, fenced by run and attempt. Items are {kind, named, row, action,
-  postponed, gives_way, findings}: kind update sets row''s fields on {key, version}; kind create inserts row for the owner whom {metadata,
-  checkout, client_reference_id} of named or the customer tell, or points the owner''s one row at it, if that has no Stripe id or a status of
-  gives_way; with an action it only finds out who the owner is, and postponed, it does not even put that on record; kind none only records, under
+  postponed, gives_way, findings}: kind update sets row''s fields on {key, version}; kind create inserts row for the owner whom named ({metadata,
+  checkout, client_reference_id}) or the customer tells, or points the owner''s one row at it, if that row has no Stripe id or has a status in
+  gives_way; with an action it only finds out who the owner is, and if postponed it does not even record that; kind none only records, under
   action. p_cleared: keys of differences that were looked for and are gone. p_looked_up: [[stripe_subscription_id, owner, source], …],
   what Stripe said of checkouts. Answers {outcome: applied|fenced, items: [[repaired|created|moved|superseded|refused|organization_unknown|
   organization_mismatch|waiting|held|none|postponed|occupied…, reason], …], entries: [[drift_key, id, first_seen_at, action], …]}, the
@@ -1464,11 +1466,11 @@ end
 $$;
 comment on function public.take_drift_allowances(uuid, integer) is
   'What people have allowed a run to write in spite of the circuit breaker: {outcome: taken|fenced, allowed: {class: number}}. The first run
-  that asks has it, however often it asks; no other does.';
+  that asks gets it, however often it asks; no other does.';
 
--- What a person decides about single differences: approve, revert, except. Called with the service key once the person was found to be an
+-- What a person decides about single differences: approve, revert, except. Called with the service key once the person is known to be an
 -- admin, as the ceiling (REPAIR_MODE) is a setting of the functions and no session may get past it. Rows are written before entries are
--- locked, in the order in which a run does, so that the two cannot wait for one another.
+-- locked, in the same order as in a run, so that the two cannot wait for one another.
 
 create function public.apply_drift_decisions(p_actor uuid, p_items jsonb, p_gone jsonb default '[]', p_changed jsonb default '[]')
 returns jsonb
@@ -1483,13 +1485,13 @@ declare
   v_open uuid[];
   v_found jsonb;
 begin
-  -- The same row is not to be made twice, where no unique index of the table stands against it.
+  -- The same row must not be made twice, where no unique index of the table prevents that.
   perform pg_advisory_xact_lock(hashtextextended('billing_ops.decide:' || s.id, 0))
   from (
     select e.item #>> '{row,stripe_subscription_id}' as id from jsonb_array_elements(p_items) e (item)
     where e.item ->> 'kind' = 'create' order by 1
   ) s;
-  -- What has been closed meanwhile is not written any more, nor what somebody else has decided otherwise about.
+  -- What has been closed meanwhile is not written any more, nor is anything that somebody else has decided otherwise.
   select array_agg(case when d.id is null or d.excepted_until > clock_timestamp() or billing_ops.policy_mode(d.type) = 'observe'
       then 'closed' end order by e.place), array_agg(null::text), array_agg(null::text)
   into v_outcomes, v_reasons, v_owners
@@ -1498,7 +1500,7 @@ begin
   select w.outcomes, w.reasons, w.owners, w.written into v_outcomes, v_reasons, v_owners, v_written
   from billing_ops.write_items(p_items, v_outcomes, v_reasons, v_owners) w;
 
-  -- A run locks entries in another order. One that it is just writing counts as closed: nobody waits, or the two could for one another.
+  -- A run locks entries in another order. One that it is just writing counts as closed: if we waited, the two could wait for one another.
   v_open := array(
     select d.id from public.drift d
     where d.closed_at is null and d.id in (
@@ -1506,7 +1508,7 @@ begin
       union all select g::uuid from jsonb_array_elements_text(p_gone) g
       union all select (c ->> 'id')::uuid from jsonb_array_elements(p_changed) c)
     for update skip locked);
-  -- A write that no entry tells of is not to be.
+  -- There must be no write that no entry records.
   if exists (
     select 1 from jsonb_array_elements(p_items) with ordinality e (item, place)
     where billing_ops.ends_drift(v_outcomes[e.place]) and (e.item ->> 'id')::uuid <> all (v_open))
@@ -1527,7 +1529,7 @@ begin
     returning d.id
   )
   insert into public.drift_events (drift_id, event, actor) select g.id, 'cleared', p_actor from gone g;
-  -- What was shown is not what would be done any more: the next decision is about what is.
+  -- What was shown is no longer what would be done: the entry now shows what is, for the next decision.
   update public.drift d
   set issue = c.finding ->> 'issue', details = c.finding -> 'details', proposal = c.finding -> 'proposal',
     lowers_access = (c.finding ->> 'lowers_access')::boolean, owner = coalesce(c.finding ->> 'owner', d.owner),
@@ -1586,14 +1588,14 @@ begin
   if billing_ops.lower_mode(billing_ops.policy_mode(v_drift.type), p_repair_mode) = 'observe' then
     return jsonb_build_object('outcome', 'observe', 'drift', billing_ops.drift_json(v_drift));
   end if;
-  -- Compare-and-set: the version is the one that the repair left. Another repair of the row since, or any other write, has made it another.
+  -- Compare-and-set: the version is the one that the repair left. Another repair of the row since, or any other write, has given it a new one.
   select u.* into v_done from billing_ops.adapter_update(jsonb_build_array(
     jsonb_build_object('key', v_drift.row_key, 'version', v_drift.row_version) || v_drift.before)) u;
   if v_done.outcome <> 'repaired' then
     return jsonb_build_object('outcome', v_done.outcome, 'reason', v_done.reason, 'drift', billing_ops.drift_json(v_drift));
   end if;
   select v.version into v_version from billing_ops.adapter_versions(array[v_drift.row_key]) v;
-  -- What the same write repaired beside it is as it was: it can still be taken back.
+  -- What the same write repaired besides is unchanged: it can still be taken back.
   update public.drift d set row_version = v_version
   where d.row_key = v_drift.row_key and d.row_version = v_drift.row_version and d.id <> p_id;
 
@@ -1649,7 +1651,7 @@ begin
 end
 $$;
 comment on function public.except_drift(uuid, uuid, integer, text) is
-  'Lets a difference stand for so many days, and says why. Answers {outcome: excepted|closed|not_found, drift}.';
+  'Lets a difference stand for p_days days, and records why. Answers {outcome: excepted|closed|not_found, drift}.';
 
 create function public.unexcept_drift(p_id uuid, p_actor uuid, p_repair_mode text)
 returns jsonb
@@ -1681,4 +1683,4 @@ begin
 end
 $$;
 comment on function public.unexcept_drift(uuid, uuid, text) is
-  'Ends an exception: the difference is at once what the mode says. Answers {outcome: done|already|closed|not_found, drift}.';
+  'Ends an exception: the difference at once gets the action that the mode calls for. Answers {outcome: done|already|closed|not_found, drift}.';

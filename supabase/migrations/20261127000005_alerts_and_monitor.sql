@@ -29,7 +29,7 @@ comment on column public.billing_alert_events.event is
   unacknowledged, snoozed, unsnoozed, noted.';
 comment on column public.billing_alert_events.severity is 'The alert''s severity after the event.';
 comment on column public.billing_alert_events.actor is 'The person who did it; null for the system.';
-comment on column public.billing_alert_events.reason is 'The message it was raised with, or the note of who did it.';
+comment on column public.billing_alert_events.reason is 'The message it was raised with, or the note of the person who did it.';
 comment on column public.billing_alert_events.created_at is 'When it happened.';
 create index billing_alert_events_alert_id_idx on public.billing_alert_events (alert_id, id);
 comment on index public.billing_alert_events_alert_id_idx is 'The history of one alert.';
@@ -94,7 +94,7 @@ as $$
 $$;
 comment on function billing_ops.attended(public.billing_alerts) is 'Whether somebody''s acknowledgement or snooze is in force.';
 
--- The one way into the history: what is told of it is written in the same transaction, so that nothing is lost between the two.
+-- The one way into the history: what channels are told of an event is written in the same transaction, so that nothing is lost between the two.
 create function billing_ops.record_alert_event(p_alert public.billing_alerts, p_event text, p_actor uuid, p_reason text)
 returns void
 language plpgsql
@@ -126,25 +126,25 @@ declare
   v_rises boolean;
   v_grows boolean;
 begin
-  -- By when a difference was first seen, not by how many there are: three that went and three that came are news.
+  -- Growth goes by when differences were first seen, not by how many there are: if three went and three came, that is news.
   if p_alert_key like 'drift\_%' then
     select max(d.first_seen_at) into v_newest from public.drift d
     where d.closed_at is null and d.type = p_metadata ->> 'type'
       and (d.excepted_until is null or d.excepted_until <= clock_timestamp());
   end if;
-  -- Bounded: on a table whose unique index lacks the predicate a resolved alert would be in the way for ever.
+  -- Bounded: on a table whose unique index lacks the predicate, a resolved alert would be in the way for ever.
   for v_round in 1..100 loop
     select * into v_before from public.billing_alerts
     where alert_key = p_alert_key and resolved = false for no key update;
     if found then
       v_rises := billing_ops.severity_rank(p_severity) > billing_ops.severity_rank(v_before.severity);
-      -- One that spoke only of what had been repaired by then, or was let stand, had no members: those that were there when it was last seen.
+      -- An alert that spoke only of what had been repaired or was let stand has no newest member: then whatever came after it was last seen counts.
       v_grows := coalesce(v_newest > coalesce(v_before.newest_member_at, v_before.last_seen_at), false);
       update public.billing_alerts a
       set occurrences = a.occurrences + 1,
           last_seen_at = clock_timestamp(),
           severity = case when v_rises then p_severity else a.severity end,
-          -- One that somebody else wrote, or an earlier version, has been what it is since it began.
+          -- One that somebody else or an earlier version wrote has had its severity since it began.
           severe_since = case
             when billing_ops.severity_rank(a.severity) >= 3 then coalesce(a.severe_since, a.first_seen_at)
             when billing_ops.severity_rank(p_severity) >= 3 then clock_timestamp()
@@ -155,7 +155,7 @@ begin
       where a.id = v_before.id
       returning * into v_alert;
       if v_rises or v_grows then
-        -- Whoever wanted no word of it did so of something that was less bad, or less.
+        -- Whoever acknowledged or snoozed it did so when it was less severe, or smaller.
         update public.billing_alerts a
         set acknowledged_at = null, acknowledged_by = null, acknowledged_until = null, snoozed_until = null, snoozed_by = null
         where a.id = v_alert.id
@@ -187,7 +187,7 @@ end
 $$;
 comment on function billing_ops.raise_alert(text, text, text, text, jsonb) is
   'Opens the alert of a condition (raised), or counts it again (refreshed). A rise in severity, and new members of a class of drift,
-  end what people said of it before. For apply_condition_outcomes, which holds the lock.
+  end its acknowledgement and its snooze. For apply_condition_outcomes, which holds the lock.
   The conflict target names the predicate of the partial unique index: that is what PostgREST''s upsert cannot do.';
 
 create function billing_ops.clear_alert(p_alert_key text, p_note text)
@@ -282,7 +282,7 @@ as $$
 $$;
 comment on function public.read_standing_drift(jsonb) is
   'How much there is of these classes of drift, for runs that saw only some of it: {type: {count, fixed, worst, samples}}; fixed: what such runs
-  have put right within an hour, worst: the severity of the worst that stands.';
+  have put right within the last hour; worst: the severity of the worst that stands.';
 
 create function public.resolve_billing_alert(p_alert_id uuid, p_resolved_by uuid, p_note text default null)
 returns jsonb
@@ -335,7 +335,7 @@ begin
   end if;
   v_until := v_now + make_interval(mins => coalesce(p_minutes, case v_alert.severity when 'critical' then 240 else 1440 end));
 
-  -- The same again, as where a button is pressed twice, is no news.
+  -- The same again, as when a button is pressed twice, is no news.
   if p_action = 'acknowledge' and abs(extract(epoch from v_until - v_alert.acknowledged_until)) < 60
     or p_action = 'snooze' and abs(extract(epoch from v_until - v_alert.snoozed_until)) < 60
     or p_action = 'unacknowledge' and (v_alert.acknowledged_until > v_now) is not true
@@ -369,8 +369,8 @@ begin
 end
 $$;
 comment on function public.attend_billing_alert(uuid, uuid, text, integer, text) is
-  'What a person does about an open alert beside resolving it: p_action is acknowledge, unacknowledge, snooze, unsnooze or note;
-  p_minutes for how long (an acknowledgement: 4 h for a critical one, else 24 h, where nothing is said). Answers {outcome:
+  'What a person does about an open alert besides resolving it: p_action is acknowledge, unacknowledge, snooze, unsnooze or note;
+  p_minutes for how long (null: 4 h for a critical alert, else 24 h). Answers {outcome:
   done|already|alert_resolved|not_found, alert}. The service role calls it after the person was found to be an admin.';
 
 -- Who is told of what happens to alerts: the outbox. Each event of an alert becomes one delivery for each channel, in the transaction
@@ -386,7 +386,7 @@ comment on column billing_ops.digests.week is 'The Monday that the week begins w
 comment on column billing_ops.digests.facts is
   'What digest_facts answered when the digest was made; null where nobody is told: the first week of a database, no channel that takes
   digests, or the facts could not be counted.';
-comment on column billing_ops.digests.created_at is 'When the first claim after it came.';
+comment on column billing_ops.digests.created_at is 'When the first claim came after its digest was due.';
 alter table billing_ops.digests enable row level security;
 
 create function billing_ops.digest_week(p_at timestamptz)
@@ -397,7 +397,7 @@ as $$
   select (pg_catalog.date_trunc('week', p_at at time zone 'utc' - interval '7 hours') - interval '7 days')::date
 $$;
 comment on function billing_ops.digest_week(timestamptz) is
-  'The last week of which a digest is due at this time: that is from the Monday after it on, at 07:00 UTC.';
+  'The last week whose digest is due at this time: it is due from 07:00 UTC on the Monday after the week.';
 
 create function billing_ops.digest_facts(p_week date, p_access jsonb)
 returns jsonb
@@ -407,7 +407,7 @@ as $$
 declare
   v_now timestamptz := clock_timestamp();
   v_from timestamptz := p_week::timestamp at time zone 'utc';
-  -- In hours: a day may be longer or shorter where the session's clock is.
+  -- In hours: a day may be longer or shorter in the session's time zone.
   v_to timestamptz := v_from + interval '168 hours';
   v_status text := (
     select m.attribute from billing_ops.adoption a cross join lateral billing_ops.mapped_columns(a.mapping) m where m.word = 'status');
@@ -471,16 +471,16 @@ create table public.notification_channels (
   last_failure text
 );
 comment on table public.notification_channels is
-  'The channels that the settings name, as the last claim brought them along, and how they do.';
+  'The channels that the settings name, as the last claim passed them, and how they are doing.';
 comment on column public.notification_channels.channel is 'pagerduty, slack, discord, email or webhook.';
 comment on column public.notification_channels.fingerprint is 'A hash of its settings: another one is another destination.';
 comment on column public.notification_channels.min_severity is 'The least severity that it is told of.';
 comment on column public.notification_channels.configured is 'False once its settings are gone or wrong.';
 comment on column public.notification_channels.since is
-  'Since when it is there, has these settings, or is on again. What it was told before does not count as told.';
+  'When it came, got these settings or was switched on again, whichever was last. What it was told before does not count as told.';
 comment on column public.notification_channels.off_at is 'When its destination turned out to be gone. It stays off until its settings change or a test passes.';
 comment on column public.notification_channels.off_reason is 'What the destination said.';
-comment on column public.notification_channels.wait_until is 'Not before, as the receiver asked for it (Retry-After).';
+comment on column public.notification_channels.wait_until is 'Nothing is sent before then, as the receiver asked (Retry-After).';
 comment on column public.notification_channels.last_success_at is 'When a message last arrived.';
 comment on column public.notification_channels.last_failure_at is 'When one last did not.';
 comment on column public.notification_channels.last_failure is 'Why not.';
@@ -528,11 +528,11 @@ comment on column public.notification_deliveries.reason is
   what the receiver said at the last attempt that failed.';
 comment on column public.notification_deliveries.attempts is 'How often it was sent.';
 comment on column public.notification_deliveries.due_since is 'From when its 24 hours count.';
-comment on column public.notification_deliveries.next_attempt_at is 'Not before.';
-comment on column public.notification_deliveries.claim is 'Who is sending it: only with this it can be finished.';
+comment on column public.notification_deliveries.next_attempt_at is 'It is not sent before then.';
+comment on column public.notification_deliveries.claim is 'Who is sending it: only with this can it be finished.';
 comment on column public.notification_deliveries.claimed_until is 'Until when nobody else may send it.';
 comment on column public.notification_deliveries.may_have_arrived is 'An attempt ended without an answer: perhaps the receiver has it.';
-comment on column public.notification_deliveries.message_id is 'The same at each attempt, so that receivers can tell a message that comes twice.';
+comment on column public.notification_deliveries.message_id is 'The same at each attempt, so that receivers can tell when a message comes twice.';
 comment on column public.notification_deliveries.summary is
   'Of a summary: {count, by_severity: [[severity, n], …], alert_ids, delivery_ids: those that it stands for}.';
 comment on column public.notification_deliveries.created_at is 'When it was written.';
@@ -542,7 +542,7 @@ comment on column public.notification_deliveries.digest_week is 'Of a digest: th
 create unique index notification_deliveries_once on public.notification_deliveries (event_id, channel) where event_id is not null;
 comment on index public.notification_deliveries_once is 'An event is told to a channel once.';
 create unique index notification_deliveries_digest on public.notification_deliveries (digest_week, channel) where digest_week is not null;
-comment on index public.notification_deliveries_digest is 'A channel gets one digest a week; and what goes with a digest that retention deletes.';
+comment on index public.notification_deliveries_digest is 'A channel gets one digest a week. Also finds what goes when retention deletes a digest.';
 create index notification_deliveries_due on public.notification_deliveries (channel, alert_id, id) where status = 'due';
 comment on index public.notification_deliveries_due is 'What is to be sent.';
 create index notification_deliveries_told on public.notification_deliveries (alert_id, channel, id);
@@ -586,7 +586,7 @@ as $$
         when billing_ops.is_alarm(p_event) and p_alert.snoozed_until > pg_catalog.clock_timestamp() then 'snoozed'
       end as silence
     from public.notification_channels c
-    -- Or may hear of it yet.
+    -- Whether the channel has heard of the alert, or may hear of it yet.
     cross join lateral (
       select exists (
         select 1 from public.notification_deliveries d
@@ -594,7 +594,7 @@ as $$
           and (d.status <> 'suppressed' or d.may_have_arrived)) as of_it
     ) heard
     where c.configured and (billing_ops.is_alarm(p_event) or p_event in ('acknowledged', 'resolved'))
-      -- One that is gone may come back.
+      -- A channel that is gone may come back.
       or p_event = 'resolved' and heard.of_it
   ) told
 $$;
@@ -621,7 +621,7 @@ begin
   update public.notification_channels c set configured = false
   where c.configured and c.channel not in (select s ->> 'channel' from jsonb_array_elements(p_channels) s);
 
-  -- With the same settings as before it is the same destination, and has not heard of what ended meanwhile.
+  -- A channel that comes back with the same settings is the same destination, and has not heard of what ended meanwhile.
   update public.notification_deliveries d
   set status = 'due', reason = null, due_since = v_now, next_attempt_at = v_now
   from public.notification_channels c
@@ -656,13 +656,13 @@ declare
   v_told text[];
   v_facts jsonb;
 begin
-  -- This is how far it gets but for once a week: a look into an index of a few rows.
+  -- This is how far it gets, except once a week: a look into an index of a few rows.
   if p_digest is null or exists (select from billing_ops.digests g where g.week = v_week) then
     return;
   end if;
   -- PagerDuty is for what somebody has to get up for.
   v_told := array(select c.channel from public.notification_channels c where c.configured and c.channel <> 'pagerduty');
-  -- Of the week in which it was first used, a database has little to tell.
+  -- A database has little to tell of the week in which it was first used.
   if v_told <> '{}' and exists (select from billing_ops.digests) then
     -- A digest must not hold up an alarm: what cannot be counted is not told, and not tried again.
     begin
@@ -702,7 +702,7 @@ as $$
       reason = case when d.kind = 'test' then '' else 'gave up after 24 h: ' end || coalesce(d.reason, 'no answer')
   where d.status = 'due' and d.claimed_until <= pg_catalog.clock_timestamp()
     and (d.kind = 'test' or d.due_since < pg_catalog.clock_timestamp() - interval '24 hours');
-  -- Nobody is told who attends to what they were not told of. An alarm that is not finished comes first, and decides. (Ends come last of
+  -- Nobody is told who attends to what they were not told of. An alarm that is not finished goes first, and decides. (Ends come last of
   -- all, and there may be many: they are judged when their turn has come.)
   update public.notification_deliveries d
   set status = 'suppressed', reason = 'alarm_not_sent', claim = null, claimed_until = null
@@ -751,13 +751,13 @@ as $$
       or told.last_at < a.snoozed_until
       or told.last_at <= pg_catalog.clock_timestamp() - case a.severity
         when 'critical' then interval '4 hours' when 'high' then interval '12 hours' when 'warning' then interval '24 hours' end)
-  -- Whoever is about to resolve it has its row: then there is nothing to repeat. Who comes later waits, and so what they write is
-  -- younger than this, and written for channels that are new here.
+  -- Whoever is about to resolve an alert has locked its row: then there is nothing to repeat. Whoever comes later waits, so what they
+  -- write is younger than this, and is written for channels that are new here, too.
   for share of a skip locked
 $$;
 comment on function billing_ops.repeat_alarms() is
-  'Queues the alarms of open alerts that nobody attends to: again after 4, 12 or 24 hours by severity since a channel was last told, once when a
-  snooze has run out, and for the first time where a channel has been told nothing since it is there.';
+  'Queues the alarm of each open alert that nobody attends to: again after 4, 12 or 24 hours by severity since a channel was last told, once when a
+  snooze has run out, and for the first time where a channel has been told nothing of it since it came.';
 
 create function billing_ops.hand_out(p_ids bigint[])
 returns jsonb
@@ -767,7 +767,7 @@ as $$
   with claimed as (
     update public.notification_deliveries d
     set attempts = d.attempts + 1,
-        -- Claimed before and never finished: whoever did may have sent it.
+        -- Claimed before and never finished: whoever claimed it may have sent it.
         may_have_arrived = d.may_have_arrived or d.claim is not null,
         claim = gen_random_uuid(),
         claimed_until = pg_catalog.clock_timestamp() + interval '60 seconds',
@@ -861,8 +861,8 @@ begin
       order by first.kind = 'digest', first.kind in ('resolved', 'acknowledged'), array_position('{critical,high,warning,info}', first.severity), first.id
     ) sorted;
 
-    -- Told of what is over, where nobody was told that it had begun? Judged only of those whose turn has come, and of one more, which
-    -- says whether there are too many.
+    -- A channel that was not told of a beginning is not told of the end. This is judged only for those whose turn has come, and for one
+    -- more, which says whether there are too many.
     select array_agg(picked.id order by picked.place), array_agg(picked.place order by picked.place) into v_picked, v_places
     from (
       select waiting.id, waiting.place
@@ -908,7 +908,7 @@ end
 $$;
 comment on function public.claim_deliveries(jsonb, text, jsonb) is
   'What is to be sent now: {outcome: ok|rate_limited, deliveries, retry_after}. p_channels: those that the settings name, [{channel, fingerprint,
-  min_severity}]. At most 6 a minute and 30 an hour for a channel; what is more is told by a summary, the least severe first. Of each alert
+  min_severity}]. At most 6 a minute and 30 an hour for a channel; beyond that, the least severe are told in one summary. Of each alert
   and channel only the oldest, so that an end never comes before its beginning. A null p_client is not counted. p_digest: as queue_digest takes it.';
 
 create function public.claim_delivery(p_channels jsonb, p_test text default null, p_retry bigint default null)
@@ -921,7 +921,7 @@ declare
   v_configured text[] := array(select s ->> 'channel' from jsonb_array_elements(p_channels) s);
 begin
   perform pg_advisory_xact_lock(hashtext('billing_ops.claim_deliveries'));
-  -- What is refused changes nothing: who asks may have other settings than those who send.
+  -- What is refused changes nothing: whoever asks may have other settings than those who send.
   if p_retry is null then
     if p_test <> all (v_configured) then
       return jsonb_build_object('outcome', 'not_configured');
@@ -942,7 +942,7 @@ begin
     update public.notification_deliveries
     set status = 'due', attempts = 0, due_since = clock_timestamp(), next_attempt_at = clock_timestamp(), claim = null, claimed_until = null
     where id = p_retry;
-    -- Its alert may be over: who hears of the beginning now is to hear of the end, be it once more.
+    -- Its alert may be over: whoever hears of the beginning now must hear of the end, even if it is once more.
     update public.notification_deliveries
     set status = 'due', reason = null, due_since = clock_timestamp(), next_attempt_at = clock_timestamp(), sent_at = null
     where alert_id = v_delivery.alert_id and channel = v_delivery.channel and id > p_retry and billing_ops.is_alarm(v_delivery.kind)
@@ -952,7 +952,7 @@ begin
 end
 $$;
 comment on function public.claim_delivery(jsonb, text, bigint) is
-  'One delivery at a person''s word: a test of a channel (p_test), or one that was given up (p_retry), from its first attempt. Answers {outcome:
+  'One delivery at a person''s request: a test of a channel (p_test), or one that was given up (p_retry), from its first attempt. Answers {outcome:
   ok|not_configured|not_found|conflict, deliveries, status}. Caps and orders do not count here; a channel that is off is tried, too.';
 
 create function public.finish_deliveries(p_results jsonb)
@@ -969,13 +969,13 @@ declare
   v_pause interval;
   v_finished integer := 0;
 begin
-  -- After the same lock as claims: these write the same rows.
+  -- Under the same lock as claims, which write the same rows.
   perform pg_advisory_xact_lock(hashtext('billing_ops.claim_deliveries'));
   v_now := clock_timestamp();
   for v_result in
     select * from jsonb_to_recordset(p_results) as r (
       id bigint, claim uuid, outcome text, answer text, retry_after double precision, unanswered boolean)
-    -- What is said of the others counts, wherever it stands: "gone" makes an end of all that is left.
+    -- "gone" comes last, as it ends all that is left: what is said of the others counts, wherever it stands.
     order by r.outcome = 'gone'
   loop
     select * into v_delivery from public.notification_deliveries
@@ -983,7 +983,7 @@ begin
     -- Somebody else has claimed it since, or it is finished.
     continue when not found;
     v_finished := v_finished + 1;
-    -- Longer than a day nobody may make a channel wait.
+    -- Nobody may make a channel wait longer than a day.
     v_asked := make_interval(secs => greatest(0, least(coalesce(v_result.retry_after, 0), 86400)));
     -- 30 s, 1 min, 2 min, … 1 h.
     v_pause := greatest(v_asked, least(interval '1 hour', interval '30 seconds' * power(2, least(v_delivery.attempts - 1, 10))));
@@ -995,8 +995,8 @@ begin
       when 'sent' then
         update public.notification_deliveries
         set status = 'sent', sent_at = v_now, reason = null, claim = null, claimed_until = null where id = v_delivery.id;
-        -- Whatever switched it off: it takes messages again. Those that it missed are told as if it were new. A look at all that it
-        -- was ever told, so only then.
+        -- Whatever switched the channel off, it takes messages again. What it missed is told as if it were new. This takes a look at
+        -- all that it was ever told, so it is done only then.
         select * into v_channel from public.notification_channels where channel = v_delivery.channel;
         if v_channel.off_at is not null then
           update public.notification_deliveries d
@@ -1004,7 +1004,7 @@ begin
           where d.channel = v_channel.channel
             and d.kind = 'resolved' and d.due_since >= v_channel.since
             and (d.status = 'suppressed' and d.reason = 'channel_off'
-              -- The one that found it gone.
+              -- The delivery that found it gone.
               or d.status = 'dead' and d.last_attempt_at >= v_channel.off_at - interval '1 minute');
         end if;
         update public.notification_channels
@@ -1013,7 +1013,7 @@ begin
         where channel = v_delivery.channel;
       when 'released' then
         update public.notification_deliveries
-        -- Of an earlier attempt the caps must know; that it was a little earlier does no harm.
+        -- The caps must know of an earlier attempt; that it was in fact a little earlier does no harm.
         set claim = null, claimed_until = null, attempts = attempts - 1, last_attempt_at = case when attempts > 1 then last_attempt_at end
         where id = v_delivery.id;
       when 'failed', 'refused', 'gone' then
@@ -1026,7 +1026,7 @@ begin
                      then 'gave up after 24 h: ' else '' end || coalesce(v_result.answer, ''),
             next_attempt_at = v_now + v_pause
         where id = v_delivery.id;
-        -- What a summary stands for was told as little as it.
+        -- What a summary stands for was not told any more than the summary was.
         update public.notification_deliveries m
         set status = 'dead', reason = s.reason, last_attempt_at = v_now
         from public.notification_deliveries s
@@ -1085,9 +1085,9 @@ as $$
       from public.notification_channels c where c.configured))
 $$;
 comment on function billing_ops.notification_facts() is
-  'Whether messages arrive: {overdue, oldest_due_since, given_up, off, configured, channels, none_works}. Overdue: due for 15 minutes. Given up: within 24
-  hours, and nothing has arrived in that channel since. off: channels that are switched off. configured: how many there are. channels: those of the first three.
-  none_works: there are channels, and the last attempt of each failed.';
+  'Whether messages arrive: {overdue, oldest_due_since, given_up, off, configured, channels, none_works}. Overdue: due for 15 minutes.
+  Given up: within 24 hours, and nothing has arrived in that channel since. off: channels that are switched off. configured: how many
+  there are. channels: those of overdue, given_up and off. none_works: there are channels, and the last attempt of each failed.';
 
 create function public.admin_notifications(
   p_client text default null,
@@ -1127,7 +1127,7 @@ begin
 end
 $$;
 comment on function public.admin_notifications(text, text, text, uuid, integer, bigint) is
-  'How channels do, and deliveries, newest first, before p_before: {outcome, channels, items}: one item more than p_limit says that there is a
+  'How channels are doing, and deliveries, newest first, before p_before: {outcome, channels, items}: one item more than p_limit says that there is a
   next page.';
 
 -- The monitor's two round trips: the facts that it judges, then what it made of them. Pruning (51_retention) rides on
@@ -1153,7 +1153,7 @@ returns jsonb
 language sql stable
 set search_path = ''
 as $$
-  -- Nobody has answered to these yet. The monitor's own are named here and nowhere else.
+  -- Alerts that nobody attends to. The monitor's own, which are left out, are named here and nowhere else.
   with unattended as (
     select a.id, a.alert_key, a.severity, coalesce(a.severe_since, least(a.created_at, a.first_seen_at)) as since
     from public.billing_alerts a
@@ -1244,8 +1244,8 @@ begin
 end
 $$;
 comment on function public.apply_monitor_outcomes(jsonb, jsonb) is
-  'Raises, refreshes and resolves the monitor''s alerts in one transaction, then prunes what is past its keep. p_deliveries: what Stripe said
-  when it was asked about its deliveries, {} where it did not answer; null: it was not asked. (PostgREST makes SQL''s null of JSON''s.) Answers
+  'Raises, refreshes and resolves the monitor''s alerts in one transaction, then prunes what has been kept long enough. p_deliveries: what Stripe said
+  when it was asked about its deliveries, {} where it did not answer; null: it was not asked. (PostgREST turns JSON''s null into SQL''s.) Answers
   {alerts: {raised, refreshed, resolved}, pruned}; where pruning failed, pruned is {error: <SQLSTATE>}, the alerts stand, and the
   next pass tries again.';
 
@@ -1255,7 +1255,7 @@ create function billing_ops.prune(p_limit integer)
 returns jsonb
 language plpgsql security definer
 set search_path = ''
--- Whoever holds a row that pruning wants must not hold up the pass: what is past its keep can wait for the next one.
+-- Whoever holds a row that pruning wants must not hold up the pass: what is due for deletion can wait for the next one.
 set lock_timeout = '1s'
 as $$
 declare
@@ -1292,7 +1292,7 @@ begin
     where n.id in (
       select o.id from public.notification_deliveries o
       where o.status <> 'due' and o.created_at < now() - interval '90 days'
-        -- What was told of an alert says whether its end is told, and that it has been told at all.
+        -- What was told of an alert decides whether its end is told, and shows that the alert was told at all.
         and (o.kind = 'repeated' or (
           select coalesce(a.resolved_at, now()) >= now() - interval '90 days' from public.billing_alerts a where a.id = o.alert_id) is not true)
       order by o.created_at limit v_piece for update skip locked);
@@ -1348,7 +1348,7 @@ begin
 
     exit when v_seen = 0 or clock_timestamp() > v_until;
   end loop;
-  -- What is gone was there: the counters go on from it. At the end and in one order, so that two passes cannot wait for one another.
+  -- The counters go on counting what was deleted. At the end and in one order, so that two passes cannot wait for one another.
   insert into billing_ops.closed_drift_counts as c (type, action, entries)
   select e.item ->> 0, e.item ->> 1, sum((e.item ->> 2)::bigint) from jsonb_array_elements(v_closed) e (item)
   group by 1, 2 order by 1, 2
@@ -1358,8 +1358,9 @@ begin
 end
 $$;
 comment on function billing_ops.prune(integer) is
-  'Deletes at most p_limit rows of each kind that are past their keep: closed drift 90 days, and at most 200,000 entries; deliveries 90 days,
-  but what was told of an open alert (repeats aside) 90 days after its end; passes over what was due, of which there can be one every few seconds, 14 days, and 2 days where
-  they found nothing; other runs, resolved alerts and their history, and digests 400 days, so that a yearly audit finds them; rate limit windows 1 day. Open alerts and the newest run stay for
-  ever. What it deletes of drift goes on being counted in closed_drift_counts. It begins no further piece after two seconds: the next pass goes
+  'Deletes at most p_limit rows of each kind that have been kept long enough: closed drift 90 days, and at most 200,000 entries;
+  deliveries 90 days, but what was told of an alert (repeats aside) until 90 days after its end; passes over what was due, of which there
+  can be one every few seconds, 14 days, and 2 days where they found nothing; other runs, resolved alerts and their history, and digests
+  400 days, so that a yearly audit finds them; rate limit windows 1 day. Open alerts and the newest run over everything stay for ever.
+  What it deletes of drift goes on being counted in closed_drift_counts. It begins no further piece after two seconds: the next pass goes
   on. Definer: nobody else may delete.';

@@ -25,8 +25,8 @@ begin
 end
 $$;
 comment on function billing_ops.admit(text, text) is
-  'Null: the caller is an admin within the rate limit. Else {outcome: unauthorized|forbidden|rate_limited, retry_after}. Who is
-  no admin is not counted, so that they can write nothing.';
+  'Null: the caller is an admin within the rate limit. Else {outcome: unauthorized|forbidden|rate_limited, retry_after}. A caller
+  who is not an admin is not counted, so that they can write nothing.';
 
 create function billing_ops.page_size(p_limit integer)
 returns integer
@@ -102,7 +102,7 @@ begin
     return v_refusal;
   end if;
 
-  -- Two statements, not one with "or": each uses the index that is made for it.
+  -- Three statements, not one with "or": each uses the index that is made for it.
   if p_status = 'all' then
     select jsonb_agg(billing_ops.alert_json(page)) into v_page
     from (
@@ -147,7 +147,7 @@ begin
 end
 $$;
 comment on function public.admin_billing_alerts(text, text, text, text, text, integer, timestamptz, uuid) is
-  'Alerts, newest first, after (p_before_at, p_before_id); p_state as of alert_state. Answers {outcome, items, count, critical_count, high_count,
+  'Alerts, newest first, after (p_before_at, p_before_id); p_state as in alert_state. Answers {outcome, items, count, critical_count, high_count,
   warning_count, info_count}: one item more than p_limit says that there is a next page; the counts are of all open alerts.';
 
 create function public.admin_reconciliation_runs(
@@ -347,7 +347,7 @@ comment on function public.admin_drift_policies(text) is
   'What people have set by class of drift, and how much of what stands a run would repair: {outcome, policies: {type: {mode, version, updated_by,
   updated_at}}, previews: {type: {repairs, raises, lowers, creates}}}.';
 
--- No more of an entry than is counted and sorted by: a run can end tens of thousands.
+-- Only those columns of an entry by which it is counted and sorted: a run can end tens of thousands.
 create function billing_ops.drift_of_run(p_run public.reconciliation_logs, p_show text)
 returns table (id uuid, type text, first_seen_at timestamptz)
 language plpgsql stable
@@ -429,7 +429,7 @@ comment on function public.admin_reconciliation_run(uuid, text, text, text, inte
   ended, standing), newest first, after (p_before_at, p_before_id). Answers {outcome: ok|not_found|…, run, counts, items}: one
   item more than p_limit says that there is a next page.';
 
--- What a Prometheus reads: numbers by their labels, all of one snapshot, in one round trip. No label holds an id. How they are written
+-- What Prometheus reads: numbers by their labels, all of one snapshot, in one round trip. No label holds an id. How they are written
 -- down is not the database's business. All of them are whole: fractions do not survive every reader of JSON.
 
 -- A counter never falls. Rows that are pruned (51_retention) and repairs that are taken back (33_decisions) go on being counted here.
@@ -440,8 +440,8 @@ create table billing_ops.closed_drift_counts (
   primary key (type, action)
 );
 comment on table billing_ops.closed_drift_counts is
-  'Entries of drift that ended and that no row counts any more under that action: pruned, or reverted since. Added to what the rows say, it
-  is how many have ever ended so.';
+  'Entries of drift that ended and that no row counts any more under that action: pruned, or reverted since. Added to what the rows say, they
+  give how many have ever ended with that action.';
 comment on column billing_ops.closed_drift_counts.type is 'The drift class.';
 comment on column billing_ops.closed_drift_counts.action is 'How they had ended: repaired, created, moved, cleared, reverted.';
 comment on column billing_ops.closed_drift_counts.entries is 'How many. Only ever rises.';
@@ -569,7 +569,7 @@ declare
   v_from constant timestamptz := coalesce(p_from, '-infinity');
   v_to constant timestamptz := coalesce(p_to, 'infinity');
   v_rows constant integer := greatest(1, least(coalesce(p_limit, 1000), 1000)) + 1;
-  -- The first page goes on after an id that no row has, so that every page is one range of an index.
+  -- The first page starts after an id that no row has, so that every page is one range of an index.
   v_at constant timestamptz := coalesce((p_cursor ->> 'at')::timestamptz, v_from);
   v_uuid uuid := '00000000-0000-0000-0000-000000000000'::uuid;
   v_number bigint := 0;
@@ -624,13 +624,13 @@ $$;
 comment on function public.admin_export(text, timestamptz, timestamptz, jsonb, integer, text) is
   'One page of what a span of time holds, oldest first. p_what: drift by when it was first seen, history by when an event happened, runs
   by when they started; from p_from to before p_to. p_cursor is {at, id} of the last row of the page before. A row never moves within
-  this order, so pages meet whatever is written meanwhile. Answers {outcome: ok|not_found|…, items, total}: one item more than p_limit
+  this order, so pages fit together whatever is written meanwhile. Answers {outcome: ok|not_found|…, items, total}: one item more than p_limit
   (1 to 1,000) says that there is a next page; total is how many rows the span has, counted for the first page only.';
 
 -- Who may do what, on one screen. Everything is taken away first and given back by name: hosted projects grant nothing
--- by themselves any more, and earlier ones granted too much. Which rows an admin sees is said by the policies, beside
--- their tables. The adapter's functions are not in the list: adopt makes them anew, and grants them, and what they need of the app's
--- table, as it does (23_adapter, 24_adopt).
+-- by themselves any more, and earlier ones granted too much. The policies, beside their tables, say which rows
+-- an admin sees. The adapter's functions are not in the list: adopt makes them, and grants them and what they need of the app's table
+-- when it does (23_adapter, 24_adopt).
 
 revoke all on schema billing_ops from public;
 grant usage on schema billing_ops to authenticated, service_role;
@@ -747,7 +747,7 @@ begin
       ('billing_ops.drift_of_run(public.reconciliation_logs, text)', 'authenticated'),
       ('billing_ops.gather_monitor_facts()', 'authenticated, service_role'),
       ('billing_ops.gather_metrics()', 'service_role'),
-      -- Only their owner: triggers, migrations, and what a definer calls.
+      -- Only for their owner: what migrations and definers call.
       ('billing_ops.rate_limit(text)', null)
     ) as listed (signature, roles)
   loop
@@ -761,7 +761,7 @@ begin
 end
 $$;
 
--- The table that billing-ops began with is adopted where it is found, as whoever has it has it for that. Any other waits for its owner
+-- The table that billing-ops began with is adopted where it is found, as nobody has it for anything else. Any other waits for its owner
 -- to call billing_ops.adopt.
 
 do $$

@@ -276,8 +276,8 @@ as $$
 $$;
 comment on function billing_ops.adapter_state() is
   'What is adopted, for the first call of a run. has: what is mapped; keeps: what the app keeps true itself; owners_known: there is a
-  table of owners, so that a missing one is noticed; changed: what is no longer as it was when the functions were made, in sentences.
-  If it is not null, fingerprint_ok is false and nothing may be written until adopt has been called again. readable: all that differs, if anything,
-  is that service_role may not write any more.';
+  table of owners, so that a missing one is noticed; changed: what is no longer as it was when the functions were made, in sentences. If
+  it is not null, fingerprint_ok is false and nothing may be written until adopt has been called again. readable: all that differs, if
+  anything, is that service_role may not write any more.';
 revoke all on function billing_ops.adapter_state() from public, anon, authenticated;
 grant execute on function billing_ops.adapter_state() to service_role;

@@ -74,7 +74,7 @@ comment on column public.reconciliation_logs.held_count is 'Repairs that the cir
 comment on column public.reconciliation_logs.scope is
   'all (every subscription), changed (those that Stripe''s events speak of) or due (a pass over what is due).';
 comment on column public.reconciliation_logs.events_to is
-  'Whatever Stripe''s events of before this say has been read, or is noted as due; null where the run cannot say so.';
+  'All that Stripe''s events before this time speak of has been read, or is noted as due; null where the run cannot say so.';
 
 create unique index reconciliation_logs_one_running_per_key
   on public.reconciliation_logs (run_key) where status = 'running';
@@ -90,18 +90,19 @@ comment on index public.reconciliation_logs_newest is 'The list of runs, newest 
 create index reconciliation_logs_finished on public.reconciliation_logs (finished_at desc, id desc)
   where scope <> 'due' and status in ('success', 'partial', 'error');
 comment on index public.reconciliation_logs_finished is
-  'The monitor''s facts: last good run, last three results; and the cursor to go on from. Without the passes, of which there may be many.';
+  'The monitor''s facts: last good run, last three results; and the cursor to go on from. Without passes over what is due, of which there
+  may be many.';
 create index reconciliation_logs_events on public.reconciliation_logs (events_to desc) where events_to is not null;
 comment on index public.reconciliation_logs_events is 'Where to go on in Stripe''s events.';
 create index reconciliation_logs_sweeps on public.reconciliation_logs (sweep_started_at desc)
   where scope = 'all' and cursor is null and status in ('success', 'partial');
 comment on index public.reconciliation_logs_sweeps is 'When everything was last looked at.';
 create index reconciliation_logs_ended on public.reconciliation_logs (scope, status, finished_at desc) where finished_at is not null;
-comment on index public.reconciliation_logs_ended is 'When the last run of a scope ended so: the metrics.';
+comment on index public.reconciliation_logs_ended is 'When the last run of a scope ended with a status: for the metrics.';
 
 alter table public.reconciliation_logs enable row level security;
--- For this policy and the three like it: the comparison is inside the sub-select. Of a bare boolean the planner takes
--- half the rows to pass, of "= 'ok'" one in two hundred, and then it sorts a table whose first page an index would have
+-- For this policy and the others like it: the comparison is inside the sub-select. The planner expects a bare boolean to
+-- let half the rows pass, but "= 'ok'" one in two hundred, and then it sorts a table whose first page an index would have
 -- given.
 create policy reconciliation_logs_admin_read on public.reconciliation_logs
   for select to authenticated using ((select billing_ops.caller_standing() = 'ok'));
@@ -151,14 +152,14 @@ returns boolean
 language sql immutable
 set search_path = ''
 as $$
-  -- An incomplete run leaves a cursor, but where it had no time to read anything. What failed for single subscriptions, or was held
-  -- back, makes a run partial too, and it has looked at everything all the same.
+  -- An incomplete run leaves a cursor, except where it had no time to read anything. Failures of single subscriptions, and repairs that
+  -- were held back, make a run partial too, although it has looked at everything.
   select p_run.scope = 'all' and p_run.cursor is null
     and (p_run.status = 'success' or (p_run.status = 'partial' and p_run.scanned_count > 0))
 $$;
 comment on function billing_ops.is_complete_sweep(public.reconciliation_logs) is
-  'Whether a run got to the end of a sweep over everything. Whoever asks it of the whole table says scope, cursor and status beside it: no
-  index is found through a function.';
+  'Whether a run got to the end of a sweep over everything. A query over the whole table repeats the conditions on scope, cursor and
+  status beside it: no index can be used through a function.';
 
 create function billing_ops.start_answer(p_outcome text, p_run public.reconciliation_logs)
 returns jsonb
@@ -194,8 +195,8 @@ as $$
       where d.closed_at > pg_catalog.clock_timestamp() - interval '1 hour' and r.scope <> 'all')) end
 $$;
 comment on function billing_ops.changes_for_run(text) is
-  'What a run over changes needs to know: since when it lists events, how many subscriptions the last whole sweep read, and what such runs have written within the last hour, so that the circuit
-  breaker counts a stream of small passes as it counts one run.';
+  'What a run over changes needs to know: since when it lists events, how many subscriptions the last whole sweep read, and what such runs
+  have written within the last hour, so that the circuit breaker counts a stream of small passes as it counts one run.';
 
 create function public.start_reconciliation_run(
   p_run_key text,
@@ -231,7 +232,7 @@ begin
   perform pg_advisory_xact_lock(hashtext('billing_ops.start_reconciliation_run'));
 
   -- The caller's own start, sent again after its answer was lost: nobody else knows this id. It has been counted, so the
-  -- limit has no say. Refused, the run would stand without anyone to do it until its lease is over.
+  -- limit has no say. If it were refused, nobody would do the run until its lease is over.
   select * into v_run from public.reconciliation_logs where id = p_run_id and run_key = p_run_key;
   if found then
     return billing_ops.start_answer('created', v_run) || jsonb_build_object('resume', v_run.cursor)
@@ -304,8 +305,8 @@ begin
     from public.reconciliation_logs ended
     where p_scope <> 'due' and ended.scope = 'all' and ended.status in ('success', 'partial', 'error')
     order by ended.finished_at desc, ended.id desc limit 1;
-    -- Whoever presses Reconcile Now has changed something and wants to see it: a sweep that has the subscription behind it
-    -- would not look at it again. One that has just begun is gone on with, or pressing twice would never get to the end of
+    -- Whoever presses Reconcile Now has changed something and wants to see it: a sweep that is already past the subscription
+    -- would not look at it again. One that has just begun is continued, or pressing twice would never get to the end of
     -- a long list.
     if p_run_type = 'manual' and (v_sweep_started_at > v_now - interval '10 minutes') is not true then
       v_resume := null;
@@ -337,7 +338,7 @@ begin
       return billing_ops.start_answer(v_outcome, v_run) || jsonb_build_object('resume', v_resume)
         || billing_ops.changes_for_run(v_scope);
     exception when unique_violation then
-      -- Somebody wrote the table without this function: look again. Which of the unique indexes speaks up does not matter,
+      -- Somebody wrote to the table without this function: look again. Which of the unique indexes speaks up does not matter,
       -- and its name may be an earlier schema's.
       null;
     end;
@@ -346,14 +347,13 @@ begin
 end
 $$;
 comment on function public.start_reconciliation_run(text, text, integer, integer, text, uuid, text, uuid, text, integer) is
-  'Starts a run, or says which one stands in its way. Answers {outcome, run, result, resume, events_from, lately, retry_after, next_due_in};
-  outcome is created, reclaimed (the same key had a dead attempt), existing_running, existing_finished, busy (another key runs),
-  conflict (a request_ key with other parameters), rate_limited or nothing_due. p_scope: all, or due: a pass over what is due, which gives
-  way to any other run. A scheduled run over all becomes one over what changed (scope: changed) where everything was looked at within
-  p_full_every_hours. A null p_client is not counted. p_run_id makes the
-  call safe to send again: it finds its own run, whatever the limit says. A new run inherits the
-  cursor of an incomplete one, so that a run that dies at once hands it on; a manual one only that of a sweep which began less
-  than ten minutes ago.';
+  'Starts a run, or says which one stands in its way. Answers {outcome, run, result, resume, events_from, scanned, lately, retry_after,
+  next_due_in}; outcome is created, reclaimed (the same key had a dead attempt), existing_running, existing_finished, busy (another key
+  runs), conflict (a request_ key with other parameters), rate_limited or nothing_due. p_scope: all, or due: a pass over what is due,
+  which gives way to any other run. A scheduled run over all becomes one over what changed (scope: changed) where everything was looked at
+  within p_full_every_hours. A null p_client is not counted. p_run_id makes the call safe to send again: it finds its own run, whatever
+  the limit says. A new run inherits the cursor of an incomplete one, so that a run that dies at once hands it on; a manual one only that
+  of a sweep which began less than ten minutes ago.';
 
 create function billing_ops.hold_run(p_run_id uuid, p_attempt integer, p_lease_seconds integer, p_cursor jsonb,
                                      p_counts jsonb)
@@ -434,7 +434,7 @@ begin
   end if;
   if not billing_ops.hold_run(p_run_id, p_attempt, 0, null, p_counts) then
     select * into v_run from public.reconciliation_logs where id = p_run_id and attempt = p_attempt;
-    -- The same finish again, after its answer was lost on the way, is no late writer.
+    -- The same finish again, after its answer was lost on the way, is not a late writer.
     if found and v_run.status = p_status and v_run.error_code is not distinct from p_error_code
       and v_run.result is not distinct from p_result and v_run.message is not distinct from p_message
     then
@@ -448,16 +448,16 @@ begin
       scope = coalesce(p_scope, scope), events_to = p_events_to
   where id = p_run_id
   returning * into v_run;
-  -- What a sweep over everything has not seen is gone, also where neither side knows its subject any more.
+  -- What a sweep over everything has not seen is gone, even where neither side knows its subject any more.
   perform billing_ops.clear_drift(p_run_id, array(
     select d.drift_key from public.drift d
     where d.closed_at is null and d.last_seen_at < v_run.sweep_started_at
       and d.type in (select jsonb_array_elements_text(p_judged))));
   if p_due is not null or p_covered then
-    -- A scan has read since what had its last event before. Five minutes are for clocks, and for what is too young for it to judge.
+    -- A scan has read whatever had its last event before it began. Five minutes are for clocks, and for what is too young for it to judge.
     perform billing_ops.settle_due(p_due, case when p_covered then v_run.sweep_started_at - interval '5 minutes' end);
   end if;
-  -- What people allow in spite of the circuit breaker is for the next run that gets to its end, whether it had to make use of it or not.
+  -- What people allow in spite of the circuit breaker holds for the next run that gets to its end, whether that made use of it or not.
   begin
     update public.drift_policies
     set allowed_count = null, allowed_until = null, allowed_by = null, allowed_run = null
@@ -471,7 +471,8 @@ begin
 end
 $$;
 comment on function public.finish_reconciliation_run(uuid, integer, text, jsonb, text, text, text, jsonb, jsonb, jsonb, jsonb, text, jsonb, timestamptz, boolean) is
-  'Ends a running attempt and applies its alert outcomes. p_judged: the classes of drift that its sweep has judged as a whole;
-  entries of these that it has not seen are closed. p_scope: what it has looked at after all. p_due: what became of what was due (settle_due).
-  p_events_to: what Stripe''s events of before that say is read or noted. p_covered: its sweep has read every subscription. Answers {outcome: finished|fenced, run, alerts}. A late finish of
-  an attempt that was given up for dead is fenced and changes nothing; the same finish sent twice is finished twice.';
+  'Ends a running attempt and applies its alert outcomes. p_judged: the classes of drift that its sweep has judged as a whole; entries of
+  these that it has not seen are closed. p_scope: what it has in fact looked at. p_due: what became of what was due (settle_due).
+  p_events_to: all that Stripe''s events before that time speak of is read or noted. p_covered: its sweep has read every subscription.
+  Answers {outcome: finished|fenced, run, alerts}. A late finish of an attempt that was given up for dead is fenced and changes nothing;
+  the same finish sent twice is finished twice.';

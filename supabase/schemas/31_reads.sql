@@ -1,5 +1,5 @@
 -- What a run reads, in as few calls as there are groups of pages: the adopted table's shape, the rows to compare, the rows that
--- Stripe did not list, and owners that pay twice. How the table itself is read is the adapter's business (23_adapter).
+-- Stripe did not list, and owners who pay twice. How the table itself is read is the adapter's business (23_adapter).
 
 create function billing_ops.adoption_report()
 returns jsonb
@@ -9,7 +9,7 @@ as $$
   select pg_catalog.jsonb_build_object('state', billing_ops.adapter_state(), 'candidates', billing_ops.detect())
 $$;
 comment on function billing_ops.adoption_report() is
-  'What is adopted, and what could be. Definer: to propose a mapping is to look at tables that service_role has no right on yet.';
+  'What is adopted, and what could be. Definer: proposing a mapping means looking at tables on which service_role has no rights yet.';
 
 create function public.billing_ops_adoption()
 returns jsonb
@@ -40,12 +40,12 @@ begin
   end;
   if p_access is not null and (v_state ->> 'readable')::boolean then
     v_granting := billing_ops.adapter_granting(array(select jsonb_array_elements_text(p_access)));
-    -- Of what was seen last and has a row: strangers say nothing about whose rows these are.
+    -- Of the newest subscriptions, those with a row: strangers say nothing about the mode of the rows.
     with seen as materialized (
       select m.stripe_subscription_id as id, m.livemode from billing_ops.subscription_marks m
       where m.livemode is not null order by m.created desc limit 1000
     )
-    -- Where it is as many of either, none is said to be the wrong one.
+    -- Where there are as many of either mode, neither is called the wrong one.
     select case sign(count(*) filter (where s.livemode) - count(*) filter (where not s.livemode)) when 1 then true when -1 then false end
     into v_livemode
     from seen s join billing_ops.adapter_present(array(select id from seen)) p on p = s.id;
@@ -62,10 +62,10 @@ begin
 end
 $$;
 comment on function public.read_adapter_for_reconcile(jsonb) is
-  'Before a run asks Stripe: billing_ops.adapter_state(); granting: rows in one of the statuses p_access; livemode: of which mode most of the
-  rows are, as far as scans have seen them; null if that is not known (both only where p_access is given); policies: the classes that people
-  have set to less than auto, null where that cannot be read; columns: what the mapped words are called in the app''s table; and the horizon by which rows are told
-  that were written behind the run''s back.';
+  'Before a run asks Stripe: billing_ops.adapter_state(); granting: rows in one of the statuses p_access; livemode: which mode most of the
+  rows are in, as far as scans have seen them; null if that is not known (both only where p_access is given); policies: the classes that
+  people have set to less than auto, null where that cannot be read; columns: what the mapped words are called in the app''s table; and
+  the horizon, by which a later read tells which rows have been written since.';
 
 create function public.read_subscriptions_for_reconcile(
   p_listed jsonb,
@@ -81,7 +81,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  -- Before anything is read: what commits from here on is written since.
+  -- Taken before anything is read: what commits from here on counts as written since.
   v_horizon constant text := pg_snapshot_xmin(pg_current_snapshot())::text;
   v_listed constant text[] := array(select l ->> 0 from jsonb_array_elements(p_listed) l);
   v_all constant text[] := v_listed || array(select jsonb_array_elements_text(p_named));
@@ -136,11 +136,12 @@ begin
 end
 $$;
 comment on function public.read_subscriptions_for_reconcile(jsonb, jsonb, boolean, text, timestamptz, timestamptz, integer) is
-  'For a part of Stripe''s list. p_listed: [[stripe_subscription_id, created in Unix seconds], …] as Stripe lists them, in p_livemode; each
-  gets a mark if it has none. p_named: further ids. Answers {horizon, rows, other_mode, looked_up, open, excepted, unlisted, unlisted_count}: the
-  rows of all these ids as the adapter reads them, compared with p_horizon; those of the ids whose mark is of the other mode; those whose
-  checkout has been looked up before, [id, owner, source]; the differences that stand of them, [id, drift_key], and the keys of those that a person lets stand; and the ids of rows
-  marked as created in [from, to) that are not among them (at most p_unlisted_limit; the count is of all).';
+  'For a part of Stripe''s list. p_listed: [[stripe_subscription_id, created in Unix seconds], …] as Stripe lists them, in p_livemode;
+  each gets a mark if it has none. p_named: further ids. Answers {horizon, rows, other_mode, looked_up, open, excepted, unlisted,
+  unlisted_count}: the rows of all these ids as the adapter reads them, compared with p_horizon; those of the ids whose mark is of the
+  other mode; those whose checkout has been looked up before, [id, owner, source]; their open differences, [id, drift_key], and the keys
+  of those that a person lets stand; and the ids of rows marked as created in [from, to) that are not among them (at most
+  p_unlisted_limit; the count is of all).';
 
 create function public.read_owners_for_reconcile(p_owners jsonb)
 returns json
@@ -177,7 +178,7 @@ as $$
 $$;
 comment on function public.read_unplaced_subscriptions(text, integer) is
   'Rows that no page of Stripe''s list can lead to. Answers {rows: [[key, stripe_subscription_id]], odd: [[key, owner, what is odd]]}: by pages,
-  those whose subscription no scan has ever seen; and, with the first page, those whose Stripe id is none.';
+  those whose subscription no scan has ever seen; and, with the first page, those whose Stripe id is an empty string.';
 
 create function public.read_duplicate_live_subscriptions(p_statuses jsonb, p_after text default null, p_limit integer default 1000)
 returns json
@@ -190,4 +191,4 @@ as $$
 $$;
 comment on function public.read_duplicate_live_subscriptions(jsonb, text, integer) is
   'Answers {rows: [[owner, [stripe_subscription_id, …]]]}: owners with more than one row in these statuses that does not
-  end with its period, by pages. A plan that Stripe does not know is none of them.';
+  end with its period, by pages. A row for a plan that Stripe does not know does not count.';

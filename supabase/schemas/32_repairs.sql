@@ -1,4 +1,4 @@
--- How a run writes: in batches, fenced; and a person who decides, without a lease (33_decisions). What happens to the rows is the adapter's
+-- How a run writes (in batches, fenced), and a person who decides (without a lease, 33_decisions). What happens to the rows is the adapter's
 -- business (23_adapter_writes): compare-and-set, so that a row that was written since it was read is left alone, and one by one where the
 -- table refuses a batch.
 
@@ -27,15 +27,15 @@ declare
   v_named text[];
   v_customers text[];
   v_mapping jsonb;
-  -- The places of creations that are pointed at a row which the owner has: what is given to adapter_update for them, and what it was.
+  -- By the place of a creation that goes into the row its owner has already: what adapter_update is given for it, and what the row was.
   v_moves jsonb := '{}'::jsonb;
   v_was jsonb := '{}'::jsonb;
   v_blank jsonb := '{}'::jsonb;
   v_changed jsonb;
   v_written jsonb := '{}'::jsonb;
 begin
-  -- Whose a new row is: whom the subscription's own metadata name; else who has the customer; else whom its checkout's metadata name. What
-  -- of these contradicts is for a person. A client_reference_id, which whoever pays can set, is never more than a proposal.
+  -- The owner of a new row: whom the subscription's own metadata name; else who has the customer; else whom its checkout's metadata name.
+  -- Where these contradict each other, a person decides. A client_reference_id, which whoever pays can set, is never more than a proposal.
   select array_agg(distinct n.value) filter (where n.value is not null), array_agg(distinct e."row" ->> 'customer')
   into v_named, v_customers
   from jsonb_to_recordset(p_items) as e (kind text, named jsonb, "row" jsonb)
@@ -49,7 +49,7 @@ begin
     asked as (
       select v_named || array(select h.owner from holders h where h.owner is not null) as owners
     ),
-    -- Whose row has the customer may be gone, too, where no foreign key takes the row along.
+    -- The owner of the row with that customer may be gone, too, where no foreign key deletes the row with its owner.
     existing as materialized (
       select o as owner from asked a cross join lateral billing_ops.adapter_owners(a.owners) o
       union
@@ -71,10 +71,10 @@ begin
     cross join lateral (select coalesce(metadata.owner, holder.owner, checkout.owner) as owner) trusted
     cross join lateral (select case
       when e.kind <> 'create' then null
-      -- Its owner is gone: nobody else comes in on it.
+      -- The owner whom it names is gone: nobody else gets it.
       when e.named ->> 'metadata' is not null and metadata.owner is null then 'organization_unknown'
       when (select count(distinct o) from unnest(array[metadata.owner, holder.owner, checkout.owner]) o) > 1 then 'organization_mismatch'
-      -- Not the one whom the person who decided about it was shown.
+      -- Not the owner who was shown to the person who decided.
       when e.owner <> trusted.owner then 'organization_mismatch'
       when trusted.owner is not null then null
       when payer.owner is not null then 'waiting'
@@ -82,7 +82,7 @@ begin
   end if;
 
   select a.mapping into v_mapping from billing_ops.adoption a;
-  -- What a row that is given another subscription is not to keep of the one before, where Stripe says nothing of it.
+  -- What a row that is given another subscription must not keep from the one before, where Stripe says nothing about it.
   if (v_mapping #>> '{owner,one_row_each}')::boolean then
     select coalesce(jsonb_object_agg(m.word, null), '{}') into v_blank
     from billing_ops.mapped_columns(v_mapping) m
@@ -96,7 +96,7 @@ begin
       where i.item ->> 'kind' = 'update' and i.item -> 'row' ? 'stripe_subscription_id'), null) r (said) on r.said ->> 0 = e.item #>> '{row,key}'
     where e.item -> 'row' ? 'stripe_subscription_id';
   end if;
-  -- Rows that are there come first: one that has just been found to be dead gives way to the subscription that its owner has now.
+  -- Existing rows come first: one that has just been found to be dead gives way to the subscription that its owner has now.
   with changed as (
     select u.* from (
       select jsonb_agg(case when e.item -> 'row' ? 'stripe_subscription_id' then v_blank else '{}' end || (e.item -> 'row')) as rows
@@ -117,12 +117,12 @@ begin
   ) e
   left join changed on e.kind = 'update' and changed.key = e.key;
 
-  -- Where each owner has one row, it is pointed at the subscription that lives, if it is empty, or if what it says gives way to that
-  -- one; otherwise it is in the way, and which of the two counts is not known before both have been read afresh from Stripe.
+  -- Where each owner has one row, that is pointed at the live subscription if it has no Stripe id, or if its status gives way to that
+  -- one; otherwise it is in the way, and which of the two counts is not known until both have been read afresh from Stripe.
   if (v_mapping #>> '{owner,one_row_each}')::boolean and v_customers is not null then
     with given as (
       select e.item, e.place, v_owners[e.place] as owner,
-        -- Of two for one owner in a batch, the one that takes the place of more goes first.
+        -- Of two for one owner in a batch, the one to which more statuses give way goes first.
         row_number() over (partition by v_owners[e.place] order by jsonb_array_length(e.item -> 'gives_way') desc, e.place) as rank
       from jsonb_array_elements(p_items) with ordinality e (item, place)
       where e.item ->> 'kind' = 'create' and v_outcomes[e.place] is null
@@ -191,7 +191,7 @@ begin
     with ordinality e (kind, "row", action, postponed, place)
   left join created on e.kind = 'create' and created.stripe_subscription_id = e."row" ->> 'stripe_subscription_id';
 
-  -- In which version each repair has left which row, and what that said before.
+  -- Which row each repair has written, in which version it left the row, and what the row said before.
   select jsonb_object_agg(e.place, jsonb_build_object('key', coalesce(v_moves -> e.place::text, e.item -> 'row') -> 'key',
     'was', coalesce(v_was -> e.place::text, e.item -> 'was', '{}'), 'blank', v_blank))
   into v_changed
@@ -206,9 +206,10 @@ begin
 end
 $$;
 comment on function billing_ops.write_items(jsonb, text[], text[], text[]) is
-  'Finds out whose new rows are, and writes what is to be written of a batch''s items (apply_reconciliation_batch); owner: whom a new row is
-  to belong to, or it is not made. What has an outcome already is left alone. Answers by place: what became of each, why, whose it is; and of rows
-  that were changed {place: {key, version, was, blank}}; blank: what a row that is moved does not keep, where Stripe says nothing of it.';
+  'Finds out whose new rows are, and writes what is to be written of a batch''s items (apply_reconciliation_batch); owner of an item: a
+  new row that would belong to anyone else is not made. Items that have an outcome already are left alone. Answers by place: what became of each,
+  why, whose it is; and of rows that were changed {place: {key, version, was, blank}}; blank: what a moved row does not keep, where Stripe
+  says nothing about it.';
 
 create function billing_ops.recorded(p_finding jsonb, p_outcome text, p_reason text, p_owner text, p_creates boolean, p_written jsonb)
 returns jsonb
@@ -226,7 +227,7 @@ as $$
         select pg_catalog.jsonb_object_agg(w.word, w.said) from pg_catalog.jsonb_each(p_written -> 'was') w (word, said)
         where p_finding -> 'sets' ? w.word or (p_outcome = 'moved'
           and (w.word in ('stripe_subscription_id', 'customer') or p_written -> 'blank' ? w.word)))) end
-    -- A row that was moved had said something of another subscription.
+    -- Before it was moved, the row spoke of another subscription.
     || case when p_written is null or p_outcome <> 'moved' then '{}'::jsonb else pg_catalog.jsonb_build_object('details', (
       select pg_catalog.jsonb_object_agg(m.attribute, pg_catalog.jsonb_build_object('database', p_written -> 'was' -> m.word, 'stripe',
         case m.word when 'stripe_subscription_id' then p_finding -> 'stripe_subscription_id' when 'customer' then p_finding -> 'stripe_customer_id'
@@ -237,7 +238,7 @@ as $$
           or (p_written -> 'blank' ? m.word and p_written -> 'was' -> m.word <> 'null')))) end
 $$;
 comment on function billing_ops.recorded(jsonb, text, text, text, boolean, jsonb) is
-  'A finding as record_drift takes it, after what became of its item; p_written: the row that was changed, as write_items answers it.';
+  'A finding as record_drift takes it, with what became of its item; p_written: the row that was changed, as write_items answers it.';
 
 create function public.apply_reconciliation_batch(
   p_run_id uuid,
@@ -312,7 +313,7 @@ begin
   select w.outcomes, w.reasons, w.owners, w.written into v_outcomes, v_reasons, v_owners, v_written
   from billing_ops.write_items(p_items, v_outcomes, v_reasons, v_owners) w;
 
-  -- From here to the commit the run is ours. If it has been taken over meanwhile, nothing of the above was ever there.
+  -- From here to the commit the run is ours. If it has been taken over meanwhile, all of the above is undone.
   if not billing_ops.hold_run(p_run_id, p_attempt, p_lease_seconds, p_cursor, p_counts) then
     raise exception 'the attempt was given up for dead' using errcode = 'BOFEN';
   end if;
@@ -323,7 +324,7 @@ begin
   from jsonb_array_elements(p_looked_up) l (said)
   where m.stripe_subscription_id = l.said ->> 0;
 
-  -- A subscription whose owner turns out to be unknown is a difference of another class than the one that was sent.
+  -- A subscription whose owner turns out to be unknown is a difference of a class other than the one that was sent.
   select jsonb_agg(case
       when v_outcomes[e.place] in ('organization_unknown', 'organization_mismatch') then f.finding || jsonb_build_object(
         'type', v_outcomes[e.place], 'action', 'none', 'proposal', null,
@@ -335,10 +336,10 @@ begin
   into v_entries
   from jsonb_array_elements(p_items) with ordinality e (item, place),
     jsonb_array_elements(e.item -> 'findings') with ordinality f (finding, place)
-  -- What is not decided yet is not told yet.
+  -- What is not decided yet is not recorded yet.
   where v_outcomes[e.place] not in ('postponed', 'occupied');
   v_entries := billing_ops.record_drift(p_run_id, coalesce(v_entries, '[]'));
-  -- What is gone, and the others of the three classes that a subscription without a row can be of.
+  -- What is gone, and the other two of the three classes that a subscription without a row can be of.
   perform billing_ops.clear_drift(p_run_id, array(
     select jsonb_array_elements_text(p_cleared)
     union all
@@ -358,9 +359,9 @@ end
 $$;
 comment on function public.apply_reconciliation_batch(uuid, integer, integer, jsonb, jsonb, jsonb, jsonb, jsonb) is
   'Applies a batch of differences and their repairs in one transaction, fenced by run and attempt. Items are {kind, named, row, action,
-  postponed, gives_way, findings}: kind update sets row''s fields on {key, version}; kind create inserts row for the owner whom {metadata,
-  checkout, client_reference_id} of named or the customer tell, or points the owner''s one row at it, if that has no Stripe id or a status of
-  gives_way; with an action it only finds out who the owner is, and postponed, it does not even put that on record; kind none only records, under
+  postponed, gives_way, findings}: kind update sets row''s fields on {key, version}; kind create inserts row for the owner whom named ({metadata,
+  checkout, client_reference_id}) or the customer tells, or points the owner''s one row at it, if that row has no Stripe id or has a status in
+  gives_way; with an action it only finds out who the owner is, and if postponed it does not even record that; kind none only records, under
   action. p_cleared: keys of differences that were looked for and are gone. p_looked_up: [[stripe_subscription_id, owner, source], …],
   what Stripe said of checkouts. Answers {outcome: applied|fenced, items: [[repaired|created|moved|superseded|refused|organization_unknown|
   organization_mismatch|waiting|held|none|postponed|occupied…, reason], …], entries: [[drift_key, id, first_seen_at, action], …]}, the
@@ -390,4 +391,4 @@ end
 $$;
 comment on function public.take_drift_allowances(uuid, integer) is
   'What people have allowed a run to write in spite of the circuit breaker: {outcome: taken|fenced, allowed: {class: number}}. The first run
-  that asks has it, however often it asks; no other does.';
+  that asks gets it, however often it asks; no other does.';

@@ -1,6 +1,6 @@
--- What a person decides about single differences: approve, revert, except. Called with the service key once the person was found to be an
+-- What a person decides about single differences: approve, revert, except. Called with the service key once the person is known to be an
 -- admin, as the ceiling (REPAIR_MODE) is a setting of the functions and no session may get past it. Rows are written before entries are
--- locked, in the order in which a run does, so that the two cannot wait for one another.
+-- locked, in the same order as in a run, so that the two cannot wait for one another.
 
 create function public.apply_drift_decisions(p_actor uuid, p_items jsonb, p_gone jsonb default '[]', p_changed jsonb default '[]')
 returns jsonb
@@ -15,13 +15,13 @@ declare
   v_open uuid[];
   v_found jsonb;
 begin
-  -- The same row is not to be made twice, where no unique index of the table stands against it.
+  -- The same row must not be made twice, where no unique index of the table prevents that.
   perform pg_advisory_xact_lock(hashtextextended('billing_ops.decide:' || s.id, 0))
   from (
     select e.item #>> '{row,stripe_subscription_id}' as id from jsonb_array_elements(p_items) e (item)
     where e.item ->> 'kind' = 'create' order by 1
   ) s;
-  -- What has been closed meanwhile is not written any more, nor what somebody else has decided otherwise about.
+  -- What has been closed meanwhile is not written any more, nor is anything that somebody else has decided otherwise.
   select array_agg(case when d.id is null or d.excepted_until > clock_timestamp() or billing_ops.policy_mode(d.type) = 'observe'
       then 'closed' end order by e.place), array_agg(null::text), array_agg(null::text)
   into v_outcomes, v_reasons, v_owners
@@ -30,7 +30,7 @@ begin
   select w.outcomes, w.reasons, w.owners, w.written into v_outcomes, v_reasons, v_owners, v_written
   from billing_ops.write_items(p_items, v_outcomes, v_reasons, v_owners) w;
 
-  -- A run locks entries in another order. One that it is just writing counts as closed: nobody waits, or the two could for one another.
+  -- A run locks entries in another order. One that it is just writing counts as closed: if we waited, the two could wait for one another.
   v_open := array(
     select d.id from public.drift d
     where d.closed_at is null and d.id in (
@@ -38,7 +38,7 @@ begin
       union all select g::uuid from jsonb_array_elements_text(p_gone) g
       union all select (c ->> 'id')::uuid from jsonb_array_elements(p_changed) c)
     for update skip locked);
-  -- A write that no entry tells of is not to be.
+  -- There must be no write that no entry records.
   if exists (
     select 1 from jsonb_array_elements(p_items) with ordinality e (item, place)
     where billing_ops.ends_drift(v_outcomes[e.place]) and (e.item ->> 'id')::uuid <> all (v_open))
@@ -59,7 +59,7 @@ begin
     returning d.id
   )
   insert into public.drift_events (drift_id, event, actor) select g.id, 'cleared', p_actor from gone g;
-  -- What was shown is not what would be done any more: the next decision is about what is.
+  -- What was shown is no longer what would be done: the entry now shows what is, for the next decision.
   update public.drift d
   set issue = c.finding ->> 'issue', details = c.finding -> 'details', proposal = c.finding -> 'proposal',
     lowers_access = (c.finding ->> 'lowers_access')::boolean, owner = coalesce(c.finding ->> 'owner', d.owner),
@@ -118,14 +118,14 @@ begin
   if billing_ops.lower_mode(billing_ops.policy_mode(v_drift.type), p_repair_mode) = 'observe' then
     return jsonb_build_object('outcome', 'observe', 'drift', billing_ops.drift_json(v_drift));
   end if;
-  -- Compare-and-set: the version is the one that the repair left. Another repair of the row since, or any other write, has made it another.
+  -- Compare-and-set: the version is the one that the repair left. Another repair of the row since, or any other write, has given it a new one.
   select u.* into v_done from billing_ops.adapter_update(jsonb_build_array(
     jsonb_build_object('key', v_drift.row_key, 'version', v_drift.row_version) || v_drift.before)) u;
   if v_done.outcome <> 'repaired' then
     return jsonb_build_object('outcome', v_done.outcome, 'reason', v_done.reason, 'drift', billing_ops.drift_json(v_drift));
   end if;
   select v.version into v_version from billing_ops.adapter_versions(array[v_drift.row_key]) v;
-  -- What the same write repaired beside it is as it was: it can still be taken back.
+  -- What the same write repaired besides is unchanged: it can still be taken back.
   update public.drift d set row_version = v_version
   where d.row_key = v_drift.row_key and d.row_version = v_drift.row_version and d.id <> p_id;
 
@@ -181,7 +181,7 @@ begin
 end
 $$;
 comment on function public.except_drift(uuid, uuid, integer, text) is
-  'Lets a difference stand for so many days, and says why. Answers {outcome: excepted|closed|not_found, drift}.';
+  'Lets a difference stand for p_days days, and records why. Answers {outcome: excepted|closed|not_found, drift}.';
 
 create function public.unexcept_drift(p_id uuid, p_actor uuid, p_repair_mode text)
 returns jsonb
@@ -213,4 +213,4 @@ begin
 end
 $$;
 comment on function public.unexcept_drift(uuid, uuid, text) is
-  'Ends an exception: the difference is at once what the mode says. Answers {outcome: done|already|closed|not_found, drift}.';
+  'Ends an exception: the difference at once gets the action that the mode calls for. Answers {outcome: done|already|closed|not_found, drift}.';

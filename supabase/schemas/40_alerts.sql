@@ -47,14 +47,14 @@ comment on column public.billing_alerts.previous_alert_id is 'The episode before
 comment on column public.billing_alerts.severe_since is
   'Since when the alert has been critical or high without interruption; null while it is neither.';
 comment on column public.billing_alerts.acknowledged_at is
-  'When somebody said that they attend to it. This, the next four and nothing else is what a person sets: it ends with its time, when
-  the alert rises or grows, and when it is resolved.';
+  'When somebody said that they attend to it. A person sets this and the next four, and nothing else, on an open alert: they end with
+  their time, when the alert rises or grows, and when it is resolved.';
 comment on column public.billing_alerts.acknowledged_by is 'Who attends to it.';
-comment on column public.billing_alerts.acknowledged_until is 'Until when: no repeats are sent before.';
+comment on column public.billing_alerts.acknowledged_until is 'Until when: no repeats are sent before then.';
 comment on column public.billing_alerts.snoozed_until is 'Until when nothing is sent. Then one reminder, if it still stands.';
-comment on column public.billing_alerts.snoozed_by is 'Who wants no word until then.';
+comment on column public.billing_alerts.snoozed_by is 'Who snoozed it.';
 comment on column public.billing_alerts.newest_member_at is
-  'Of a class of drift: when the newest difference was first seen that the alert speaks of. A newer one makes it grow.';
+  'For a class of drift: when the newest difference that the alert speaks of was first seen. A newer one makes the alert grow.';
 
 create unique index billing_alerts_one_open_per_key
   on public.billing_alerts (alert_key) where resolved = false;
@@ -66,7 +66,7 @@ create index billing_alerts_open on public.billing_alerts (created_at desc, id d
   where resolved = false;
 comment on index public.billing_alerts_open is 'The list of open alerts, and their counts by severity.';
 create index billing_alerts_episodes on public.billing_alerts (alert_key, created_at desc);
-comment on index public.billing_alerts_episodes is 'Finds the episode before.';
+comment on index public.billing_alerts_episodes is 'Finds the previous episode.';
 create index billing_alerts_previous on public.billing_alerts (previous_alert_id) where previous_alert_id is not null;
 comment on index public.billing_alerts_previous is 'For the foreign key, when old episodes are pruned.';
 
@@ -95,7 +95,7 @@ comment on column public.billing_alert_events.event is
   unacknowledged, snoozed, unsnoozed, noted.';
 comment on column public.billing_alert_events.severity is 'The alert''s severity after the event.';
 comment on column public.billing_alert_events.actor is 'The person who did it; null for the system.';
-comment on column public.billing_alert_events.reason is 'The message it was raised with, or the note of who did it.';
+comment on column public.billing_alert_events.reason is 'The message it was raised with, or the note of the person who did it.';
 comment on column public.billing_alert_events.created_at is 'When it happened.';
 create index billing_alert_events_alert_id_idx on public.billing_alert_events (alert_id, id);
 comment on index public.billing_alert_events_alert_id_idx is 'The history of one alert.';
@@ -160,7 +160,7 @@ as $$
 $$;
 comment on function billing_ops.attended(public.billing_alerts) is 'Whether somebody''s acknowledgement or snooze is in force.';
 
--- The one way into the history: what is told of it is written in the same transaction, so that nothing is lost between the two.
+-- The one way into the history: what channels are told of an event is written in the same transaction, so that nothing is lost between the two.
 create function billing_ops.record_alert_event(p_alert public.billing_alerts, p_event text, p_actor uuid, p_reason text)
 returns void
 language plpgsql
@@ -192,25 +192,25 @@ declare
   v_rises boolean;
   v_grows boolean;
 begin
-  -- By when a difference was first seen, not by how many there are: three that went and three that came are news.
+  -- Growth goes by when differences were first seen, not by how many there are: if three went and three came, that is news.
   if p_alert_key like 'drift\_%' then
     select max(d.first_seen_at) into v_newest from public.drift d
     where d.closed_at is null and d.type = p_metadata ->> 'type'
       and (d.excepted_until is null or d.excepted_until <= clock_timestamp());
   end if;
-  -- Bounded: on a table whose unique index lacks the predicate a resolved alert would be in the way for ever.
+  -- Bounded: on a table whose unique index lacks the predicate, a resolved alert would be in the way for ever.
   for v_round in 1..100 loop
     select * into v_before from public.billing_alerts
     where alert_key = p_alert_key and resolved = false for no key update;
     if found then
       v_rises := billing_ops.severity_rank(p_severity) > billing_ops.severity_rank(v_before.severity);
-      -- One that spoke only of what had been repaired by then, or was let stand, had no members: those that were there when it was last seen.
+      -- An alert that spoke only of what had been repaired or was let stand has no newest member: then whatever came after it was last seen counts.
       v_grows := coalesce(v_newest > coalesce(v_before.newest_member_at, v_before.last_seen_at), false);
       update public.billing_alerts a
       set occurrences = a.occurrences + 1,
           last_seen_at = clock_timestamp(),
           severity = case when v_rises then p_severity else a.severity end,
-          -- One that somebody else wrote, or an earlier version, has been what it is since it began.
+          -- One that somebody else or an earlier version wrote has had its severity since it began.
           severe_since = case
             when billing_ops.severity_rank(a.severity) >= 3 then coalesce(a.severe_since, a.first_seen_at)
             when billing_ops.severity_rank(p_severity) >= 3 then clock_timestamp()
@@ -221,7 +221,7 @@ begin
       where a.id = v_before.id
       returning * into v_alert;
       if v_rises or v_grows then
-        -- Whoever wanted no word of it did so of something that was less bad, or less.
+        -- Whoever acknowledged or snoozed it did so when it was less severe, or smaller.
         update public.billing_alerts a
         set acknowledged_at = null, acknowledged_by = null, acknowledged_until = null, snoozed_until = null, snoozed_by = null
         where a.id = v_alert.id
@@ -253,7 +253,7 @@ end
 $$;
 comment on function billing_ops.raise_alert(text, text, text, text, jsonb) is
   'Opens the alert of a condition (raised), or counts it again (refreshed). A rise in severity, and new members of a class of drift,
-  end what people said of it before. For apply_condition_outcomes, which holds the lock.
+  end its acknowledgement and its snooze. For apply_condition_outcomes, which holds the lock.
   The conflict target names the predicate of the partial unique index: that is what PostgREST''s upsert cannot do.';
 
 create function billing_ops.clear_alert(p_alert_key text, p_note text)
@@ -348,7 +348,7 @@ as $$
 $$;
 comment on function public.read_standing_drift(jsonb) is
   'How much there is of these classes of drift, for runs that saw only some of it: {type: {count, fixed, worst, samples}}; fixed: what such runs
-  have put right within an hour, worst: the severity of the worst that stands.';
+  have put right within the last hour; worst: the severity of the worst that stands.';
 
 create function public.resolve_billing_alert(p_alert_id uuid, p_resolved_by uuid, p_note text default null)
 returns jsonb
@@ -401,7 +401,7 @@ begin
   end if;
   v_until := v_now + make_interval(mins => coalesce(p_minutes, case v_alert.severity when 'critical' then 240 else 1440 end));
 
-  -- The same again, as where a button is pressed twice, is no news.
+  -- The same again, as when a button is pressed twice, is no news.
   if p_action = 'acknowledge' and abs(extract(epoch from v_until - v_alert.acknowledged_until)) < 60
     or p_action = 'snooze' and abs(extract(epoch from v_until - v_alert.snoozed_until)) < 60
     or p_action = 'unacknowledge' and (v_alert.acknowledged_until > v_now) is not true
@@ -435,6 +435,6 @@ begin
 end
 $$;
 comment on function public.attend_billing_alert(uuid, uuid, text, integer, text) is
-  'What a person does about an open alert beside resolving it: p_action is acknowledge, unacknowledge, snooze, unsnooze or note;
-  p_minutes for how long (an acknowledgement: 4 h for a critical one, else 24 h, where nothing is said). Answers {outcome:
+  'What a person does about an open alert besides resolving it: p_action is acknowledge, unacknowledge, snooze, unsnooze or note;
+  p_minutes for how long (null: 4 h for a critical alert, else 24 h). Answers {outcome:
   done|already|alert_resolved|not_found, alert}. The service role calls it after the person was found to be an admin.';

@@ -11,7 +11,7 @@ comment on column billing_ops.digests.week is 'The Monday that the week begins w
 comment on column billing_ops.digests.facts is
   'What digest_facts answered when the digest was made; null where nobody is told: the first week of a database, no channel that takes
   digests, or the facts could not be counted.';
-comment on column billing_ops.digests.created_at is 'When the first claim after it came.';
+comment on column billing_ops.digests.created_at is 'When the first claim came after its digest was due.';
 alter table billing_ops.digests enable row level security;
 
 create function billing_ops.digest_week(p_at timestamptz)
@@ -22,7 +22,7 @@ as $$
   select (pg_catalog.date_trunc('week', p_at at time zone 'utc' - interval '7 hours') - interval '7 days')::date
 $$;
 comment on function billing_ops.digest_week(timestamptz) is
-  'The last week of which a digest is due at this time: that is from the Monday after it on, at 07:00 UTC.';
+  'The last week whose digest is due at this time: it is due from 07:00 UTC on the Monday after the week.';
 
 create function billing_ops.digest_facts(p_week date, p_access jsonb)
 returns jsonb
@@ -32,7 +32,7 @@ as $$
 declare
   v_now timestamptz := clock_timestamp();
   v_from timestamptz := p_week::timestamp at time zone 'utc';
-  -- In hours: a day may be longer or shorter where the session's clock is.
+  -- In hours: a day may be longer or shorter in the session's time zone.
   v_to timestamptz := v_from + interval '168 hours';
   v_status text := (
     select m.attribute from billing_ops.adoption a cross join lateral billing_ops.mapped_columns(a.mapping) m where m.word = 'status');

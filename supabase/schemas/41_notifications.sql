@@ -15,16 +15,16 @@ create table public.notification_channels (
   last_failure text
 );
 comment on table public.notification_channels is
-  'The channels that the settings name, as the last claim brought them along, and how they do.';
+  'The channels that the settings name, as the last claim passed them, and how they are doing.';
 comment on column public.notification_channels.channel is 'pagerduty, slack, discord, email or webhook.';
 comment on column public.notification_channels.fingerprint is 'A hash of its settings: another one is another destination.';
 comment on column public.notification_channels.min_severity is 'The least severity that it is told of.';
 comment on column public.notification_channels.configured is 'False once its settings are gone or wrong.';
 comment on column public.notification_channels.since is
-  'Since when it is there, has these settings, or is on again. What it was told before does not count as told.';
+  'When it came, got these settings or was switched on again, whichever was last. What it was told before does not count as told.';
 comment on column public.notification_channels.off_at is 'When its destination turned out to be gone. It stays off until its settings change or a test passes.';
 comment on column public.notification_channels.off_reason is 'What the destination said.';
-comment on column public.notification_channels.wait_until is 'Not before, as the receiver asked for it (Retry-After).';
+comment on column public.notification_channels.wait_until is 'Nothing is sent before then, as the receiver asked (Retry-After).';
 comment on column public.notification_channels.last_success_at is 'When a message last arrived.';
 comment on column public.notification_channels.last_failure_at is 'When one last did not.';
 comment on column public.notification_channels.last_failure is 'Why not.';
@@ -72,11 +72,11 @@ comment on column public.notification_deliveries.reason is
   what the receiver said at the last attempt that failed.';
 comment on column public.notification_deliveries.attempts is 'How often it was sent.';
 comment on column public.notification_deliveries.due_since is 'From when its 24 hours count.';
-comment on column public.notification_deliveries.next_attempt_at is 'Not before.';
-comment on column public.notification_deliveries.claim is 'Who is sending it: only with this it can be finished.';
+comment on column public.notification_deliveries.next_attempt_at is 'It is not sent before then.';
+comment on column public.notification_deliveries.claim is 'Who is sending it: only with this can it be finished.';
 comment on column public.notification_deliveries.claimed_until is 'Until when nobody else may send it.';
 comment on column public.notification_deliveries.may_have_arrived is 'An attempt ended without an answer: perhaps the receiver has it.';
-comment on column public.notification_deliveries.message_id is 'The same at each attempt, so that receivers can tell a message that comes twice.';
+comment on column public.notification_deliveries.message_id is 'The same at each attempt, so that receivers can tell when a message comes twice.';
 comment on column public.notification_deliveries.summary is
   'Of a summary: {count, by_severity: [[severity, n], …], alert_ids, delivery_ids: those that it stands for}.';
 comment on column public.notification_deliveries.created_at is 'When it was written.';
@@ -86,7 +86,7 @@ comment on column public.notification_deliveries.digest_week is 'Of a digest: th
 create unique index notification_deliveries_once on public.notification_deliveries (event_id, channel) where event_id is not null;
 comment on index public.notification_deliveries_once is 'An event is told to a channel once.';
 create unique index notification_deliveries_digest on public.notification_deliveries (digest_week, channel) where digest_week is not null;
-comment on index public.notification_deliveries_digest is 'A channel gets one digest a week; and what goes with a digest that retention deletes.';
+comment on index public.notification_deliveries_digest is 'A channel gets one digest a week. Also finds what goes when retention deletes a digest.';
 create index notification_deliveries_due on public.notification_deliveries (channel, alert_id, id) where status = 'due';
 comment on index public.notification_deliveries_due is 'What is to be sent.';
 create index notification_deliveries_told on public.notification_deliveries (alert_id, channel, id);
@@ -130,7 +130,7 @@ as $$
         when billing_ops.is_alarm(p_event) and p_alert.snoozed_until > pg_catalog.clock_timestamp() then 'snoozed'
       end as silence
     from public.notification_channels c
-    -- Or may hear of it yet.
+    -- Whether the channel has heard of the alert, or may hear of it yet.
     cross join lateral (
       select exists (
         select 1 from public.notification_deliveries d
@@ -138,7 +138,7 @@ as $$
           and (d.status <> 'suppressed' or d.may_have_arrived)) as of_it
     ) heard
     where c.configured and (billing_ops.is_alarm(p_event) or p_event in ('acknowledged', 'resolved'))
-      -- One that is gone may come back.
+      -- A channel that is gone may come back.
       or p_event = 'resolved' and heard.of_it
   ) told
 $$;
@@ -165,7 +165,7 @@ begin
   update public.notification_channels c set configured = false
   where c.configured and c.channel not in (select s ->> 'channel' from jsonb_array_elements(p_channels) s);
 
-  -- With the same settings as before it is the same destination, and has not heard of what ended meanwhile.
+  -- A channel that comes back with the same settings is the same destination, and has not heard of what ended meanwhile.
   update public.notification_deliveries d
   set status = 'due', reason = null, due_since = v_now, next_attempt_at = v_now
   from public.notification_channels c
@@ -200,13 +200,13 @@ declare
   v_told text[];
   v_facts jsonb;
 begin
-  -- This is how far it gets but for once a week: a look into an index of a few rows.
+  -- This is how far it gets, except once a week: a look into an index of a few rows.
   if p_digest is null or exists (select from billing_ops.digests g where g.week = v_week) then
     return;
   end if;
   -- PagerDuty is for what somebody has to get up for.
   v_told := array(select c.channel from public.notification_channels c where c.configured and c.channel <> 'pagerduty');
-  -- Of the week in which it was first used, a database has little to tell.
+  -- A database has little to tell of the week in which it was first used.
   if v_told <> '{}' and exists (select from billing_ops.digests) then
     -- A digest must not hold up an alarm: what cannot be counted is not told, and not tried again.
     begin
@@ -246,7 +246,7 @@ as $$
       reason = case when d.kind = 'test' then '' else 'gave up after 24 h: ' end || coalesce(d.reason, 'no answer')
   where d.status = 'due' and d.claimed_until <= pg_catalog.clock_timestamp()
     and (d.kind = 'test' or d.due_since < pg_catalog.clock_timestamp() - interval '24 hours');
-  -- Nobody is told who attends to what they were not told of. An alarm that is not finished comes first, and decides. (Ends come last of
+  -- Nobody is told who attends to what they were not told of. An alarm that is not finished goes first, and decides. (Ends come last of
   -- all, and there may be many: they are judged when their turn has come.)
   update public.notification_deliveries d
   set status = 'suppressed', reason = 'alarm_not_sent', claim = null, claimed_until = null
@@ -295,13 +295,13 @@ as $$
       or told.last_at < a.snoozed_until
       or told.last_at <= pg_catalog.clock_timestamp() - case a.severity
         when 'critical' then interval '4 hours' when 'high' then interval '12 hours' when 'warning' then interval '24 hours' end)
-  -- Whoever is about to resolve it has its row: then there is nothing to repeat. Who comes later waits, and so what they write is
-  -- younger than this, and written for channels that are new here.
+  -- Whoever is about to resolve an alert has locked its row: then there is nothing to repeat. Whoever comes later waits, so what they
+  -- write is younger than this, and is written for channels that are new here, too.
   for share of a skip locked
 $$;
 comment on function billing_ops.repeat_alarms() is
-  'Queues the alarms of open alerts that nobody attends to: again after 4, 12 or 24 hours by severity since a channel was last told, once when a
-  snooze has run out, and for the first time where a channel has been told nothing since it is there.';
+  'Queues the alarm of each open alert that nobody attends to: again after 4, 12 or 24 hours by severity since a channel was last told, once when a
+  snooze has run out, and for the first time where a channel has been told nothing of it since it came.';
 
 create function billing_ops.hand_out(p_ids bigint[])
 returns jsonb
@@ -311,7 +311,7 @@ as $$
   with claimed as (
     update public.notification_deliveries d
     set attempts = d.attempts + 1,
-        -- Claimed before and never finished: whoever did may have sent it.
+        -- Claimed before and never finished: whoever claimed it may have sent it.
         may_have_arrived = d.may_have_arrived or d.claim is not null,
         claim = gen_random_uuid(),
         claimed_until = pg_catalog.clock_timestamp() + interval '60 seconds',
@@ -405,8 +405,8 @@ begin
       order by first.kind = 'digest', first.kind in ('resolved', 'acknowledged'), array_position('{critical,high,warning,info}', first.severity), first.id
     ) sorted;
 
-    -- Told of what is over, where nobody was told that it had begun? Judged only of those whose turn has come, and of one more, which
-    -- says whether there are too many.
+    -- A channel that was not told of a beginning is not told of the end. This is judged only for those whose turn has come, and for one
+    -- more, which says whether there are too many.
     select array_agg(picked.id order by picked.place), array_agg(picked.place order by picked.place) into v_picked, v_places
     from (
       select waiting.id, waiting.place
@@ -452,7 +452,7 @@ end
 $$;
 comment on function public.claim_deliveries(jsonb, text, jsonb) is
   'What is to be sent now: {outcome: ok|rate_limited, deliveries, retry_after}. p_channels: those that the settings name, [{channel, fingerprint,
-  min_severity}]. At most 6 a minute and 30 an hour for a channel; what is more is told by a summary, the least severe first. Of each alert
+  min_severity}]. At most 6 a minute and 30 an hour for a channel; beyond that, the least severe are told in one summary. Of each alert
   and channel only the oldest, so that an end never comes before its beginning. A null p_client is not counted. p_digest: as queue_digest takes it.';
 
 create function public.claim_delivery(p_channels jsonb, p_test text default null, p_retry bigint default null)
@@ -465,7 +465,7 @@ declare
   v_configured text[] := array(select s ->> 'channel' from jsonb_array_elements(p_channels) s);
 begin
   perform pg_advisory_xact_lock(hashtext('billing_ops.claim_deliveries'));
-  -- What is refused changes nothing: who asks may have other settings than those who send.
+  -- What is refused changes nothing: whoever asks may have other settings than those who send.
   if p_retry is null then
     if p_test <> all (v_configured) then
       return jsonb_build_object('outcome', 'not_configured');
@@ -486,7 +486,7 @@ begin
     update public.notification_deliveries
     set status = 'due', attempts = 0, due_since = clock_timestamp(), next_attempt_at = clock_timestamp(), claim = null, claimed_until = null
     where id = p_retry;
-    -- Its alert may be over: who hears of the beginning now is to hear of the end, be it once more.
+    -- Its alert may be over: whoever hears of the beginning now must hear of the end, even if it is once more.
     update public.notification_deliveries
     set status = 'due', reason = null, due_since = clock_timestamp(), next_attempt_at = clock_timestamp(), sent_at = null
     where alert_id = v_delivery.alert_id and channel = v_delivery.channel and id > p_retry and billing_ops.is_alarm(v_delivery.kind)
@@ -496,7 +496,7 @@ begin
 end
 $$;
 comment on function public.claim_delivery(jsonb, text, bigint) is
-  'One delivery at a person''s word: a test of a channel (p_test), or one that was given up (p_retry), from its first attempt. Answers {outcome:
+  'One delivery at a person''s request: a test of a channel (p_test), or one that was given up (p_retry), from its first attempt. Answers {outcome:
   ok|not_configured|not_found|conflict, deliveries, status}. Caps and orders do not count here; a channel that is off is tried, too.';
 
 create function public.finish_deliveries(p_results jsonb)
@@ -513,13 +513,13 @@ declare
   v_pause interval;
   v_finished integer := 0;
 begin
-  -- After the same lock as claims: these write the same rows.
+  -- Under the same lock as claims, which write the same rows.
   perform pg_advisory_xact_lock(hashtext('billing_ops.claim_deliveries'));
   v_now := clock_timestamp();
   for v_result in
     select * from jsonb_to_recordset(p_results) as r (
       id bigint, claim uuid, outcome text, answer text, retry_after double precision, unanswered boolean)
-    -- What is said of the others counts, wherever it stands: "gone" makes an end of all that is left.
+    -- "gone" comes last, as it ends all that is left: what is said of the others counts, wherever it stands.
     order by r.outcome = 'gone'
   loop
     select * into v_delivery from public.notification_deliveries
@@ -527,7 +527,7 @@ begin
     -- Somebody else has claimed it since, or it is finished.
     continue when not found;
     v_finished := v_finished + 1;
-    -- Longer than a day nobody may make a channel wait.
+    -- Nobody may make a channel wait longer than a day.
     v_asked := make_interval(secs => greatest(0, least(coalesce(v_result.retry_after, 0), 86400)));
     -- 30 s, 1 min, 2 min, … 1 h.
     v_pause := greatest(v_asked, least(interval '1 hour', interval '30 seconds' * power(2, least(v_delivery.attempts - 1, 10))));
@@ -539,8 +539,8 @@ begin
       when 'sent' then
         update public.notification_deliveries
         set status = 'sent', sent_at = v_now, reason = null, claim = null, claimed_until = null where id = v_delivery.id;
-        -- Whatever switched it off: it takes messages again. Those that it missed are told as if it were new. A look at all that it
-        -- was ever told, so only then.
+        -- Whatever switched the channel off, it takes messages again. What it missed is told as if it were new. This takes a look at
+        -- all that it was ever told, so it is done only then.
         select * into v_channel from public.notification_channels where channel = v_delivery.channel;
         if v_channel.off_at is not null then
           update public.notification_deliveries d
@@ -548,7 +548,7 @@ begin
           where d.channel = v_channel.channel
             and d.kind = 'resolved' and d.due_since >= v_channel.since
             and (d.status = 'suppressed' and d.reason = 'channel_off'
-              -- The one that found it gone.
+              -- The delivery that found it gone.
               or d.status = 'dead' and d.last_attempt_at >= v_channel.off_at - interval '1 minute');
         end if;
         update public.notification_channels
@@ -557,7 +557,7 @@ begin
         where channel = v_delivery.channel;
       when 'released' then
         update public.notification_deliveries
-        -- Of an earlier attempt the caps must know; that it was a little earlier does no harm.
+        -- The caps must know of an earlier attempt; that it was in fact a little earlier does no harm.
         set claim = null, claimed_until = null, attempts = attempts - 1, last_attempt_at = case when attempts > 1 then last_attempt_at end
         where id = v_delivery.id;
       when 'failed', 'refused', 'gone' then
@@ -570,7 +570,7 @@ begin
                      then 'gave up after 24 h: ' else '' end || coalesce(v_result.answer, ''),
             next_attempt_at = v_now + v_pause
         where id = v_delivery.id;
-        -- What a summary stands for was told as little as it.
+        -- What a summary stands for was not told any more than the summary was.
         update public.notification_deliveries m
         set status = 'dead', reason = s.reason, last_attempt_at = v_now
         from public.notification_deliveries s
@@ -629,9 +629,9 @@ as $$
       from public.notification_channels c where c.configured))
 $$;
 comment on function billing_ops.notification_facts() is
-  'Whether messages arrive: {overdue, oldest_due_since, given_up, off, configured, channels, none_works}. Overdue: due for 15 minutes. Given up: within 24
-  hours, and nothing has arrived in that channel since. off: channels that are switched off. configured: how many there are. channels: those of the first three.
-  none_works: there are channels, and the last attempt of each failed.';
+  'Whether messages arrive: {overdue, oldest_due_since, given_up, off, configured, channels, none_works}. Overdue: due for 15 minutes.
+  Given up: within 24 hours, and nothing has arrived in that channel since. off: channels that are switched off. configured: how many
+  there are. channels: those of overdue, given_up and off. none_works: there are channels, and the last attempt of each failed.';
 
 create function public.admin_notifications(
   p_client text default null,
@@ -671,5 +671,5 @@ begin
 end
 $$;
 comment on function public.admin_notifications(text, text, text, uuid, integer, bigint) is
-  'How channels do, and deliveries, newest first, before p_before: {outcome, channels, items}: one item more than p_limit says that there is a
+  'How channels are doing, and deliveries, newest first, before p_before: {outcome, channels, items}: one item more than p_limit says that there is a
   next page.';

@@ -21,7 +21,7 @@ returns jsonb
 language sql stable
 set search_path = ''
 as $$
-  -- Nobody has answered to these yet. The monitor's own are named here and nowhere else.
+  -- Alerts that nobody attends to. The monitor's own, which are left out, are named here and nowhere else.
   with unattended as (
     select a.id, a.alert_key, a.severity, coalesce(a.severe_since, least(a.created_at, a.first_seen_at)) as since
     from public.billing_alerts a
@@ -112,7 +112,7 @@ begin
 end
 $$;
 comment on function public.apply_monitor_outcomes(jsonb, jsonb) is
-  'Raises, refreshes and resolves the monitor''s alerts in one transaction, then prunes what is past its keep. p_deliveries: what Stripe said
-  when it was asked about its deliveries, {} where it did not answer; null: it was not asked. (PostgREST makes SQL''s null of JSON''s.) Answers
+  'Raises, refreshes and resolves the monitor''s alerts in one transaction, then prunes what has been kept long enough. p_deliveries: what Stripe said
+  when it was asked about its deliveries, {} where it did not answer; null: it was not asked. (PostgREST turns JSON''s null into SQL''s.) Answers
   {alerts: {raised, refreshed, resolved}, pruned}; where pruning failed, pruned is {error: <SQLSTATE>}, the alerts stand, and the
   next pass tries again.';

@@ -4,7 +4,7 @@ create function billing_ops.prune(p_limit integer)
 returns jsonb
 language plpgsql security definer
 set search_path = ''
--- Whoever holds a row that pruning wants must not hold up the pass: what is past its keep can wait for the next one.
+-- Whoever holds a row that pruning wants must not hold up the pass: what is due for deletion can wait for the next one.
 set lock_timeout = '1s'
 as $$
 declare
@@ -41,7 +41,7 @@ begin
     where n.id in (
       select o.id from public.notification_deliveries o
       where o.status <> 'due' and o.created_at < now() - interval '90 days'
-        -- What was told of an alert says whether its end is told, and that it has been told at all.
+        -- What was told of an alert decides whether its end is told, and shows that the alert was told at all.
         and (o.kind = 'repeated' or (
           select coalesce(a.resolved_at, now()) >= now() - interval '90 days' from public.billing_alerts a where a.id = o.alert_id) is not true)
       order by o.created_at limit v_piece for update skip locked);
@@ -97,7 +97,7 @@ begin
 
     exit when v_seen = 0 or clock_timestamp() > v_until;
   end loop;
-  -- What is gone was there: the counters go on from it. At the end and in one order, so that two passes cannot wait for one another.
+  -- The counters go on counting what was deleted. At the end and in one order, so that two passes cannot wait for one another.
   insert into billing_ops.closed_drift_counts as c (type, action, entries)
   select e.item ->> 0, e.item ->> 1, sum((e.item ->> 2)::bigint) from jsonb_array_elements(v_closed) e (item)
   group by 1, 2 order by 1, 2
@@ -107,8 +107,9 @@ begin
 end
 $$;
 comment on function billing_ops.prune(integer) is
-  'Deletes at most p_limit rows of each kind that are past their keep: closed drift 90 days, and at most 200,000 entries; deliveries 90 days,
-  but what was told of an open alert (repeats aside) 90 days after its end; passes over what was due, of which there can be one every few seconds, 14 days, and 2 days where
-  they found nothing; other runs, resolved alerts and their history, and digests 400 days, so that a yearly audit finds them; rate limit windows 1 day. Open alerts and the newest run stay for
-  ever. What it deletes of drift goes on being counted in closed_drift_counts. It begins no further piece after two seconds: the next pass goes
+  'Deletes at most p_limit rows of each kind that have been kept long enough: closed drift 90 days, and at most 200,000 entries;
+  deliveries 90 days, but what was told of an alert (repeats aside) until 90 days after its end; passes over what was due, of which there
+  can be one every few seconds, 14 days, and 2 days where they found nothing; other runs, resolved alerts and their history, and digests
+  400 days, so that a yearly audit finds them; rate limit windows 1 day. Open alerts and the newest run over everything stay for ever.
+  What it deletes of drift goes on being counted in closed_drift_counts. It begins no further piece after two seconds: the next pass goes
   on. Definer: nobody else may delete.';

@@ -21,8 +21,8 @@ begin
 end
 $$;
 comment on function billing_ops.admit(text, text) is
-  'Null: the caller is an admin within the rate limit. Else {outcome: unauthorized|forbidden|rate_limited, retry_after}. Who is
-  no admin is not counted, so that they can write nothing.';
+  'Null: the caller is an admin within the rate limit. Else {outcome: unauthorized|forbidden|rate_limited, retry_after}. A caller
+  who is not an admin is not counted, so that they can write nothing.';
 
 create function billing_ops.page_size(p_limit integer)
 returns integer
@@ -98,7 +98,7 @@ begin
     return v_refusal;
   end if;
 
-  -- Two statements, not one with "or": each uses the index that is made for it.
+  -- Three statements, not one with "or": each uses the index that is made for it.
   if p_status = 'all' then
     select jsonb_agg(billing_ops.alert_json(page)) into v_page
     from (
@@ -143,7 +143,7 @@ begin
 end
 $$;
 comment on function public.admin_billing_alerts(text, text, text, text, text, integer, timestamptz, uuid) is
-  'Alerts, newest first, after (p_before_at, p_before_id); p_state as of alert_state. Answers {outcome, items, count, critical_count, high_count,
+  'Alerts, newest first, after (p_before_at, p_before_id); p_state as in alert_state. Answers {outcome, items, count, critical_count, high_count,
   warning_count, info_count}: one item more than p_limit says that there is a next page; the counts are of all open alerts.';
 
 create function public.admin_reconciliation_runs(
@@ -343,7 +343,7 @@ comment on function public.admin_drift_policies(text) is
   'What people have set by class of drift, and how much of what stands a run would repair: {outcome, policies: {type: {mode, version, updated_by,
   updated_at}}, previews: {type: {repairs, raises, lowers, creates}}}.';
 
--- No more of an entry than is counted and sorted by: a run can end tens of thousands.
+-- Only those columns of an entry by which it is counted and sorted: a run can end tens of thousands.
 create function billing_ops.drift_of_run(p_run public.reconciliation_logs, p_show text)
 returns table (id uuid, type text, first_seen_at timestamptz)
 language plpgsql stable
@@ -466,7 +466,7 @@ declare
   v_from constant timestamptz := coalesce(p_from, '-infinity');
   v_to constant timestamptz := coalesce(p_to, 'infinity');
   v_rows constant integer := greatest(1, least(coalesce(p_limit, 1000), 1000)) + 1;
-  -- The first page goes on after an id that no row has, so that every page is one range of an index.
+  -- The first page starts after an id that no row has, so that every page is one range of an index.
   v_at constant timestamptz := coalesce((p_cursor ->> 'at')::timestamptz, v_from);
   v_uuid uuid := '00000000-0000-0000-0000-000000000000'::uuid;
   v_number bigint := 0;
@@ -521,5 +521,5 @@ $$;
 comment on function public.admin_export(text, timestamptz, timestamptz, jsonb, integer, text) is
   'One page of what a span of time holds, oldest first. p_what: drift by when it was first seen, history by when an event happened, runs
   by when they started; from p_from to before p_to. p_cursor is {at, id} of the last row of the page before. A row never moves within
-  this order, so pages meet whatever is written meanwhile. Answers {outcome: ok|not_found|…, items, total}: one item more than p_limit
+  this order, so pages fit together whatever is written meanwhile. Answers {outcome: ok|not_found|…, items, total}: one item more than p_limit
   (1 to 1,000) says that there is a next page; total is how many rows the span has, counted for the first page only.';

@@ -1,4 +1,4 @@
--- What a Prometheus reads: numbers by their labels, all of one snapshot, in one round trip. No label holds an id. How they are written
+-- What Prometheus reads: numbers by their labels, all of one snapshot, in one round trip. No label holds an id. How they are written
 -- down is not the database's business. All of them are whole: fractions do not survive every reader of JSON.
 
 -- A counter never falls. Rows that are pruned (51_retention) and repairs that are taken back (33_decisions) go on being counted here.
@@ -9,8 +9,8 @@ create table billing_ops.closed_drift_counts (
   primary key (type, action)
 );
 comment on table billing_ops.closed_drift_counts is
-  'Entries of drift that ended and that no row counts any more under that action: pruned, or reverted since. Added to what the rows say, it
-  is how many have ever ended so.';
+  'Entries of drift that ended and that no row counts any more under that action: pruned, or reverted since. Added to what the rows say, they
+  give how many have ever ended with that action.';
 comment on column billing_ops.closed_drift_counts.type is 'The drift class.';
 comment on column billing_ops.closed_drift_counts.action is 'How they had ended: repaired, created, moved, cleared, reverted.';
 comment on column billing_ops.closed_drift_counts.entries is 'How many. Only ever rises.';

@@ -1,7 +1,7 @@
 -- Who may do what, on one screen. Everything is taken away first and given back by name: hosted projects grant nothing
--- by themselves any more, and earlier ones granted too much. Which rows an admin sees is said by the policies, beside
--- their tables. The adapter's functions are not in the list: adopt makes them anew, and grants them, and what they need of the app's
--- table, as it does (23_adapter, 24_adopt).
+-- by themselves any more, and earlier ones granted too much. The policies, beside their tables, say which rows
+-- an admin sees. The adapter's functions are not in the list: adopt makes them, and grants them and what they need of the app's table
+-- when it does (23_adapter, 24_adopt).
 
 revoke all on schema billing_ops from public;
 grant usage on schema billing_ops to authenticated, service_role;
@@ -118,7 +118,7 @@ begin
       ('billing_ops.drift_of_run(public.reconciliation_logs, text)', 'authenticated'),
       ('billing_ops.gather_monitor_facts()', 'authenticated, service_role'),
       ('billing_ops.gather_metrics()', 'service_role'),
-      -- Only their owner: triggers, migrations, and what a definer calls.
+      -- Only for their owner: what migrations and definers call.
       ('billing_ops.rate_limit(text)', null)
     ) as listed (signature, roles)
   loop

@@ -1,4 +1,4 @@
--- The table that billing-ops began with is adopted where it is found, as whoever has it has it for that. Any other waits for its owner
+-- The table that billing-ops began with is adopted where it is found, as nobody has it for anything else. Any other waits for its owner
 -- to call billing_ops.adopt.
 
 do $$
