@@ -16,8 +16,8 @@ export default defineConfig({
   testDir: "e2e",
   outputDir: "test-results/traces",
   globalSetup: "./e2e/global-setup.ts",
-  // One database under all of them.
-  workers: 1,
+  // Each worker has a stack of its own. The tests of a file come one after the other, as they share its database.
+  workers: 2,
   fullyParallel: false,
   forbidOnly: true,
   retries: 0,

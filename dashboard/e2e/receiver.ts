@@ -1,6 +1,7 @@
 // Plays Slack: takes the messages that the stack sends, and answers what a test wants it to.
 
 import { createServer, type IncomingMessage } from "node:http";
+import { ofThisWorker } from "./stack.ts";
 
 export interface Message {
   path: string;
@@ -49,7 +50,7 @@ export async function startReceiver(): Promise<{ url: string; stop: () => Promis
 }
 
 async function control(method: "GET" | "PUT", body?: Answer): Promise<Message[]> {
-  const answer = await fetch(`${process.env["RECEIVER"]!}/_control`, { method, body: body === undefined ? null : JSON.stringify(body) });
+  const answer = await fetch(`${ofThisWorker("RECEIVER")}/_control`, { method, body: body === undefined ? null : JSON.stringify(body) });
   return (await answer.json()) as Message[];
 }
 

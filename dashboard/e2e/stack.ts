@@ -1,4 +1,4 @@
-// The real stack under the tests: started once, described by the line of JSON that it prints.
+// The real stack under the tests: started once for each worker, described by the line of JSON that it prints.
 
 import { spawn, execFileSync, type ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -64,9 +64,14 @@ async function stopChild(child: ChildProcess): Promise<void> {
   await ended;
 }
 
-/** The stack that the global setup has started. */
+/** What the global setup has left for the worker that asks, under this name. */
+export function ofThisWorker(name: "STACK" | "RECEIVER"): string {
+  return process.env[`${name}_${process.env["TEST_PARALLEL_INDEX"]!}`]!;
+}
+
+/** The stack that the global setup has started for this worker. */
 export function stack(): StackDescription {
-  return JSON.parse(process.env["STACK"]!) as StackDescription;
+  return JSON.parse(ofThisWorker("STACK")) as StackDescription;
 }
 
 /** Runs SQL as the owner of the tables; gives what it prints, without decoration. */
