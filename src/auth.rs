@@ -54,7 +54,7 @@ fn looks_like_jwt(token: &str) -> bool {
         })
 }
 
-/// A person with a token, for whatever an admin may do; whether they are one, each call of the database says.
+/// A person with a token, for whatever an admin may do; each call to the database says whether they are one.
 ///
 /// Errors: 503 where the database or the key for calls in a person's name is not set; 401 for what cannot be a token.
 pub fn admin<'a>(context: &'a Context, call: &Call) -> Result<Admin<'a>, ApiError> {
@@ -73,7 +73,8 @@ pub enum Caller {
     Person(Secret),
 }
 
-/// The secret of that name and its `_PREVIOUS` twin, for an endpoint that nothing else opens. Errors: 503 where it is missing or one is unfit.
+/// The secret of that name and its `_PREVIOUS` twin, for an endpoint that nothing else opens. Errors: 503 where it is missing or one is
+/// unfit.
 fn own_secrets(config: &Config, name: &str) -> Result<Vec<MachineSecret>, ApiError> {
     let secrets = config.machine_secrets(name)?;
     if config.is_set(name) { Ok(secrets) } else { Err(SettingError(format!("{name} is not set.")).into()) }

@@ -23,7 +23,7 @@ pub struct Context {
     stripe: OnceLock<Result<Arc<Stripe>, SettingError>>,
     stopping: watch::Sender<bool>,
     news: AtomicBool,
-    /// Who of this process's calls looks after what is due.
+    /// Which of this process's calls looks after what is due.
     pub due: Turn,
     /// What a Prometheus was last told.
     pub metrics: LastAnswer,
@@ -34,8 +34,8 @@ pub struct Context {
 pub struct LastAnswer(Mutex<Option<(DateTime<Utc>, String)>>);
 
 impl LastAnswer {
-    /// The answer, if it is younger than `limit` at `now`. By the clock and not by a timer, as a process may be frozen between two calls;
-    /// an answer from the future, where the clock was set back, counts as old.
+    /// The answer, if it is younger than `limit` at `now`. By the clock and not by a timer, because a process may be frozen between two
+    /// calls; an answer from the future, where the clock was set back, counts as old.
     pub fn younger_than(&self, limit: TimeDelta, now: DateTime<Utc>) -> Option<String> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let young = |at: DateTime<Utc>| (TimeDelta::zero()..limit).contains(&(now - at));
@@ -56,7 +56,7 @@ pub struct Turn {
     wake: Notify,
 }
 
-/// Whoever has it does the work, and gives it back by dropping it.
+/// The turn, taken: whoever has it does the work, and gives it back by dropping it.
 #[derive(Debug)]
 pub struct TurnTaken<'a>(&'a Turn);
 
@@ -67,12 +67,12 @@ impl Turn {
         self.wake.notify_one();
     }
 
-    /// How often somebody has said so. Who reads it before the work, and again after giving the turn back, misses nobody.
+    /// How often work was announced. Whoever reads it before the work, and again after giving the turn back, misses nobody.
     pub fn announced(&self) -> u64 {
         self.announced.load(Ordering::SeqCst)
     }
 
-    /// Waits until somebody says so.
+    /// Waits until work is announced.
     pub async fn announcement(&self) {
         self.wake.notified().await;
     }
@@ -133,7 +133,7 @@ impl Context {
         self.stripe.get_or_init(|| self.build_stripe().map(Arc::new)).as_ref().map_err(Clone::clone)
     }
 
-    /// Errors: the setting without which no run can be made. Asked before the caller's credentials are.
+    /// Errors: the setting without which no run can be made. Asked before the caller's credentials are looked at.
     pub fn ready_to_reconcile(&self) -> Result<(), SettingError> {
         self.supabase()?;
         self.stripe()?;
@@ -163,12 +163,12 @@ impl Context {
         self.stopping.subscribe()
     }
 
-    /// Something may have happened to an alert: somebody is to be told once the call at hand is answered.
+    /// Something may have happened to an alert: somebody must be told once the call at hand is answered.
     pub fn has_news(&self) {
         self.news.store(true, Ordering::Release);
     }
 
-    /// Whether something may have happened since this was last asked. One of several calls that end at once is told so.
+    /// Whether something may have happened since this was last asked. Of several calls that end at once, only one is told so.
     pub fn take_news(&self) -> bool {
         self.news.swap(false, Ordering::AcqRel)
     }

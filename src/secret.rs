@@ -28,7 +28,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A machine secret, kept as its SHA-256 hash: all hashes are of one length, so comparing two tells nothing of the secrets'.
+/// A machine secret, kept as its SHA-256 hash: all hashes have one length, so comparing two says nothing about the secrets' lengths.
 #[derive(Clone)]
 pub struct MachineSecret {
     hash: [u8; 32],

@@ -1,5 +1,5 @@
-//! `GET /api/admin/drift`, `GET /api/admin/export`, `GET /api/admin/reconciliation-logs`, `GET` and `PUT /api/admin/policies`, `GET` and `POST
-//! /api/admin/notifications`
+//! `GET /api/admin/drift`, `GET /api/admin/export`, `GET /api/admin/reconciliation-logs`, `GET` and `PUT /api/admin/policies`,
+//! `GET` and `POST /api/admin/notifications`
 
 use billing_ops::endpoints::{drift, export, notifications, policies, runs};
 use billing_ops::http::{Route, serve_all};

@@ -52,7 +52,7 @@ pub struct Alert {
     pub acknowledged_until: Option<DateTime<Utc>>,
     /// Until when nothing is sent at all; then one reminder, if it still stands.
     pub snoozed_until: Option<DateTime<Utc>>,
-    /// Who wanted it so.
+    /// Who snoozed it.
     pub snoozed_by: Option<Uuid>,
     /// What became of it and what people did, newest first: the last 20.
     pub history: Vec<HistoryEvent>,

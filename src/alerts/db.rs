@@ -13,7 +13,7 @@ use crate::supabase::judged::{Admin, Refusal, Verdict, set};
 use crate::supabase::page::{PageCursor, next_cursor, set_cursor};
 use crate::supabase::{Asker, Retry, Supabase};
 
-/// What an admin asks of the alerts.
+/// Which alerts an admin asks for.
 #[derive(Debug)]
 pub struct AlertFilter<'a> {
     /// `open`, `resolved` or `all`.
@@ -22,9 +22,9 @@ pub struct AlertFilter<'a> {
     pub severity: Option<&'a str>,
     /// One type.
     pub alert_type: Option<&'a str>,
-    /// Of the open ones those that are `unattended`, `acknowledged` or `snoozed`.
+    /// Of the open ones, those that are `unattended`, `acknowledged` or `snoozed`.
     pub state: Option<&'a str>,
-    /// At most so many.
+    /// At most this many.
     pub limit: u32,
     /// After this place.
     pub cursor: Option<PageCursor>,
@@ -76,23 +76,23 @@ pub async fn list(admin: &Admin<'_>, filter: &AlertFilter<'_>) -> Result<AlertPa
     Ok(AlertPage { alerts, open, next_cursor })
 }
 
-/// What a person can do about an open alert, beside resolving it.
+/// What a person can do about an open alert, besides resolving it.
 #[derive(Debug, Clone, Copy)]
 pub enum Attention<'a> {
-    /// Attend to it, for so many hours or as long as suits its severity.
+    /// Attend to it, for this many hours or for as long as suits its severity.
     Acknowledge(Option<u32>),
-    /// Not any more.
+    /// Attend to it no longer.
     Unacknowledge,
-    /// Hear nothing of it for so many minutes, and why.
+    /// Hear nothing of it for this many minutes, and why.
     Snooze(u32, Option<&'a str>),
-    /// Not any more.
+    /// Hear of it again.
     Unsnooze,
-    /// Leave word.
+    /// Leave a note.
     Note(&'a str),
 }
 
 impl Attention<'_> {
-    /// Its word, as the path and SQL have it.
+    /// The word that stands for it, in the path and in SQL.
     pub fn word(self) -> &'static str {
         match self {
             Self::Acknowledge(_) => "acknowledge",
@@ -104,7 +104,7 @@ impl Attention<'_> {
     }
 }
 
-/// What became of it.
+/// What became of a call that does something about an alert.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Attended {
     /// `done`; `already`, where it was so before; or `alert_resolved`, where there is nothing left to do.

@@ -31,7 +31,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// Its word.
+    /// The word that stands for it.
     pub fn as_str(self) -> &'static str {
         self.into()
     }

@@ -1,10 +1,10 @@
-//! The settings of Stripe's events, and of how often everything is looked at whether there was an event or not.
+//! The settings of Stripe's events, and of how often everything is looked at, event or no event.
 
 use super::values::list;
 use super::{Config, SettingError};
 use crate::secret::SigningSecret;
 
-/// When the subscription that an event names is looked at. What may be written then is `REPAIR_MODE`'s to say.
+/// When the subscription that an event names is looked at. `REPAIR_MODE` says what may be written then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventsMode {
     /// A while later: the app's own webhook goes first, and this is the check that it did.
@@ -25,8 +25,8 @@ impl EventsMode {
 
 impl Config {
     /// What Stripe signs events with: the secrets of `STRIPE_WEBHOOK_SECRET`, then those of its `_PREVIOUS` twin. Each variable may
-    /// hold several, by commas, as each endpoint has its own. Empty where neither is set; an error that names the variable where
-    /// one of them holds something else.
+    /// hold several, separated by commas, because each endpoint has its own. Empty where neither is set; an error that names the
+    /// variable where one of them holds something else.
     pub fn stripe_webhook_secrets(&self) -> Result<Vec<SigningSecret>, SettingError> {
         let mut secrets = self.stripe_webhook_secret("STRIPE_WEBHOOK_SECRET")?;
         secrets.extend(self.stripe_webhook_secret("STRIPE_WEBHOOK_SECRET_PREVIOUS")?);
@@ -40,7 +40,7 @@ impl Config {
         secrets.map_err(|unfit| SettingError(format!("{name} {unfit}.")))
     }
 
-    /// When the subscription that an event names is looked at. Without a word the app's own webhook goes first.
+    /// When the subscription that an event names is looked at. If it is not set, the app's own webhook goes first.
     pub fn events_mode(&self) -> Result<EventsMode, SettingError> {
         match self.optional("EVENTS_MODE") {
             None | Some("verify") => Ok(EventsMode::Verify),
@@ -49,7 +49,7 @@ impl Config {
         }
     }
 
-    /// After how many hours everything is to be looked at again: 1 to 720.
+    /// After how many hours everything must be looked at again: 1 to 720.
     pub fn full_scan_every(&self) -> Result<u32, SettingError> {
         self.number("FULL_SCAN_EVERY_HOURS", 1, 1, 720)
     }

@@ -8,29 +8,29 @@
 //! | `STRIPE_SECRET_KEY` | restricted, read-only: Subscriptions, Checkout Sessions |
 //! | `RECONCILE_SECRET`, `MONITOR_SECRET`, `CRON_SECRET`, each with `_PREVIOUS` | machine secrets ([`crate::secret`]) |
 //! | `METRICS_SECRET` (and `_PREVIOUS`) | the machine secret for metrics |
-//! | `STRIPE_WEBHOOK_SECRET` (and `_PREVIOUS`) | what Stripe signs events with, `whsec_…`; several by commas |
+//! | `STRIPE_WEBHOOK_SECRET` (and `_PREVIOUS`) | what Stripe signs events with, `whsec_…`; several separated by commas |
 //! | `EVENTS_MODE` | when an event's subscription is looked at: verify or apply (verify) |
 //! | `STRIPE_DELIVERY_HEALTH` | whether Stripe is asked which events did not arrive: on or off (on) |
 //! | `STRIPE_API_BASE` | another Stripe (`https://api.stripe.com`) |
 //! | `STRIPE_MAX_REQUESTS_PER_SECOND` | calls a second to Stripe, 1 to 10000 (15) |
 //! | `PRICE_TIERS` | JSON object, price id → tier |
 //! | `REPAIR_MODE` | the most that may follow from a difference: observe, approve or auto (observe) |
-//! | `ACCESS_STATUSES` | statuses that grant access, by commas (trialing,active,past_due) |
-//! | `OWNER_METADATA_KEYS` | keys of metadata that name the owner, by commas (organization_id) |
-//! | `STRIPE_SCOPE` | JSON: products, prices, metadata; any of it makes a subscription this application's |
+//! | `ACCESS_STATUSES` | statuses that grant access, separated by commas (trialing,active,past_due) |
+//! | `OWNER_METADATA_KEYS` | keys of metadata that name the owner, separated by commas (organization_id) |
+//! | `STRIPE_SCOPE` | JSON: products, prices, metadata; any one of these makes a subscription this application's |
 //! | `TRUST_CLIENT_REFERENCE_ID` | whether a checkout's client_reference_id counts by itself (false) |
 //! | `RECONCILE_BUDGET_SECONDS` | how long a run may take, 1 to 780 (270) |
 //! | `FULL_SCAN_EVERY_HOURS` | after how many hours everything is looked at again, 1 to 720 (1) |
-//! | `RECONCILE_STALE_AFTER_MINUTES` | when a missing run is an alert, 1 to 10080 (120) |
-//! | `HIGH_SEVERITY_STALE_AFTER_MINUTES` | when an unattended alert is another, 1 to 10080 (30) |
-//! | `SWEEP_INCOMPLETE_AFTER_HOURS` | when no whole sweep is an alert, 1 to 720 (24) |
+//! | `RECONCILE_STALE_AFTER_MINUTES` | how long without a good run raises an alert, 1 to 10080 (120) |
+//! | `HIGH_SEVERITY_STALE_AFTER_MINUTES` | how long an alert may stay unattended before it raises another, 1 to 10080 (30) |
+//! | `SWEEP_INCOMPLETE_AFTER_HOURS` | how long without a whole sweep raises an alert, 1 to 720 (24) |
 //! | `DASHBOARD_ORIGIN` | the one other origin whose pages may call |
 //! | `HEARTBEAT_URL` | called after each monitor pass that was written |
 //! | `NOTIFY_SLACK_URL` | Slack's incoming webhook |
 //! | `NOTIFY_DISCORD_URL` | Discord's webhook |
 //! | `NOTIFY_PAGERDUTY_KEY` | the integration key of a PagerDuty service (Events API v2) |
-//! | `RESEND_API_KEY`, `NOTIFY_EMAIL_FROM`, `NOTIFY_EMAIL_TO` | e-mail by Resend; several addresses by commas |
-//! | `NOTIFY_WEBHOOK_URL`, `NOTIFY_WEBHOOK_SECRET` (and `_PREVIOUS`) | a webhook, signed as Standard Webhooks has it (`whsec_…`) |
+//! | `RESEND_API_KEY`, `NOTIFY_EMAIL_FROM`, `NOTIFY_EMAIL_TO` | e-mail by Resend; several addresses separated by commas |
+//! | `NOTIFY_WEBHOOK_URL`, `NOTIFY_WEBHOOK_SECRET` (and `_PREVIOUS`) | a webhook, signed as Standard Webhooks defines it (`whsec_…`) |
 //! | `NOTIFY_PAGERDUTY_MIN_SEVERITY`, `NOTIFY_EMAIL_MIN_SEVERITY` | the least severity that the channel is told of (high) |
 //! | `NOTIFY_SLACK_MIN_SEVERITY`, `NOTIFY_DISCORD_MIN_SEVERITY` | the same (warning) |
 //! | `NOTIFY_WEBHOOK_MIN_SEVERITY` | the same (info) |
@@ -57,7 +57,7 @@ use crate::secret::{MachineSecret, Secret};
 pub use values::{SettingError, StripeScope};
 use values::{header_safe, is_anonymous, list, secure_url, whole_number};
 
-/// A setting: its name, older names under which it is found too, and what is wrong with its value.
+/// A setting: its name, other names under which it is found too, and what is wrong with its value.
 struct Setting {
     name: &'static str,
     also: &'static [&'static str],
@@ -195,7 +195,7 @@ impl Config {
         }
     }
 
-    /// An optional setting; an empty one counts as not set, as Vercel's form leaves it.
+    /// An optional setting; an empty one, as Vercel's form leaves it, counts as not set.
     fn optional(&self, name: &str) -> Option<&str> {
         self.get(name).filter(|value| !value.is_empty())
     }
@@ -217,7 +217,7 @@ impl Config {
     }
 
     /// The optional settings that are wrong, each with a sentence about it. What needs one of them is closed or goes without it,
-    /// and nothing else suffers: so somebody has to say it.
+    /// and nothing else suffers, so it would go unnoticed if nobody said it.
     pub fn wrong_options(&self) -> Vec<(&'static str, String)> {
         let present = SETTINGS.iter().filter(|setting| setting.optional && self.is_set(setting.name));
         present
@@ -225,7 +225,7 @@ impl Config {
             .collect()
     }
 
-    /// Where Supabase is, without a path. Errors where it is missing or no https URL.
+    /// Where Supabase is, without a path. Errors where it is missing or not an https URL.
     pub fn supabase_url(&self) -> Result<Url, SettingError> {
         secure_url("SUPABASE_URL", self.required("SUPABASE_URL")?)
     }
@@ -298,7 +298,7 @@ impl Config {
         }
     }
 
-    /// The most that may follow from a difference. Without a word nothing is written to the app's table.
+    /// The most that may follow from a difference. If it is not set, nothing is written to the app's table.
     pub fn repair_mode(&self) -> Result<&'static str, SettingError> {
         let word = self.optional("REPAIR_MODE").unwrap_or("observe");
         REPAIR_MODES
@@ -307,7 +307,7 @@ impl Config {
             .ok_or_else(|| SettingError("REPAIR_MODE must be observe, approve or auto.".into()))
     }
 
-    /// Stripe's words for the statuses that grant access: those of subscriptions that live, by commas.
+    /// Stripe's words for the statuses that grant access, separated by commas; only those of live subscriptions are allowed.
     pub fn access_statuses(&self) -> Result<Vec<String>, SettingError> {
         let words = list(self.optional("ACCESS_STATUSES").unwrap_or("trialing,active,past_due"));
         if words.iter().all(|word| LIVE_STATUSES.contains(&word.as_str())) {
@@ -318,7 +318,7 @@ impl Config {
         }
     }
 
-    /// Keys of Stripe's metadata that name the owner, by commas; the first one that an object has counts.
+    /// Keys of Stripe's metadata that name the owner, separated by commas; the first one that an object has counts.
     pub fn owner_metadata_keys(&self) -> Result<Vec<String>, SettingError> {
         let keys = list(self.optional("OWNER_METADATA_KEYS").unwrap_or("organization_id"));
         // Stripe's own limit for a key (<https://docs.stripe.com/metadata>).
@@ -371,10 +371,10 @@ impl Config {
         Ok(chrono::TimeDelta::minutes(i64::from(minutes)))
     }
 
-    /// After how long without a sweep that looked at everything `sweep_incomplete` holds: in whole hours, and no less than one and a
-    /// half times as long as it is until everything is looked at again. Otherwise it would hold before each sweep that is in time.
+    /// After how long without a sweep that looked at everything `sweep_incomplete` holds: in whole hours, and at least one and a half
+    /// times as long as the time between two sweeps. Otherwise it would hold before each sweep that is on time.
     pub fn sweep_incomplete_after(&self) -> Result<chrono::TimeDelta, SettingError> {
-        // One that is wrong closes the runs and not the watch over them, which says so.
+        // A wrong `FULL_SCAN_EVERY_HOURS` closes the runs but not the watch over them, which reports it.
         let least = (self.full_scan_every().unwrap_or(1) * 3).div_ceil(2);
         let hours = self.sweep_incomplete_after_hours()?.max(least);
         Ok(chrono::TimeDelta::hours(i64::from(hours)))
@@ -395,7 +395,7 @@ impl Config {
         }
     }
 
-    /// What to call after a monitor pass. An error closes nothing: the pass is made without the call, and says so.
+    /// What to call after a monitor pass. A wrong URL closes nothing: the pass is made without the call, and says so.
     pub fn heartbeat_url(&self) -> Result<Option<Url>, SettingError> {
         self.optional("HEARTBEAT_URL").map(|value| secure_url("HEARTBEAT_URL", value)).transpose()
     }
@@ -505,7 +505,7 @@ mod tests {
                 "{full} {after}"
             );
         }
-        // One that is wrong closes the runs, which say so, and not the watch over them.
+        // A wrong one closes the runs, which say so, but not the watch over them.
         let wrong = config(&[("FULL_SCAN_EVERY_HOURS", "0"), ("SWEEP_INCOMPLETE_AFTER_HOURS", "24")]);
         assert_eq!(wrong.sweep_incomplete_after(), Ok(chrono::TimeDelta::hours(24)));
         assert_eq!(wrong.complaints(), ["FULL_SCAN_EVERY_HOURS must be a whole number from 1 to 720."]);

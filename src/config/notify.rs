@@ -1,6 +1,6 @@
-//! The settings of the channels that alarms go to. A channel with a wrong setting is closed, and only it.
+//! The settings of the channels that alarms go to. A wrong setting closes its own channel and no other.
 //!
-//! Some settings are of use only together. What is missing of them is told once, by the first of them that is set.
+//! Some settings are of use only together. What is missing is reported once, by the first of them that is set.
 
 use std::fmt;
 
@@ -22,11 +22,11 @@ const MOST_ADDRESSES: usize = 50;
 /// Which settings belong to a channel.
 #[derive(Debug)]
 pub struct ChannelSettings {
-    /// Each of these turns the channel on and needs the others; `_PREVIOUS` ones are needed by none.
+    /// Each of these turns the channel on and needs the others; none needs the `_PREVIOUS` ones.
     own: &'static [&'static str],
     /// The least severity that the channel is told of.
     least: &'static str,
-    /// Another address than the usual one.
+    /// An address other than the usual one.
     base: Option<&'static str>,
 }
 
@@ -130,7 +130,7 @@ pub struct WebhookSettings {
     pub url: SecretUrl,
     /// What it is signed with.
     pub secret: SigningKey,
-    /// What it is signed with, too, while the receiver changes from the one to the other.
+    /// What it is also signed with while the receiver changes from this key to the new one.
     pub previous: Option<SigningKey>,
 }
 
@@ -172,7 +172,7 @@ impl Config {
         self.optional("PUBLIC_URL").map(|value| base("PUBLIC_URL", value)).transpose()
     }
 
-    /// The least severity that a channel is to be told of, if it is set: one of [`SEVERITIES`].
+    /// The least severity that a channel is told of, if it is set: one of [`SEVERITIES`].
     pub fn notify_least(&self, channel: &ChannelSettings) -> Result<Option<&'static str>, SettingError> {
         let Some(value) = self.optional(channel.least) else { return Ok(None) };
         let known = SEVERITIES.into_iter().find(|word| *word == value);
@@ -180,7 +180,7 @@ impl Config {
         known.map(Some).ok_or_else(wrong)
     }
 
-    /// Whether a digest of each week is sent. Without a word it is.
+    /// Whether a digest of each week is sent. If it is not set, one is.
     pub fn notify_digest(&self) -> Result<bool, SettingError> {
         match self.optional("NOTIFY_DIGEST") {
             None | Some("weekly") => Ok(true),
@@ -189,14 +189,14 @@ impl Config {
         }
     }
 
-    /// Stands for all settings of a channel: a changed one makes it another. None if the channel is not to be used: what only says how
-    /// it would be told does not turn it on.
+    /// Stands for all settings of a channel: it differs as soon as one of them does. None if the channel is not used: a setting that
+    /// only says how it would be told does not turn it on.
     pub fn notify_fingerprint(&self, channel: &ChannelSettings) -> Option<String> {
         channel.own.iter().find(|name| self.optional(name).is_some())?;
         let mut hash = Sha256::new();
         for name in channel.own.iter().chain([&channel.least]).chain(&channel.base) {
             if let Some(value) = self.optional(name) {
-                // No variable can hold a NUL, so that no two sets of settings are one text.
+                // No variable can hold a NUL, so no two sets of settings give the same text.
                 hash.update(format!("{name}\0{value}\0"));
             }
         }
@@ -205,7 +205,7 @@ impl Config {
 
     pub(super) fn notify_pagerduty_key(&self) -> Result<Option<Secret>, SettingError> {
         self.part(&PAGERDUTY, "NOTIFY_PAGERDUTY_KEY", |name, value| {
-            // Nothing else gets as far as PagerDuty's own check of the key.
+            // Anything else fails even before PagerDuty's own check of the key.
             if value.len() == 32 && value.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
                 Ok(Secret::new(value))
             } else {
@@ -288,7 +288,7 @@ impl Config {
     }
 }
 
-/// An address that is called: nothing in it is left behind or shown by those who handle it.
+/// An address that is called, without the parts that HTTP clients drop or turn into credentials.
 fn address(name: &str, value: &str) -> Result<Url, SettingError> {
     let url = secure_url(name, value)?;
     if !url.username().is_empty() || url.password().is_some() {
@@ -304,7 +304,7 @@ fn secret_url(name: &str, value: &str) -> Result<SecretUrl, SettingError> {
     address(name, value).map(SecretUrl)
 }
 
-/// An address that paths are put behind.
+/// An address to which paths are appended.
 fn base(name: &str, value: &str) -> Result<Url, SettingError> {
     let url = address(name, value)?;
     if url.query().is_none() {
@@ -314,7 +314,7 @@ fn base(name: &str, value: &str) -> Result<Url, SettingError> {
     }
 }
 
-/// As Standard Webhooks has it: `whsec_` and base64 of 24 to 64 bytes.
+/// As Standard Webhooks defines it: `whsec_` and base64 of 24 to 64 bytes.
 fn signing_key(name: &str, value: &str) -> Result<SigningKey, SettingError> {
     let bytes = value.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
     match bytes {
@@ -333,7 +333,7 @@ fn is_sender(value: &str) -> bool {
     }
 }
 
-/// Whether it is one address and nothing more. Which of them exist is the mail's business.
+/// Whether it is one address and nothing more. Whether it exists is for the mail to find out.
 fn is_address(value: &str) -> bool {
     let unfit = |c: char| c.is_whitespace() || c.is_control() || matches!(c, ',' | '<' | '>');
     let parts: Vec<&str> = value.split('@').collect();
@@ -552,7 +552,7 @@ mod tests {
             assert_eq!(wrong(&[("NOTIFY_DIGEST", value)]), ["NOTIFY_DIGEST"], "{value}");
         }
         assert_eq!(sentences(&[("NOTIFY_DIGEST", "canary")]), ["NOTIFY_DIGEST must be weekly or off."]);
-        // It is of no channel.
+        // It belongs to no channel.
         assert_eq!(config(&[("NOTIFY_DIGEST", "weekly")]).notify_fingerprint(&SLACK), None);
     }
 

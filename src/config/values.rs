@@ -46,8 +46,8 @@ pub(super) fn header_safe(name: &str, value: &str) -> Result<Secret, SettingErro
     }
 }
 
-/// Whether a key that is a token is one of nobody in particular. Its signature is PostgREST's business; here it only matters that a token
-/// which opens everything is not handed to browsers. A key that is no token says nothing of a role.
+/// Whether a key, if it is a token, is that of nobody in particular. Its signature is PostgREST's business; here it only matters that a
+/// token which opens everything is not handed to browsers. A key that is not a token says nothing of a role.
 pub(super) fn is_anonymous(key: &str) -> bool {
     #[derive(Deserialize)]
     struct Claims {

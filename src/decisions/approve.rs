@@ -1,4 +1,4 @@
-//! Approving a repair: Stripe is read afresh, then compared once more. What is not what was shown is not written.
+//! Approving a repair: Stripe is read afresh, then compared once more. What differs from what was shown is not written.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -69,7 +69,7 @@ pub async fn approve(
     let mut failure = None;
     let deadline = Instant::now() + TIME;
     while !wanted.is_empty() && failure.is_none() {
-        // A row is written once in a pass: of two differences of one row the second is compared with what the first has left.
+        // A row is written once in a pass: of two differences of one row, the second is compared with what the first has left.
         let mut subscriptions: HashSet<String> = HashSet::new();
         let (now_wanted, later): (Vec<Entry>, Vec<Entry>) = wanted.into_iter().partition(|entry| {
             entry.stripe_subscription_id.as_ref().is_some_and(|id| subscriptions.insert(id.clone()))
@@ -114,7 +114,7 @@ fn entry_of(entry: &Entry) -> Entry {
     entry.clone().worded()
 }
 
-/// What stands against approving an entry, before Stripe is asked.
+/// What speaks against approving an entry, before Stripe is asked.
 fn objection(entry: &Entry, policy: &Policy, terms: &Terms) -> Option<&'static str> {
     let class: Option<Class> = entry.class.parse().ok();
     if entry.closed_at.is_some() {

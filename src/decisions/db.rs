@@ -1,4 +1,4 @@
-//! Decisions in the database: what a person is shown who approves, and what they have done.
+//! Decisions in the database: what a person who approves was shown, and what they have done.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ pub(super) async fn subscriptions(database: &Supabase, named: &[&str]) -> Result
     database.call(Asker::Service, Retry::Safe, "read_subscriptions_for_reconcile", &parameters).await
 }
 
-/// Those of these owners who exist.
+/// Those of the named owners who exist.
 pub(super) async fn owners(database: &Supabase, named: &[&str]) -> Result<Vec<String>, DatabaseError> {
     let parameters = json!({ "p_owners": named });
     database.call(Asker::Service, Retry::Safe, "read_owners_for_reconcile", &parameters).await
@@ -62,7 +62,7 @@ pub(super) struct Applying {
     pub(super) drift: Vec<Entry>,
 }
 
-/// Applies approvals. What was received is not sent again: the second would find the first.
+/// Applies approvals. What was received is not sent again: the second call would find what the first has done.
 pub(super) async fn apply(database: &Supabase, parameters: &Value) -> Result<Applying, DatabaseError> {
     database.call(Asker::Service, Retry::Unsafe, "apply_drift_decisions", parameters).await
 }
@@ -88,10 +88,10 @@ pub enum NotDecided {
     /// There is no such entry.
     #[error("no such entry")]
     NotFound,
-    /// It cannot be asked for at all.
+    /// It is not possible at all.
     #[error("{0}")]
     Impossible(&'static str),
-    /// It is not what was shown any more, or a setting stands against it; with the entry as it is now.
+    /// It is no longer what was shown, or a setting forbids it; with the entry as it is now.
     #[error("{0}")]
     Conflict(String, Option<Box<Entry>>),
 }
@@ -171,7 +171,7 @@ pub async fn revert(
     decided(decide(database, "revert_drift", parameters).await?)
 }
 
-/// Lets a difference stand for so many days.
+/// Lets a difference stand for this many days.
 pub async fn except(
     database: &Supabase,
     id: Uuid,
@@ -203,7 +203,7 @@ pub struct Allowed {
     pub until: DateTime<Utc>,
 }
 
-/// Lets the next run write as many of a class as the circuit breaker holds now.
+/// Lets the next run write as many of a class as the circuit breaker holds back now.
 pub async fn allow(
     database: &Supabase,
     class: Class,

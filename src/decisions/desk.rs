@@ -1,4 +1,4 @@
-//! The engine's store where a person decides: of what a pass would do, only that is done which the person was shown.
+//! The engine's store where a person decides: of what a pass would do, only what the person was shown is done.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -25,9 +25,9 @@ use crate::supabase::Supabase;
 /// What became of one approval.
 #[derive(Debug, Clone)]
 pub(super) enum Fate {
-    /// It was done, or a newer write or the table stood against it.
+    /// It was done, or a newer write or the table prevented it.
     Decided { outcome: String, drift: Entry },
-    /// It is not what was shown any more: nothing was written.
+    /// It is no longer what was shown: nothing was written.
     Conflict { why: String, drift: Option<Entry> },
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Desk<'a> {
 #[derive(Serialize)]
 struct Approved<'a> {
     id: Uuid,
-    /// Whom a new row is to belong to.
+    /// Whom a new row must belong to.
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<&'a str>,
     #[serde(flatten)]
@@ -71,7 +71,7 @@ impl<'a> Desk<'a> {
         Self { database, actor, group, wanted, fates: Mutex::default() }
     }
 
-    /// Whether these are subscriptions of what is to be approved.
+    /// Whether all of these are subscriptions of what is to be approved.
     fn covers(&self, ids: &[&str]) -> bool {
         let own: HashSet<&str> =
             self.wanted.values().filter_map(|entry| entry.stripe_subscription_id.as_deref()).collect();
@@ -101,7 +101,7 @@ impl<'a> Desk<'a> {
             let entry = drift.remove(&item.id);
             let closed = entry.as_ref().is_some_and(|entry| entry.closed_at.is_some());
             let why = match (outcome.as_str(), entry) {
-                // The engine has another way for it.
+                // The engine deals with this in another way.
                 ("occupied", _) => continue,
                 ("superseded", drift) if closed => (quicker, drift),
                 ("repaired" | "created" | "moved" | "superseded" | "refused", Some(drift)) => {
@@ -127,7 +127,7 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// What is found in the place of whatever else could differ.
+/// What is found instead of whatever else could differ.
 const INSTEAD_OF_A_COMPARISON: [Class; 7] = [
     Class::LivemodeMismatch,
     Class::MalformedRow,
@@ -141,13 +141,13 @@ const INSTEAD_OF_A_COMPARISON: [Class; 7] = [
 /// Whether what would be done is what was shown.
 fn is_as_shown(entry: &Entry, finding: &Finding) -> bool {
     let proposal = finding.proposal.as_ref().map(|proposal| json!(proposal));
-    // Whose a new row is, the database finds out, and holds it against whom the person was shown.
+    // The database finds out whose a new row is, and compares that with whom the person was shown.
     let owner = finding.class == Class::MissingInDatabase || entry.owner == finding.owner;
     let same = entry.proposal == proposal && entry.details == finding.details;
     same && owner && entry.lowers_access == finding.lowers_access
 }
 
-/// Of what a row would be set to, what belongs to one difference.
+/// The part of what a row would be set to that belongs to one difference.
 fn only(item: &Item, key: &str, owner: Option<&str>) -> Option<Item> {
     let class = item.findings.iter().find(|finding| finding.drift_key == key)?.class;
     let mut item = item.clone();
@@ -169,8 +169,8 @@ impl ReconcileStore for Desk<'_> {
         Err(StoreError::NotAdopted)
     }
 
-    /// What the person's call has read is not read again: it was read before Stripe is asked, and whoever writes a row meanwhile makes
-    /// its version another one.
+    /// What the person's call has read is not read again: it was read before Stripe is asked, and a row that is written meanwhile has
+    /// another version.
     async fn group(&self, lookup: Lookup<'_>) -> Result<Group, StoreError> {
         if let Some(group) = self.group.as_ref().filter(|_| self.covers(&lookup.named)) {
             let named = |id: &String| lookup.named.contains(&id.as_str());
@@ -238,7 +238,7 @@ impl ReconcileStore for Desk<'_> {
                 }
             }
         }
-        // What is not found any more is gone, unless something was found that nothing is compared beside.
+        // What is no longer found is gone, unless something was found that keeps all else from being compared.
         let told = |entry: &Entry| {
             let told = batch.items.iter().filter(|item| item.kind == ItemKind::None);
             let mut of = told.flat_map(|item| &item.findings);

@@ -16,7 +16,7 @@ impl Default for Access {
 }
 
 impl Access {
-    /// Of Stripe's words.
+    /// The statuses that Stripe's words name.
     pub fn of(words: &[String]) -> Self {
         Self(words.iter().map(|word| Status::of(word)).collect())
     }
@@ -26,8 +26,8 @@ impl Access {
         self.0.contains(status)
     }
 
-    /// The statuses of a row that gives way to a subscription of this one: what never began or has ended and, if this one grants
-    /// access, what does not.
+    /// The statuses of a row that gives way to a subscription with this one: those that never began or have ended and, if this one
+    /// grants access, those that do not.
     pub fn gives_way_to(&self, status: &Status) -> Vec<&'static str> {
         let gives_way = |row: &Status| !row.is_live() || (self.grants(status) && !self.grants(row));
         Status::iter().filter(gives_way).map(Into::into).collect()

@@ -76,7 +76,7 @@ impl Class {
         self.into()
     }
 
-    /// So many of it, in words.
+    /// The given number of it, in words.
     pub fn phrase(self, count: u64) -> String {
         let (one, many) = match self {
             Self::StatusMismatch => {
@@ -141,8 +141,8 @@ impl Class {
         format!("{count} {}", if count == 1 { one } else { many })
     }
 
-    /// How bad one of it is for as long as nothing has been done about it: a warning, or critical where money or the access of the
-    /// wrong customer is at stake.
+    /// How bad one difference of this class is as long as nothing has been done about it: a warning, or critical where money or the
+    /// access of the wrong customer is at stake.
     pub fn severity(self) -> Severity {
         match self {
             Self::OrganizationMismatch
@@ -154,8 +154,8 @@ impl Class {
         }
     }
 
-    /// Whether a run or a person can have it put right: a difference in what a row says, or a row that is missing. What is left is for
-    /// a person to find out.
+    /// Whether a run or a person can have it put right: a difference in what a row says, or a row that is missing. The rest is for a
+    /// person to look into.
     pub fn is_repairable(self) -> bool {
         matches!(
             self,
@@ -170,7 +170,7 @@ impl Class {
         )
     }
 
-    /// How many of it may be put right in a run before that is worth a warning: webhooks are being lost.
+    /// How many repairs of it in a run are worth a warning: that many mean that webhooks are being lost.
     pub fn worth_a_warning(self) -> u64 {
         if self == Self::MissingInDatabase { 6 } else { 11 }
     }

@@ -3,11 +3,11 @@
 //!
 //! Rules that hold everywhere:
 //! - An unknown or missing value at Stripe never replaces a known one in the database.
-//! - What the app does not map is never looked at; what it maps and does not keep itself is refreshed, and is no drift.
+//! - What the app does not map is never looked at; what it maps but does not keep itself is refreshed, and is not drift.
 //! - A row that is odd, or whose status is a word of the app's own, is left to a person.
 //! - A tier comes from the prices, by the price map or a price's metadata; a price that neither knows becomes no tier. The
 //!   subscription's own metadata can fill an empty tier and never change one.
-//! - Price and quantity are those of the item whose price the row has, or of the only item; else nobody can know.
+//! - Price and quantity are those of the item whose price the row has, or of the only item; otherwise nobody can know.
 //! - What Stripe is known to have changed within [`GRACE_SECONDS`] is left to the next run: its webhook may be under way.
 //! - What would lower a customer's access is marked: it is applied only after a fresh read. That is a status that no
 //!   longer grants access, fewer seats, another tier (tiers have no order that this program could know), and a period
@@ -27,7 +27,7 @@ use crate::stripe::{Status, Subscription};
 /// How many seconds a webhook may take before a difference counts as drift.
 pub const GRACE_SECONDS: i64 = 120;
 
-/// What a comparison is made by, beside the two sides.
+/// What a comparison depends on, besides the two sides.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
     /// What the app's table has, and what may be written of it.
@@ -43,7 +43,7 @@ pub struct Rules<'a> {
 }
 
 impl Rules<'_> {
-    /// Whether Stripe is known to have changed it so short a time ago that the app's own webhook may be under way.
+    /// Whether Stripe is known to have changed it so recently that the app's own webhook may be under way.
     pub(super) fn gives_time_to(&self, subscription: &Subscription) -> bool {
         self.grace > 0 && subscription.last_known_change(self.now) > self.now - self.grace
     }
@@ -232,8 +232,8 @@ impl Differ<'_> {
         );
     }
 
-    /// The row has room for one price, and says itself which item that is; a row that says nothing has the only one. The quantity is
-    /// of that item, too, unless the mapping says of which.
+    /// The row has room for one price, which says which item the row is about; without it, the row is about the only item. The quantity
+    /// is that item's, too, unless the mapping says whose it is.
     pub(super) fn price(&mut self, subscription: &Subscription, row: &Row) {
         let items = &subscription.items.data;
         let of = |id: &str| items.iter().find(|item| item.price.as_ref().is_some_and(|price| price.id == id));
@@ -269,7 +269,7 @@ impl Differ<'_> {
         self.field(Class::PriceMismatch, Word::Price, row.price.clone(), price, |repair, value| {
             repair.price = Some(value);
         });
-        // Beyond what an integer of any app's could hold it is no number of seats.
+        // A number beyond what any app's integer could hold is not a number of seats.
         let quantity =
             counted.and_then(|item| item.quantity).filter(|quantity| i32::try_from(*quantity).is_ok());
         self.field(Class::QuantityMismatch, Word::Quantity, row.quantity, quantity, |repair, value| {
@@ -334,7 +334,7 @@ impl Differ<'_> {
         self.found.unrepaired.push(self.subject.finding(Class::CustomerMismatch, issue, details));
     }
 
-    /// A word by itself.
+    /// Compares one word by itself.
     fn field<T: PartialEq + Clone>(
         &mut self,
         class: Class,
@@ -368,7 +368,7 @@ impl Differ<'_> {
         self.rules.shape.column(word).unwrap_or(word.into())
     }
 
-    /// Notes a difference that a repair removes, as far as it is one in what the app keeps.
+    /// Notes a difference that a repair removes, as far as it is in words that the app keeps itself.
     fn differs(&mut self, class: Class, issue: String, differences: &[(Word, Value, Value)]) {
         let details: Map<String, Value> = differences
             .iter()

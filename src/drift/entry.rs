@@ -74,7 +74,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// With what was done put into words: the database keeps the code.
+    /// The entry with what was done put into words: the database keeps only the code.
     pub fn worded(mut self) -> Self {
         self.action_taken = self.action.words(self.reason.as_deref());
         self

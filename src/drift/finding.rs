@@ -45,7 +45,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Notes what of a repair is this difference's: of a row that is missing, all of it.
+    /// Notes which part of a repair belongs to this difference: for a missing row, all of it.
     pub(super) fn propose(&mut self, repair: &Fields, shape: &Shape) {
         let mut own = repair.clone();
         if self.class != Class::MissingInDatabase {
@@ -60,7 +60,7 @@ impl Finding {
         self.proposal = Some(named.collect());
     }
 
-    /// The key of the same difference where it turns out to be of another class.
+    /// The key of the same difference if it turns out to be of another class.
     pub fn key_as(&self, class: Class) -> String {
         match self.drift_key.split_once(':') {
             Some((_, subject)) if class != self.class => format!("{}:{subject}", class.as_str()),
@@ -123,7 +123,7 @@ impl Subject {
         }
     }
 
-    /// The row cannot be compared, and why.
+    /// The finding that the row cannot be compared, and why.
     pub(super) fn malformed_row(&self, odd: &str) -> Finding {
         self.finding(Class::MalformedRow, format!("The row cannot be compared: {odd}."), json!({}))
     }

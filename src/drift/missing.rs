@@ -71,12 +71,12 @@ pub fn missing(subscription: &Subscription, owner: Option<String>, rules: Rules<
     Missing::Create { finding: Box::new(finding), fields: Box::new(fields), unrepaired: found.unrepaired }
 }
 
-/// What to do where an owner's one row follows another subscription than the one that has no row.
+/// What to do where an owner's one row follows one subscription, and another one has no row.
 #[derive(Debug)]
 pub enum Contested {
-    /// This, at once: the row is pointed at the one that counts, with what only a person can know of it; or a person has to judge.
+    /// This, at once: the row is pointed at the one that counts, and what only a person can know is recorded; or a person must judge.
     Decided(Vec<Item>),
-    /// Nothing: the one without a row does not live any more, or one of the two ends with its period and the row stays till then.
+    /// Nothing: the one without a row is no longer live, or one of the two ends with its period and the row stays till then.
     Nothing,
     /// It cannot be said yet: the row loses access first, or Stripe changed something a moment ago.
     Later,
@@ -122,7 +122,7 @@ pub fn contested(
         let both = [id.clone(), subscription.id.clone()];
         return Contested::Decided(vec![Item::record(vec![duplicate_live(owner, &both)], None)]);
     }
-    // A move gives access, or leaves it as it is; what takes it away has a way of its own.
+    // A move gives access, or leaves it as it is; what takes access away is done elsewhere.
     if status.as_ref().is_some_and(grants) && !grants(here) {
         return Contested::Later;
     }
@@ -135,7 +135,7 @@ pub fn contested(
     Contested::Decided(items)
 }
 
-/// A row that would lose access, while its customer has others that grant it and have no row: the app would lock out somebody who pays.
+/// A row that would lose access while its customer has others that grant it but have no row: the app would lock out somebody who pays.
 pub fn replaced(subscription: &Subscription, row: &Row, others: &[String], rules: Rules<'_>) -> Finding {
     let status = row.status.as_deref().unwrap_or("nothing");
     let issue = format!(
@@ -154,7 +154,7 @@ pub fn replaced(subscription: &Subscription, row: &Row, others: &[String], rules
     finding
 }
 
-/// A row whose subscription Stripe says it does not have: to a key of the other mode it has none of them.
+/// A row whose subscription Stripe says it does not have. To a key of the other mode, Stripe says so of every row.
 pub fn missing_in_stripe(row: &Row, rules: Rules<'_>) -> Finding {
     let subject = Subject { livemode: Some(rules.livemode != row.other_mode), ..Subject::of_row(row) };
     if row.other_mode {
@@ -171,13 +171,13 @@ pub fn missing_in_stripe(row: &Row, rules: Rules<'_>) -> Finding {
     let details = json!({"status": {"database": row.status, "stripe": null}});
     let mut finding = subject.finding(Class::MissingInStripe, issue, details);
     if !row.status.as_deref().is_some_and(|status| rules.terms.access.grants(&Status::of(status))) {
-        // Nobody has anything by it.
+        // Nobody has access through it.
         finding.severity = Severity::Info;
     }
     finding
 }
 
-/// The key is of the other mode than the rows: whatever it lists is somebody else's, and what it does not list is no news.
+/// The key is not of the rows' mode: whatever it lists is somebody else's, and what it does not list means nothing.
 pub fn wrong_mode(livemode: bool) -> Finding {
     let (key, rows) = (mode_word(livemode), mode_word(!livemode));
     let issue = format!("The key is {key}, and the rows are of {rows} subscriptions: nothing was compared.");

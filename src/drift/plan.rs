@@ -42,7 +42,7 @@ pub fn plan(comparison: Comparison, row: &Row, repairs: Repairs, writes: Writes)
         }
         Repairs::WithoutLowering | Repairs::All => {
             let item = Item::update(row, comparison.repair, comparison.repaired);
-            // Whether it may be written is asked last, so that it is told as it would be done.
+            // Whether the table may be written is asked last, so that what is told is what would be done.
             if writes >= Writes::Update {
                 planned.items.push(item);
             } else if !item.findings.is_empty() {

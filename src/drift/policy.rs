@@ -58,7 +58,7 @@ impl Policy {
         Self { ceiling, stored: modes.collect(), unread: stored.is_none() }
     }
 
-    /// What counts for a class: the lower of the two.
+    /// The mode that counts for a class: the lower of the setting and what people have set.
     pub fn of(&self, class: Class) -> Mode {
         let stored = if self.unread { Mode::Observe } else { Mode::Auto };
         self.ceiling.min(self.stored.get(&class).copied().unwrap_or(stored))
@@ -77,7 +77,7 @@ impl Policy {
     }
 }
 
-/// What a run may write: by policy, and by what people have said of single differences.
+/// What a run may write, by policy and by what people have said about single differences.
 #[derive(Clone, Copy, Debug)]
 pub struct Say<'a, E> {
     /// The mode of each class.
@@ -87,7 +87,7 @@ pub struct Say<'a, E> {
 }
 
 impl<E: Fn(&str) -> bool> Say<'_, E> {
-    /// What becomes of a difference's repair; `None`: it is made.
+    /// What is done instead of a difference's repair; `None`: the repair is made.
     pub fn instead(&self, finding: &Finding) -> Option<Action> {
         if (self.excepted)(&finding.drift_key) {
             return Some(Action::Excepted);
@@ -120,7 +120,7 @@ impl<E: Fn(&str) -> bool> Say<'_, E> {
         }
     }
 
-    /// Of a row's columns those are written whose class may be repaired, also what is refreshed without being drift.
+    /// Writes those of a row's columns whose class may be repaired, including what is refreshed without being drift.
     fn fields(&self, mut item: Item) -> Vec<Item> {
         let findings = std::mem::take(&mut item.findings);
         let (written, left): (Vec<Finding>, Vec<Finding>) =
@@ -136,7 +136,7 @@ impl<E: Fn(&str) -> bool> Say<'_, E> {
         items
     }
 
-    /// Records for what is not written, an item for each action. `otherwise`: where a class may be repaired.
+    /// Records for what is not written, an item for each action. `otherwise`: the action where a class may be repaired.
     fn records(&self, findings: Vec<Finding>, otherwise: Option<Action>) -> Vec<Item> {
         let mut by_action: Vec<(Option<Action>, Vec<Finding>)> = Vec::new();
         for finding in findings {

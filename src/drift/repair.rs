@@ -13,13 +13,13 @@ use super::shape::Word;
 pub struct Item {
     /// What to do with the row.
     pub kind: ItemKind,
-    /// For a new row: whom Stripe's data name.
+    /// For a new row: whom Stripe's data name as the owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub named: Option<Named>,
     /// The columns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub row: Option<RowChange>,
-    /// What the row said before in what is set, by word: what a person can have put back.
+    /// What the row said before, for each word that is set: what a person can have put back.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub was: Map<String, Value>,
     /// For a new row where each owner has one: the statuses of a row that it may take the place of.
@@ -28,11 +28,11 @@ pub struct Item {
     /// For a new row: it is only asked whose it would be, and whether there is room. It is made once it is known how many there are.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub postponed: bool,
-    /// What becomes of the findings where nothing is to be written. Of a new row that is not to be, it is still asked whose it
-    /// would be.
+    /// What becomes of the findings where nothing is to be written. For a new row that is not to be made, it is still asked whose
+    /// it would be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<Action>,
-    /// What is recorded with it. Empty: a column is refreshed that does not count as drift.
+    /// What is recorded with it. Empty: only a column that does not count as drift is refreshed.
     pub findings: Vec<Finding>,
 }
 
@@ -76,7 +76,7 @@ pub enum RowChange {
         key: String,
         /// The version that was compared.
         version: String,
-        /// The subscription that it is to follow from now on, and its customer.
+        /// The subscription that it follows from now on, and its customer.
         #[serde(flatten)]
         follows: Option<Follows>,
         /// What to set.
@@ -173,7 +173,7 @@ impl Item {
         }
     }
 
-    /// Leaves out the columns of a row whose class `keeps` does not hold.
+    /// Leaves out the columns of a row whose class `keeps` rejects.
     pub fn keep_fields(&mut self, keeps: impl Fn(Class) -> bool) {
         if let Some(RowChange::Update { fields, .. }) = &mut self.row {
             fields.retain(|word| word.class().is_some_and(&keeps));
@@ -182,7 +182,7 @@ impl Item {
         }
     }
 
-    /// The same where the mapping does not let it be written: no person can have it done either.
+    /// The same item where the mapping does not allow it to be written: no person can have it done either.
     pub fn impossible(mut self, why: &str) -> Self {
         for finding in &mut self.findings {
             (finding.proposal, finding.sets) = (None, Vec::new());
@@ -190,7 +190,7 @@ impl Item {
         self.not_written(Action::Observed, Some(why))
     }
 
-    /// The same, with nothing written.
+    /// The same item, with nothing written.
     pub fn not_written(self, action: Action, why: Option<&str>) -> Self {
         let mut item = match self.kind {
             ItemKind::Create => Self { action: Some(action), ..self },
@@ -221,7 +221,7 @@ pub enum Action {
     Observed,
     /// It would be repaired once a person approves.
     Waiting,
-    /// It would be repaired, and the circuit breaker says: too much at once.
+    /// It would be repaired, but the circuit breaker says: too much at once.
     Held,
     /// A person has said why it may stay.
     Excepted,
@@ -267,7 +267,7 @@ impl Action {
 pub enum Applied {
     /// No owner is known to create the row for.
     OrganizationUnknown,
-    /// What Stripe and the database say of the owner contradicts.
+    /// Stripe and the database contradict each other about the owner.
     OrganizationMismatch,
     /// The row can be made, once it is known how many there are: nothing is on record yet.
     Postponed,

@@ -6,12 +6,12 @@ use serde_json::{Map, Value};
 use super::shape::Word;
 
 /// The facts of a row, read from an array in the order of the adapter (supabase/schemas/23_adapter.sql). Keys, owners and versions
-/// are text, times Unix seconds. The default says nothing: what a missing row is compared as.
+/// are text, times Unix seconds. The default says nothing: a missing row is compared as if it were this.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Row {
     /// Primary key.
     pub key: String,
-    /// Another one after every change of the row (its `xmin`): a repair applies to the version that was compared.
+    /// Different after every change of the row (its `xmin`): a repair applies only to the version that was compared.
     pub version: String,
     /// Whose it is.
     pub owner: Option<String>,
@@ -42,7 +42,7 @@ pub struct Row {
     /// The subscription was seen with a key of the other mode.
     #[serde(skip)]
     pub other_mode: bool,
-    /// Stripe's metadata name an owner who exists and is another one.
+    /// The other owner whom Stripe's metadata name, if there is such an owner.
     #[serde(skip)]
     pub other_owner: Option<String>,
 }
@@ -110,7 +110,7 @@ impl Fields {
         }
     }
 
-    /// Leaves out the words that `keeps` does not hold.
+    /// Leaves out the words that `keeps` rejects.
     pub fn retain(&mut self, keeps: impl Fn(Word) -> bool) {
         let Self { status, tier, price, quantity, period_start, period_end, .. } = self;
         keep(status, keeps(Word::Status));

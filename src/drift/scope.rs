@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::stripe::Subscription;
 
-/// What makes a subscription one of this application's (`STRIPE_SCOPE`); any of it suffices. With nothing given all are.
+/// What makes a subscription one of this application's (`STRIPE_SCOPE`); any one of these suffices. If nothing is given, all are.
 ///
-/// It is asked of subscriptions that have no row. One that has a row is the app's, whatever it is for by now: somebody has access by it.
+/// It is asked only of subscriptions without a row. One with a row is the app's, whatever it is for by now: somebody has access through it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
     /// `prod_…` of an item's price.

@@ -58,7 +58,7 @@ impl Word {
     }
 }
 
-/// What the mapping lets be written.
+/// What the mapping allows to be written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Writes {
@@ -81,7 +81,7 @@ pub struct Shape {
     pub writes: Writes,
     /// Each owner has one row, which follows whatever subscription they have.
     pub one_row_each: bool,
-    /// The prices whose item the quantity is of, where the mapping names them.
+    /// The prices whose item has the quantity, where the mapping names them.
     pub quantity_prices: Option<Vec<String>>,
 }
 
@@ -104,7 +104,7 @@ impl From<Described> for Shape {
             quantity_prices: described.quantity_prices,
             ..Self::default()
         };
-        // A word that is not known here is one of a later version's database: nothing is compared by it.
+        // A word that is not known here comes from a later version's database, and is not compared.
         for (word, column) in described.columns {
             if let Ok(word) = word.parse::<Word>() {
                 shape.columns[word as usize] = Some(column);

@@ -18,15 +18,15 @@ pub struct Terms {
     pub access: Access,
     /// Which subscriptions without a row are this application's (`STRIPE_SCOPE`).
     pub scope: Scope,
-    /// Keys of metadata that name the owner, the first that is there counts (`OWNER_METADATA_KEYS`).
+    /// Keys of metadata that name the owner; the first that is there counts (`OWNER_METADATA_KEYS`).
     pub owner_keys: Vec<String>,
     /// Whether a checkout's `client_reference_id` counts without a person's word (`TRUST_CLIENT_REFERENCE_ID`): whoever opens a payment
     /// link can set it (<https://docs.stripe.com/payment-links/url-parameters>).
     pub trust_client_reference_id: bool,
     /// The most that may follow from a difference (`REPAIR_MODE`).
     pub repair_mode: Mode,
-    /// Whether what an event speaks of is read at once (`EVENTS_MODE=apply`). Then repairs are the ordinary way; otherwise the app's own
-    /// webhook goes first, and what it left undone is news.
+    /// Whether what an event speaks of is read at once (`EVENTS_MODE=apply`). Then repairs are routine; otherwise the app's own webhook
+    /// goes first, and what it left undone is news.
     pub events_at_once: bool,
 }
 
@@ -38,8 +38,8 @@ impl Terms {
     }
 }
 
-/// An owner, as far as text can name one: a UUID as databases write it, other text as it is. Whether there is such an owner the
-/// database knows.
+/// An owner, as far as text can name one: a UUID as databases write it, other text as it is. Only the database knows whether there
+/// is such an owner.
 pub fn as_owner(text: &str) -> Option<String> {
     let text = text.trim();
     match Uuid::try_parse(text) {

@@ -21,7 +21,7 @@ const STATUSES: &[&str] = &["open", "resolved", "all"];
 const STATES: &[&str] = &["unattended", "acknowledged", "snoozed"];
 pub(super) const SEVERITIES: &[&str] = &config::notify::SEVERITIES;
 
-/// As the OpenAPI document has it.
+/// What the OpenAPI document says of it.
 pub fn operations() -> Vec<Operation> {
     vec![Operation {
         parameters: vec![

@@ -1,5 +1,5 @@
 //! `POST /api/admin/billing-alerts/{id}/acknowledge`, `unacknowledge`, `snooze`, `unsnooze` and `note`: what an admin does about an open
-//! alert, beside resolving it.
+//! alert, besides resolving it.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ const METHODS: &[Method] = &[Method::POST];
 pub const ACKNOWLEDGE: Endpoint =
     Endpoint { route: "/api/admin/billing-alerts/{id}/acknowledge", methods: METHODS };
 
-/// The route and methods of not attending to it any more.
+/// The route and methods of no longer attending to it.
 pub const UNACKNOWLEDGE: Endpoint =
     Endpoint { route: "/api/admin/billing-alerts/{id}/unacknowledge", methods: METHODS };
 
@@ -33,7 +33,7 @@ pub const SNOOZE: Endpoint = Endpoint { route: "/api/admin/billing-alerts/{id}/s
 pub const UNSNOOZE: Endpoint =
     Endpoint { route: "/api/admin/billing-alerts/{id}/unsnooze", methods: METHODS };
 
-/// The route and methods of leaving word.
+/// The route and methods of leaving a note.
 pub const NOTE: Endpoint = Endpoint { route: "/api/admin/billing-alerts/{id}/note", methods: METHODS };
 
 /// The longest acknowledgement, in hours.
@@ -85,7 +85,7 @@ fn operation(id: &'static str, summary: &'static str, body: Option<(Schema, bool
     }]
 }
 
-/// As the OpenAPI document has it.
+/// What the OpenAPI document says of it.
 pub fn acknowledge_operations() -> Vec<Operation> {
     let body = (Schema::of::<AcknowledgeBody>(), false, json!({ "hours": 4 }));
     operation(
@@ -95,12 +95,12 @@ pub fn acknowledge_operations() -> Vec<Operation> {
     )
 }
 
-/// As the OpenAPI document has it.
+/// What the OpenAPI document says of it.
 pub fn unacknowledge_operations() -> Vec<Operation> {
     operation("unacknowledgeAlert", "Ends an acknowledgement.", None)
 }
 
-/// As the OpenAPI document has it.
+/// What the OpenAPI document says of it.
 pub fn snooze_operations() -> Vec<Operation> {
     let body =
         (Schema::of::<SnoozeBody>(), true, json!({ "minutes": 60, "note": "The import runs until ten." }));
@@ -111,12 +111,12 @@ pub fn snooze_operations() -> Vec<Operation> {
     )
 }
 
-/// As the OpenAPI document has it.
+/// What the OpenAPI document says of it.
 pub fn unsnooze_operations() -> Vec<Operation> {
     operation("unsnoozeAlert", "Ends a snooze.", None)
 }
 
-/// As the OpenAPI document has it.
+/// What the OpenAPI document says of it.
 pub fn note_operations() -> Vec<Operation> {
     let body = (Schema::of::<NoteBody>(), true, json!({ "note": "Asked support; see ticket 4711." }));
     operation("noteAlert", "Leaves word in the alert's history.", Some(body))

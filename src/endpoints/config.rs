@@ -22,7 +22,7 @@ pub struct PublicConfig {
     pub supabase_publishable_key: String,
 }
 
-/// As the OpenAPI document has it.
+/// What the OpenAPI document says of it.
 pub fn operations() -> Vec<Operation> {
     vec![Operation {
         codes: &[(503, "not_configured")],

@@ -22,7 +22,7 @@ pub const ENDPOINT: Endpoint = Endpoint { route: "/api/admin/drift", methods: &[
 /// The words of `?state=`.
 const STATES: &[&str] = &["open", "closed", "all"];
 
-/// As the OpenAPI document has it.
+/// What the OpenAPI document says of it.
 pub fn operations() -> Vec<Operation> {
     vec![Operation {
         parameters: vec![

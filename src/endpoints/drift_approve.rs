@@ -1,4 +1,4 @@
-//! `POST /api/admin/drift/{id}/approve` and `POST /api/admin/drift/approve`: what would be repaired is repaired, as a person has seen it.
+//! `POST /api/admin/drift/{id}/approve` and `POST /api/admin/drift/approve`: makes the repairs that a person was shown.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub const MANY: Endpoint = Endpoint { route: "/api/admin/drift/approve", methods
 /// The most entries of one call.
 const MOST: usize = 50;
 
-/// Ids; or a class, what is held of it, and how many that are.
+/// Ids; or a class, the action `held`, and how many of it are held.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ApproveBody {
@@ -121,7 +121,7 @@ pub enum ManyApproved {
     Allowed(Allowed),
 }
 
-/// As the OpenAPI document has it.
+/// What the OpenAPI document says of it.
 pub fn operations() -> Vec<Operation> {
     vec![Operation {
         method: "post",
@@ -136,7 +136,7 @@ pub fn operations() -> Vec<Operation> {
     }]
 }
 
-/// The same of many.
+/// The same for many.
 pub fn operations_of_many() -> Vec<Operation> {
     vec![Operation {
         method: "post",

@@ -37,7 +37,7 @@ pub struct ExceptBody {
     pub reason: String,
 }
 
-/// As the OpenAPI document has it.
+/// What the OpenAPI document says of it.
 pub fn operations() -> Vec<Operation> {
     vec![Operation {
         method: "post",
@@ -57,7 +57,7 @@ pub fn operations() -> Vec<Operation> {
     }]
 }
 
-/// The same of ending an exception.
+/// The same for ending an exception.
 pub fn operations_of_end() -> Vec<Operation> {
     vec![Operation {
         method: "post",
@@ -65,7 +65,7 @@ pub fn operations_of_end() -> Vec<Operation> {
         codes: &[(404, "not_found"), (409, "conflict")],
         ..Operation::get(
             "unexceptDrift",
-            "Ends an exception: the difference is at once what the mode says.",
+            "Ends an exception: from now on, what the mode says counts again.",
             Caller::Admin,
             Schema::of::<Decided>(),
         )

@@ -28,7 +28,7 @@ pub struct RevertBody {
     pub note: Option<String>,
 }
 
-/// As the OpenAPI document has it.
+/// What the OpenAPI document says of it.
 pub fn operations() -> Vec<Operation> {
     vec![Operation {
         method: "post",

@@ -21,11 +21,11 @@ use crate::report::export::{Format, Row, What, append, file_name, head};
 /// Its route and methods.
 pub const ENDPOINT: Endpoint = Endpoint { route: "/api/admin/export", methods: &[Method::GET, Method::HEAD] };
 
-/// The most bytes of a page: the platform gives up on an answer beyond 4.5 MB (<https://vercel.com/docs/functions/limitations>). A page that
-/// would be larger has fewer rows.
+/// The most bytes of a page: the platform gives up on an answer beyond 4.5 MB (<https://vercel.com/docs/functions/limitations>). A page
+/// that would be larger has fewer rows.
 const LARGEST_PAGE: usize = 4_000_000;
 
-/// As the OpenAPI document has it.
+/// What the OpenAPI document says of it.
 pub fn operations() -> Vec<Operation> {
     vec![Operation {
         parameters: vec![

@@ -39,7 +39,7 @@ pub struct Health {
     pub schema_version: Option<u32>,
 }
 
-/// As the OpenAPI document has it.
+/// What the OpenAPI document says of it.
 pub fn operations() -> Vec<Operation> {
     vec![Operation {
         parameters: vec![describe_choice("deep", "Ask the database too.", &["0", "1"], Some("0"))],

@@ -15,13 +15,13 @@ use crate::report::metrics::{CONTENT_TYPE, render};
 /// Its route and methods.
 pub const ENDPOINT: Endpoint = Endpoint { route: "/api/metrics", methods: &[Method::GET, Method::HEAD] };
 
-/// For how long a process gives the same answer again: a scrape by two Prometheus at once costs the database one call.
+/// For how long a process gives the same answer again: two Prometheus that scrape at once cost the database one call.
 const KEPT_FOR: TimeDelta = TimeDelta::seconds(15);
 
 /// The version of the functions.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// As the OpenAPI document has it.
+/// What the OpenAPI document says of it.
 pub fn operations() -> Vec<Operation> {
     vec![Operation::get(
         "metrics",

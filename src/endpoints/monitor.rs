@@ -32,7 +32,7 @@ pub struct MonitorAnswer {
     pub monitoring: Conditions,
     /// Which alerts the pass changed.
     pub alerts: AlertChanges,
-    /// How many alerts were resolved as their condition cleared.
+    /// How many alerts were resolved because their condition cleared.
     pub auto_resolve: AutoResolve,
 }
 
@@ -82,7 +82,7 @@ pub enum PassAnswer {
 /// The words of `?only=`.
 const ONLY: &[&str] = &["deliver"];
 
-/// As the OpenAPI document has it.
+/// What the OpenAPI document says of it.
 pub fn operations() -> Vec<Operation> {
     let operation = |method, id, summary| Operation {
         method,
@@ -128,14 +128,14 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
     context.has_news();
     let [stale, high_severity, failing, incomplete, notifications, deliveries, backlog, settings] = &outcomes;
     let (channels, known) = (configured(&context.config), facts.notifications.unwrap_or_default());
-    // Where no alarm arrives any more, silence is the alarm: whoever watches the watcher notices it.
+    // Where alarms no longer arrive, silence is the alarm: whoever watches the watcher notices it.
     let all_wrong = !channels.is_empty() && channels.iter().all(|channel| channel.receiver.is_err());
     let mute = all_wrong || (notifications.holds() == Some(true) && known.none_works);
     if channels.is_empty() && known.configured > 0 {
-        // The last one is gone from the settings, and the database has yet to hear of it.
+        // The last channel is gone from the settings, and the database has yet to hear of it.
         deliver(&context, None, BUDGET).await?;
     }
-    // One that is wrong is told by settings_invalid; the watch goes on without it.
+    // A wrong URL is reported by settings_invalid; the watch goes on without it.
     if let (Ok(Some(url)), false) = (context.config.heartbeat_url(), mute) {
         send_heartbeat(context.http(), url).await;
     }
@@ -156,8 +156,8 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
     }))
 }
 
-/// Asks Stripe whether its events are taken, if that is wanted and due, and puts the answer among the facts. What is not wanted is not
-/// known either.
+/// Asks Stripe whether its events are taken, if that is wanted and due, and puts the answer among the facts. If it is not wanted, nothing
+/// counts as known.
 async fn ask_about_deliveries(context: &Context, facts: &mut Facts) -> Option<Option<Deliveries>> {
     let wanted = context.config.stripe_delivery_health() == Ok(true);
     let stripe = context.stripe().ok().filter(|_| wanted);

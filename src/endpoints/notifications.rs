@@ -71,7 +71,7 @@ enum SendBody {
     Retry(RetryBody),
 }
 
-/// Sends a test to a channel, which tells what its receiver says.
+/// Sends a test to a channel, and answers what its receiver says.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "only described")]
@@ -112,7 +112,7 @@ impl From<Told> for ToldAnswer {
     }
 }
 
-/// As the OpenAPI document has it.
+/// What the OpenAPI document says of it.
 pub fn operations() -> Vec<Operation> {
     vec![
         Operation {

@@ -36,7 +36,7 @@ pub struct PolicyBody {
     pub if_version: u32,
 }
 
-/// As the OpenAPI document has it.
+/// What the OpenAPI document says of it.
 pub fn operations() -> Vec<Operation> {
     vec![
         Operation::get(
@@ -63,7 +63,7 @@ pub fn operations() -> Vec<Operation> {
     ]
 }
 
-/// Answers all policies, after a change as before one.
+/// Answers all policies, whether or not one was changed.
 pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiError> {
     let ceiling = repair_mode(&context.config)?;
     let admin = auth::admin(&context, &call)?;

@@ -41,7 +41,7 @@ pub enum ReconcileAnswer {
     NothingDue(NothingDueAnswer),
 }
 
-/// As the OpenAPI document has it.
+/// What the OpenAPI document says of it.
 pub fn operations() -> Vec<Operation> {
     let operation = |method, id, summary| Operation {
         method,
@@ -89,7 +89,7 @@ pub async fn handle(context: Arc<Context>, mut call: Call) -> Result<Reply, ApiE
     let came = (Instant::now(), call.received_at);
     let request = read(&call, &caller)?;
     let performed = perform(&context, &request).await?;
-    // A pass takes so much at a time: where there is more, others follow.
+    // A pass takes only so much at a time: where there is more, others follow.
     let more = request.scope == RunScope::Due
         && matches!(&performed, Performed::Run(answer, _) if !answer.duplicate);
     let reply = answer(performed)?;

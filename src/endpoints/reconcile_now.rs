@@ -21,7 +21,7 @@ use crate::runs::run::TriggeredBy;
 pub const ENDPOINT: Endpoint =
     Endpoint { route: "/api/admin/billing-alerts/reconcile", methods: &[Method::POST] };
 
-/// As the OpenAPI document has it.
+/// What the OpenAPI document says of it.
 pub fn operations() -> Vec<Operation> {
     vec![Operation {
         method: "post",

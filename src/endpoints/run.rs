@@ -19,7 +19,7 @@ pub const ENDPOINT: Endpoint =
 /// The words of `?show=`.
 const SHOW: &[&str] = &["new", "ended", "standing"];
 
-/// As the OpenAPI document has it.
+/// What the OpenAPI document says of it.
 pub fn operations() -> Vec<Operation> {
     vec![Operation {
         parameters: vec![

@@ -22,7 +22,7 @@ pub const ENDPOINT: Endpoint =
 /// The words of `?status=`.
 const STATUSES: &[&str] = &["running", "success", "partial", "error"];
 
-/// As the OpenAPI document has it.
+/// What the OpenAPI document says of it.
 pub fn operations() -> Vec<Operation> {
     vec![Operation {
         parameters: vec![

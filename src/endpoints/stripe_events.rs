@@ -1,4 +1,4 @@
-//! `/api/stripe/events`: takes an event of Stripe's, and notes that its subscription is to be read.
+//! `/api/stripe/events`: takes an event of Stripe's, and notes that its subscription must be read.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ const BYPASS: [&str; 2] = ["x-vercel-protection-bypass", "x-vercel-set-bypass-co
 pub struct EventAnswer {
     /// The event is taken: Stripe need not send it again.
     pub received: bool,
-    /// How many subscriptions are to be read as it spoke of them.
+    /// How many subscriptions will be read because it spoke of them.
     pub due: usize,
 }
 
@@ -43,13 +43,13 @@ pub struct EventAnswer {
 pub struct EventBody {
     /// `event`, or `v2.core.event` where it is a thin one.
     object: String,
-    /// Its type, as `customer.subscription.updated`.
+    /// Its type, such as `customer.subscription.updated`.
     r#type: String,
     /// Whether it is of live mode.
     livemode: bool,
 }
 
-/// As the OpenAPI document has it.
+/// What the OpenAPI document says of it.
 pub fn operations() -> Vec<Operation> {
     vec![Operation {
         method: "post",

@@ -10,7 +10,7 @@ use crate::drift::entry::Entry;
 use crate::supabase::judged::{Admin, Refusal, set};
 use crate::supabase::page::{PageCursor, next_cursor, set_cursor};
 
-/// What an admin asks of the drift.
+/// Which drift an admin asks for.
 #[derive(Debug)]
 pub struct DriftFilter<'a> {
     /// `open`, `closed` or `all`.
@@ -23,7 +23,7 @@ pub struct DriftFilter<'a> {
     pub owner: Option<&'a str>,
     /// One action.
     pub action: Option<&'a str>,
-    /// At most so many.
+    /// At most this many.
     pub limit: u32,
     /// After this place.
     pub cursor: Option<PageCursor>,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::supabase::{Asker, DatabaseError, Retry, Supabase};
 
-/// Notes that an event spoke of a subscription, which may be read once `wait` is over. Sent again it is noted again, which is the same.
+/// Notes that an event spoke of a subscription, which may be read once `wait` is over. Sent again, it is noted again, which does no harm.
 ///
 /// Errors: those of the database.
 pub async fn note(database: &Supabase, subscription: &str, wait: Duration) -> Result<(), DatabaseError> {

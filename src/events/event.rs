@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::stripe::event::{Data, is_of_a_subscription, is_subscription_id, subscription_of};
 
-/// What somebody who was told of an event knows.
+/// What is known of an event that came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Noticed {
     /// Live or test.
@@ -22,13 +22,13 @@ pub struct Noticed {
     pub subscription: Option<String>,
 }
 
-/// Why a body is no event. The sentences hold nothing of the body.
+/// Why a body is not an event. The sentences hold nothing of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAnEvent {
-    /// No JSON, or not an object with the fields that every event has.
+    /// Not JSON, or not an object with the fields that every event has.
     #[error("The body is not an event of Stripe's.")]
     Malformed,
-    /// Its type says that it names a subscription, and what stands there is no id of one.
+    /// Its type says that it names a subscription, but what stands there is not the id of one.
     #[error("The event names no subscription where one of its type does.")]
     NoSubscription,
 }
@@ -57,7 +57,7 @@ struct Related<'a> {
 }
 
 /// Reads the body of a delivery. An event of a type that is of no use is an event, too: it names no subscription. Errors where the
-/// body is none, and where an event that should name a subscription does not.
+/// body is not an event, and where an event that should name a subscription does not.
 pub fn read(body: &[u8]) -> Result<Noticed, NotAnEvent> {
     let event: Envelope<'_> = parse(body)?;
     let subscription = match &*event.object {

@@ -1,5 +1,5 @@
 //! What follows the answer to an event: somebody in this process waits until what it spoke of is due, and makes a pass. The scheduler's
-//! passes would find it too, some minutes later; they are what is relied on where a process ends before its time.
+//! passes would find it too, some minutes later; they make up for a process that ends before its time.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use crate::runs::run::TriggeredBy;
 
 /// How long after the call a pass may still begin. The function has 300 seconds; a pass takes up to 60, and telling people up to 20.
 const TIME: Duration = Duration::from_secs(200);
-/// Between two passes of one process: what comes meanwhile is taken together.
+/// How long to wait between two passes of one process: what comes meanwhile is taken together.
 const BETWEEN: Duration = Duration::from_secs(2);
-/// Before the next try where another run stood in the way, or a pass could not do all of it.
+/// How long to wait before the next try if another run stood in the way, or a pass could not do all of it.
 const LATER: Duration = Duration::from_secs(10);
 
 /// How long the app's own webhook is given: none where events are followed at once.
@@ -26,8 +26,8 @@ pub fn wait_of(at_once: bool) -> Duration {
     if at_once { Duration::ZERO } else { Duration::from_secs(GRACE_SECONDS.unsigned_abs()) }
 }
 
-/// Makes passes from `wait` on until nothing is due that this call has time to wait for, and tells people what follows. One call of a process
-/// does it for all of them. `came`: when the call came, by both clocks.
+/// Makes passes from `wait` on until nothing is due that this call has time to wait for, and tells people what follows. One call of a
+/// process does it for all of them. `came`: when the call came, by both clocks.
 pub async fn follow(context: &Context, wait: Duration, came: (Instant, DateTime<Utc>)) {
     if context.ready_to_reconcile().is_err() {
         return;
@@ -48,7 +48,7 @@ pub async fn follow(context: &Context, wait: Duration, came: (Instant, DateTime<
             }
         };
         drop(turn);
-        // Whoever came since the last pass found the turn taken, and went.
+        // If somebody came since the last pass, they found the turn taken, and went: then another pass must follow.
         if context.due.announced() == seen {
             return;
         }
@@ -57,7 +57,7 @@ pub async fn follow(context: &Context, wait: Duration, came: (Instant, DateTime<
 }
 
 /// Waits, if there is time for a pass after it. What comes meanwhile may be due sooner than what is waited for. False: there is no time, or
-/// the process is to end.
+/// the process must end.
 async fn lasts_until(context: &Context, next: &mut Instant, wait: Duration, end: Instant) -> bool {
     let mut stop = context.stopping();
     loop {

@@ -1,7 +1,8 @@
 //! Whether Stripe signed what came (<https://docs.stripe.com/webhooks#verify-manually>).
 //!
 //! The header `Stripe-Signature` is `t=SECONDS,v1=HEX[,v1=HEX…][,v0=HEX]`. A `v1` is the HMAC-SHA256 of `SECONDS.BODY`; there is
-//! one for each secret that is valid while one is rotated (<https://docs.stripe.com/webhooks#roll-endpoint-secrets>). `v0` is for test events and proves nothing.
+//! one for each secret that is valid while one is rotated (<https://docs.stripe.com/webhooks#roll-endpoint-secrets>). `v0` is for
+//! test events and proves nothing.
 
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
@@ -13,28 +14,28 @@ use crate::secret::SigningSecret;
 /// (<https://docs.stripe.com/webhooks#replay-attacks>).
 pub const TOLERANCE: u64 = 300;
 
-/// Stripe signs once for each valid secret of an endpoint, of which there are two while one is rotated. What brings far more wants
-/// to have guesses compared.
+/// Stripe signs once for each valid secret of an endpoint, of which there are two while one is rotated. Whoever sends far more
+/// signatures is guessing.
 const MOST_SIGNATURES: usize = 16;
 
 /// Why a signature does not count. The sentences hold nothing of the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadSignature {
-    /// It is not what Stripe sends: no time, two of them, one that is no number, no `v1`, or more than 16.
+    /// It is not what Stripe sends: no time, two of them, one that is not a number, no `v1`, or more than 16.
     #[error("The header Stripe-Signature is not of Stripe's form.")]
     Malformed,
     /// It was signed more than [`TOLERANCE`] ago, or that far ahead: the message may be a repetition, or one of the clocks is wrong.
     #[error("The signature is more than five minutes old, or of a time to come.")]
     OutsideTolerance,
-    /// None of the signatures is one of this body by one of the secrets.
+    /// None of the signatures was made of this body with one of the secrets.
     #[error("The signature is not Stripe's.")]
     Wrong,
 }
 
-/// Ends well if one of the secrets signed this body at about this time.
+/// Succeeds if one of the secrets signed this body at about this time.
 ///
 /// `header` is the value of `Stripe-Signature`, `body` the bytes as they came, `now` in Unix seconds. The form and the time, which
-/// are no secrets, are looked at first; then every signature is compared with what every secret makes of the body.
+/// are not secret, are looked at first; then every signature is compared with what every secret makes of the body.
 pub fn verify(header: &str, body: &[u8], secrets: &[SigningSecret], now: i64) -> Result<(), BadSignature> {
     let time = time(header).ok_or(BadSignature::Malformed)?;
     let seconds: i64 = time.parse().map_err(|_| BadSignature::Malformed)?;
@@ -58,15 +59,15 @@ fn time(header: &str) -> Option<&str> {
             }
             ("t", _) => return None,
             ("v1", _) => signatures += 1,
-            // Another scheme: none of ours, and no reason to refuse what stands beside it.
+            // Another scheme: not ours, but no reason to refuse what stands beside it.
             _ => {}
         }
     }
     time.filter(|_| (1..=MOST_SIGNATURES).contains(&signatures))
 }
 
-/// Whether one of the header's signatures is one that a secret makes of this time and body. Each is compared with each, whichever
-/// fits. Not inlined: a test counts the instructions of this function by its name.
+/// Whether one of the header's signatures is one that a secret makes of this time and body. Each is compared with each, even after
+/// one fits. Not inlined: a test counts the instructions of this function by its name.
 #[inline(never)]
 fn is_signed(header: &str, time: &str, body: &[u8], secrets: &[SigningSecret]) -> bool {
     let found = secrets.iter().fold(Choice::from(0), |found, secret| {
@@ -76,7 +77,7 @@ fn is_signed(header: &str, time: &str, body: &[u8], secrets: &[SigningSecret]) -
     found.into()
 }
 
-/// The signatures of a header. A `v1` that is not 64 digits of hexadecimal is none.
+/// The signatures of a header. A `v1` that is not 64 digits of hexadecimal is left out.
 fn signatures(header: &str) -> impl Iterator<Item = [u8; 32]> {
     header.split(',').filter_map(|part| part.strip_prefix("v1=")).filter_map(decoded)
 }

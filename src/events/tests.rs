@@ -149,7 +149,7 @@ fn damaged(body: &str, all: &[Damage]) -> Vec<u8> {
     })
 }
 
-/// A body with one field exchanged for what another body has at the same place: damage that leaves JSON.
+/// A body with one field exchanged for what another body has at the same place: damage that leaves it JSON.
 fn exchanged(body: &str, other: &str, path: &[prop::sample::Index]) -> String {
     let (mut whole, donor): (Value, Value) =
         (serde_json::from_str(body).expect("JSON"), serde_json::from_str(other).expect("JSON"));

@@ -1,4 +1,4 @@
-//! One request, and the careful ways to read it. Nothing of it is trusted until it was asked for by one of these.
+//! One request, and the careful ways to read it. Nothing in it is trusted until one of these has read it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use crate::http::parameters::Parameters;
 /// The largest body that is read, in bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
-/// What file names under `api/` leave open, ids aside.
+/// The parts of a path that file names under `api/` leave open, ids aside.
 const OPEN_PARTS: [&str; 2] = ["page", "action"];
 
 /// A request with its id.
@@ -26,7 +26,7 @@ const OPEN_PARTS: [&str; 2] = ["page", "action"];
 pub struct Call {
     /// The caller's `x-request-id` if it is a UUID, else a new one.
     pub request_id: Uuid,
-    /// When it came: what a run that is asked for is named after.
+    /// When it came. A run that it asks for is named after this.
     pub received_at: DateTime<Utc>,
     /// The method.
     pub method: Method,
@@ -34,12 +34,12 @@ pub struct Call {
     pub uri: Uri,
     /// The headers.
     pub headers: HeaderMap,
-    /// Not yet read. `None` once it was, and in tests.
+    /// The body, not read yet. `None` once it was, and in tests.
     pub body: Option<Incoming>,
 }
 
 impl Call {
-    /// Takes a request of the runtime apart.
+    /// Takes the runtime's request apart.
     #[allow(clippy::disallowed_methods, reason = "the one place that asks the clock")]
     pub fn new(request: vercel_runtime::Request) -> Self {
         let (parts, body) = request.into_parts();
@@ -53,9 +53,9 @@ impl Call {
         }
     }
 
-    /// The address that the platform vouches for. IPv6 addresses are cut to their /64, as one customer's line is given at
-    /// least that much. Only `x-vercel-forwarded-for` counts: the platform overwrites what a caller sends under that name
-    /// (<https://vercel.com/docs/headers/request-headers>), and it alone.
+    /// The address that the platform vouches for. IPv6 addresses are cut to their /64, because one customer's line is given
+    /// at least that much. Only `x-vercel-forwarded-for` counts: it is the only name under which the platform overwrites what
+    /// a caller sends (<https://vercel.com/docs/headers/request-headers>).
     pub fn client(&self) -> String {
         let address = self
             .headers
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_the_platform_adds_is_none_of_the_callers_parameters() {
-        // One that is an endpoint's own is the caller's, whatever it says.
+        // A parameter that the endpoint itself takes is the caller's, whatever it says.
         let own = call("/api/admin/drift?action=drift", &[]);
         assert_eq!(own.parameters(&["action"]).expect("known").get("action"), Some("drift"));
         assert!(call("/api/admin/drift?page=drift&type=a", &[]).parameters(&["type"]).is_ok());

@@ -30,8 +30,8 @@ use crate::runs::perform::NoRun;
 use crate::supabase::judged::Refusal;
 use crate::supabase::{DatabaseError, Fault};
 
-/// An answer that is not a success. What lies below the surface answers with errors of its own, which become one of these here;
-/// it is logged once, where it is sent.
+/// An answer that is not a success. What lies below the surface has errors of its own, which become one of these here. It is
+/// logged once, where it is sent.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct ApiError {
@@ -65,7 +65,7 @@ impl ApiError {
         }
     }
 
-    /// Adds what the log should say beside the answer.
+    /// Adds what the log should say besides the answer.
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
@@ -97,7 +97,7 @@ impl ApiError {
         Self::forbidden("Only owners and admins of an organization may do this.")
     }
 
-    /// 409: it is not as the caller saw it any more, or a setting stands against it.
+    /// 409: it is no longer as the caller saw it, or a setting forbids it.
     pub fn conflict(message: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "conflict", message)
     }
@@ -127,7 +127,7 @@ impl ApiError {
         )
     }
 
-    /// 429, for so many seconds.
+    /// 429, for `retry_after` seconds.
     pub fn rate_limited(retry_after: u64) -> Self {
         Self::new(
             StatusCode::TOO_MANY_REQUESTS,

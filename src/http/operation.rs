@@ -21,7 +21,7 @@ pub enum Caller {
 /// A type that is sent or received: its name, and the schemas that describe it.
 #[derive(Debug)]
 pub struct Schema {
-    /// Under which the document refers to it.
+    /// The name under which the document refers to it.
     pub name: String,
     /// Its own schema and those that it needs, by name.
     pub all: Vec<(String, Value)>,
@@ -53,7 +53,7 @@ impl From<Schema> for Answer {
     }
 }
 
-/// What is answered that is not JSON.
+/// An answer that is not JSON.
 #[derive(Debug)]
 pub struct Text {
     /// The media types, each with what a body of it looks like.
@@ -71,7 +71,7 @@ pub struct Body {
     pub schema: Schema,
     /// Whether it may be left out.
     pub required: bool,
-    /// One that is understood.
+    /// An example that is understood.
     pub example: Value,
 }
 

@@ -113,9 +113,9 @@ pub fn describe_id() -> Value {
     json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string", "format": "uuid" } })
 }
 
-/// A number in a body that has to be whole: `3`, and `3.0`, which JSON does not tell from it
-/// (<https://json-schema.org/draft/2020-12/json-schema-core#section-4.2.3>). Errors: anything else, and what an integer of the database cannot
-/// hold.
+/// A number in a body that must be whole: `3`, and `3.0`, which JSON does not tell from it
+/// (<https://json-schema.org/draft/2020-12/json-schema-core#section-4.2.3>). Errors: anything else, and what an integer of the
+/// database cannot hold.
 pub fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let number = serde_json::Number::deserialize(deserializer)?;
     let rounded =
@@ -160,7 +160,7 @@ impl Parameters {
         Self::of(url::form_urlencoded::parse(query.as_bytes()), known)
     }
 
-    /// The same of pairs that have been taken apart.
+    /// The same for pairs that have been taken apart.
     pub fn of<'q>(
         pairs: impl Iterator<Item = (Cow<'q, str>, Cow<'q, str>)>,
         known: &[&str],

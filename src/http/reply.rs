@@ -61,7 +61,7 @@ impl Reply {
         Self { status: StatusCode::OK, content, headers: Vec::new(), after: None }
     }
 
-    /// Adds a header. One whose value no header can have is left out.
+    /// Adds a header. One whose value is not valid in a header is left out.
     pub fn with_header(mut self, name: HeaderName, value: String) -> Self {
         self.headers.extend(HeaderValue::from_str(&value).ok().map(|value| (name, value)));
         self

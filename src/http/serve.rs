@@ -33,7 +33,7 @@ pub struct Endpoint {
     pub methods: &'static [Method],
 }
 
-/// What a path is that no endpoint of a function has.
+/// Stands for a path that no endpoint of a function has.
 const NOT_THERE: Endpoint = Endpoint { route: "/api/*", methods: &[] };
 
 impl Endpoint {
@@ -53,7 +53,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// Of an endpoint and the function that answers it.
+    /// Joins an endpoint and the function that answers it.
     pub fn new<H, F>(endpoint: Endpoint, handler: H) -> Self
     where
         H: Fn(Arc<Context>, Call) -> F + Send + Sync + 'static,
@@ -82,8 +82,8 @@ where
     serve_all(vec![Route::new(endpoint, handler)]).await
 }
 
-/// The same for a function that several paths lead to. Which of them was asked for is told by the path and never by the query, where
-/// a caller could say anything; a path that is none of them is not there.
+/// The same for a function that several paths lead to. The path tells which of them was asked for, never the query, where a caller
+/// could say anything. A path that is none of them is not there.
 ///
 /// Errors: those of the runtime, where the port cannot be had.
 pub async fn serve_all(routes: Vec<Route>) -> Result<(), vercel_runtime::Error> {
@@ -126,7 +126,7 @@ async fn answer(
             guarded(endpoint, handler, Arc::clone(&context), call).instrument(span.clone()).await;
         // Nobody listens where the caller hung up; the work is done all the same.
         let _ = sender.send(response);
-        // Nor does anybody wait for what is told of it.
+        // Nor does anybody wait for what people are told about it.
         if context.take_news() {
             deliver_news(&context, started.elapsed())
                 .instrument(tracing::info_span!("notify", %request_id))
@@ -145,7 +145,8 @@ async fn answer(
     })
 }
 
-/// Method, origin, handler, log line; and what is to be done once the answer is on its way. Without a handler the path is not there, for whatever method.
+/// Method, origin, handler, log line; and what is to be done once the answer is on its way. Without a handler the path is not there,
+/// whatever the method.
 async fn guarded(
     endpoint: Endpoint,
     handler: Option<&Handler>,

@@ -32,7 +32,7 @@ pub struct AlertChanges {
     pub raised: Vec<String>,
     /// Counted again.
     pub refreshed: Vec<String>,
-    /// Resolved, as their condition cleared.
+    /// Resolved because their condition cleared.
     pub resolved: Vec<String>,
 }
 

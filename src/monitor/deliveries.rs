@@ -16,11 +16,11 @@ const EVERY: TimeDelta = TimeDelta::minutes(10);
 const AFTER: TimeDelta = TimeDelta::minutes(30);
 /// What is older is not sent again (<https://docs.stripe.com/webhooks#automatic-retries>).
 const FOR: TimeDelta = TimeDelta::hours(72);
-/// How long Stripe may take: a pass of the monitor is not to hang on it.
+/// How long Stripe may take: a pass of the monitor must not hang on it.
 const TIME: Duration = Duration::from_secs(8);
 
-/// What Stripe says now, if it is time to ask: `None` where it is not, `Some(None)` where Stripe does not say. That can be a key without the
-/// permission to read events, or an outage; neither is an alarm of this kind.
+/// What Stripe says now, if it is time to ask: `None` where it is not, `Some(None)` where Stripe does not say. The reason can be a key
+/// without the permission to read events, or an outage; neither is an alarm of this kind.
 pub async fn ask(stripe: &Stripe, facts: &Facts) -> Option<Option<Deliveries>> {
     let now = facts.now?;
     if facts.deliveries_asked_at.is_some_and(|asked| now - asked < EVERY) {

@@ -7,7 +7,7 @@ use url::Url;
 /// How long a heartbeat may take: the watcher's watcher must not hold up the watcher.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Tells the watcher's watcher that a pass was written. Its failure is logged and harms nothing; the URL is not logged, as
+/// Tells the watcher's watcher that a pass was written. Its failure is logged and harms nothing; the URL is not logged, because
 /// such services put their secret in it.
 pub async fn send_heartbeat(http: &reqwest::Client, url: Url) {
     match http.get(url).timeout(HEARTBEAT_TIMEOUT).send().await {

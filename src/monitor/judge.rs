@@ -8,14 +8,14 @@ use uuid::Uuid;
 use crate::alerts::condition::{Condition, State};
 use crate::alerts::severity::Severity;
 
-/// Runs that must have failed in a row before `reconcile_failing` holds.
+/// How many runs must have failed in a row before `reconcile_failing` holds.
 const FAILURES_IN_A_ROW: usize = 3;
 
-/// After how many times the warning threshold it is critical that no run has finished, or no sweep has looked at everything:
-/// 6 h where the threshold is 2 h.
+/// How many times the warning threshold must pass before it is critical that no run has finished, or no sweep has looked at
+/// everything: 6 h where the threshold is 2 h.
 const CRITICAL_FACTOR: i32 = 3;
 
-/// So many events that were not taken are critical, and one that was not for so long.
+/// This many events that were not taken are critical, and so is one that has not been taken for this long.
 const UNDELIVERED_ARE_CRITICAL: u64 = 10;
 const UNDELIVERED_IS_CRITICAL_AFTER: TimeDelta = TimeDelta::hours(24);
 
@@ -40,7 +40,7 @@ pub struct Facts {
     pub now: Option<DateTime<Utc>>,
     /// When the last run with status success or partial ended.
     pub last_good_run_finished_at: Option<DateTime<Utc>>,
-    /// When a run last ended that had looked at everything.
+    /// When the last run that had looked at everything ended.
     pub last_complete_sweep_at: Option<DateTime<Utc>>,
     /// When the first run of all began.
     pub first_run_started_at: Option<DateTime<Utc>>,
@@ -56,7 +56,7 @@ pub struct Facts {
     pub reconcile_stale_since: Option<DateTime<Utc>>,
     /// Whether messages arrive.
     pub notifications: Option<NotificationFacts>,
-    /// When what is due longest was due.
+    /// When what has been due the longest became due.
     pub oldest_due_at: Option<DateTime<Utc>>,
     /// When Stripe was last asked about the delivery of its events.
     pub deliveries_asked_at: Option<DateTime<Utc>>,
@@ -78,11 +78,11 @@ pub struct Deliveries {
 pub struct NotificationFacts {
     /// How many have been due for a quarter of an hour.
     pub overdue: u64,
-    /// Since when the oldest of them.
+    /// Since when the oldest of them has been due.
     pub oldest_due_since: Option<DateTime<Utc>>,
-    /// How many were given up within a day, and nothing has arrived in their channel since.
+    /// How many were given up within a day, in channels where nothing has arrived since.
     pub given_up: u64,
-    /// How many channels are off, as their destination is gone: they are told nothing until somebody mends that.
+    /// How many channels are off because their destination is gone: they are told nothing until somebody mends that.
     pub off: u64,
     /// The channels of all three.
     pub channels: Vec<String>,
@@ -116,8 +116,8 @@ pub struct HighSeverityAlert {
     pub since: DateTime<Utc>,
 }
 
-/// Judges the conditions, one after the other. `wrong` are the optional settings that are, each with a
-/// sentence that does not hold its value.
+/// Judges the conditions, one after the other. `wrong`: the optional settings that are wrong, each with a sentence
+/// that does not hold its value.
 pub fn judge(facts: &Facts, thresholds: &Thresholds, wrong: &[(&'static str, String)]) -> [Condition; 8] {
     [
         Condition::new("reconcile_stale", reconcile_stale(facts, thresholds)),
@@ -213,7 +213,7 @@ fn reconcile_failing(facts: &Facts) -> State {
 
 fn sweep_incomplete(facts: &Facts, thresholds: &Thresholds) -> State {
     let Some(now) = facts.now else { return State::Unknown };
-    // Before the first run there is nothing that could be incomplete: that no run comes is reconcile_stale's to say.
+    // Before the first run there is nothing that could be incomplete: reconcile_stale says that no run comes.
     let Some(since) = facts.last_complete_sweep_at.or(facts.first_run_started_at) else {
         return State::clear("No sweep has begun yet.");
     };
@@ -432,7 +432,7 @@ mod tests {
                 ..facts()
             };
             assert_eq!(severity(&sweep_incomplete(&facts, &THRESHOLDS)), expected, "{hours} hours");
-            // Where none ever did: since the first run began.
+            // Where no sweep ever did: since the first run began.
             let facts = Facts { first_run_started_at: Some(hours_ago(hours)), ..self::facts() };
             assert_eq!(severity(&sweep_incomplete(&facts, &THRESHOLDS)), expected, "{hours} hours, never");
         }

@@ -38,12 +38,12 @@ pub enum Channel {
 }
 
 impl Channel {
-    /// Its word.
+    /// The word that stands for it.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// The least severity that it is told of, where nothing is set: who is woken is told less.
+    /// The least severity that it is told of, where none is set: a channel that wakes people is told less.
     pub fn default_least(self) -> Severity {
         match self {
             Self::Pagerduty | Self::Email => Severity::High,

@@ -1,4 +1,4 @@
-//! The outbox in the database: what is to be sent, what became of it, and the pages that admins read.
+//! The outbox in the database: what must be sent, what became of it, and the pages that admins read.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -26,9 +26,9 @@ pub struct Finish {
     pub outcome: Fate,
     /// Why it was not taken, in a line for a person.
     pub answer: Option<String>,
-    /// Seconds before which the receiver wants no other.
+    /// For how many seconds the receiver wants no other.
     pub retry_after: Option<f64>,
-    /// Nothing came back, so that it may have arrived.
+    /// Nothing came back, so it may have arrived.
     pub unanswered: bool,
 }
 
@@ -40,9 +40,9 @@ pub enum Fate {
     Sent,
     /// It will be tried again.
     Failed,
-    /// It will never be taken.
+    /// The receiver will never take it.
     Refused,
-    /// None will ever be taken.
+    /// The receiver will never take any.
     Gone,
     /// It was not sent after all.
     Released,
@@ -101,7 +101,7 @@ fn link(public_url: &Url, alert: Option<Uuid>) -> Url {
     url
 }
 
-/// Those that are set up and in order. One that is wrong is as if it were not there, until it is mended.
+/// The channels that are set up and in order. One with wrong settings counts as not there until they are mended.
 fn channels(configured: &[Configured]) -> Value {
     let fit = configured.iter().filter(|channel| channel.receiver.is_ok());
     let channels = fit.map(|channel| {
@@ -110,16 +110,16 @@ fn channels(configured: &[Configured]) -> Value {
     channels.collect()
 }
 
-/// What the database cannot know, and needs to count a week.
+/// What the database needs to count a week, but cannot know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DigestRules {
     /// The statuses that grant access; none where that setting is wrong.
     pub access: Option<Vec<String>>,
 }
 
-/// Claims what is to be sent now: for a minute nobody else will. `digest`: what is needed to make the week's digest, if one is wanted;
-/// `client`: the address to count the call by, if it is to be counted.
-/// Sent again where the answer is lost, as what was claimed in vain is handed out again after that minute.
+/// Claims what must be sent now: for a minute nobody else can claim it. `digest`: what is needed to make the week's digest, if one is
+/// wanted; `client`: the address to count the call by, if it is to be counted.
+/// The call is sent again if its answer is lost, because what was claimed in vain is handed out again after that minute.
 pub async fn claim(
     database: &Supabase,
     configured: &[Configured],
@@ -141,7 +141,7 @@ pub async fn claim(
 pub enum Wish {
     /// A test.
     Test(Channel),
-    /// Again what was given up.
+    /// Once more a delivery that was given up.
     Again(i64),
 }
 
@@ -154,7 +154,7 @@ pub enum NoWish {
     /// Only what was given up can be sent again; this is something else.
     #[error("the delivery is {0}")]
     NotDead(String),
-    /// The person is none who may, or there is no such delivery, or the database did not answer.
+    /// The person may not do this, there is no such delivery, or the database did not answer.
     #[error(transparent)]
     Refused(#[from] Refusal),
 }
@@ -165,7 +165,7 @@ impl From<DatabaseError> for NoWish {
     }
 }
 
-/// Claims one delivery at the word of a person who was found to be an admin.
+/// Claims one delivery at the request of a person who was found to be an admin.
 pub async fn claim_one(
     database: &Supabase,
     configured: &[Configured],
@@ -202,7 +202,7 @@ pub async fn finish(database: &Supabase, results: &[Finish]) -> Result<(), Datab
     Ok(())
 }
 
-/// What an admin asks of the deliveries.
+/// Which deliveries an admin asks for.
 #[derive(Debug)]
 pub struct DeliveryFilter<'a> {
     /// To one channel.
@@ -211,7 +211,7 @@ pub struct DeliveryFilter<'a> {
     pub status: Option<&'a str>,
     /// Of one alert.
     pub alert_id: Option<Uuid>,
-    /// At most so many.
+    /// At most this many.
     pub limit: u32,
     /// Before this one.
     pub before: Option<i64>,
@@ -222,7 +222,7 @@ pub struct DeliveryFilter<'a> {
 pub struct KnownChannel {
     /// Which.
     pub channel: Channel,
-    /// Of which settings this is known.
+    /// The fingerprint of the settings of which this is known.
     pub fingerprint: String,
     /// Whether its destination turned out to be gone.
     pub off_at: Option<DateTime<Utc>>,
@@ -260,7 +260,7 @@ pub struct DeliveryEntry {
     pub attempts: u32,
     /// When it was written.
     pub created_at: DateTime<Utc>,
-    /// Not before this it is sent again; null where it is finished.
+    /// It is sent again no earlier than this; null where it is finished.
     pub next_attempt_at: Option<DateTime<Utc>>,
     /// When the receiver took it.
     pub sent_at: Option<DateTime<Utc>>,

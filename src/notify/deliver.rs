@@ -24,19 +24,19 @@ use crate::supabase::{DatabaseError, Supabase};
 /// How long one message may take.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// With less time than this nothing is sent any more.
+/// With less time left than this, nothing more is sent.
 const LEAST_PATIENCE: Duration = Duration::from_secs(3);
 
 /// How long one call may be busy with sending.
 pub const BUDGET: Duration = Duration::from_secs(20);
 
-/// The same for a call that has taken long already: the platform ends a function after its time, run or not.
+/// The same for a call that has taken long already: the platform ends a function after its time, whether or not it is done.
 const SHORT_BUDGET: Duration = Duration::from_secs(8);
 
-/// When a call has taken long.
+/// From this on, a call has taken long.
 const LONG: Duration = Duration::from_secs(30);
 
-/// Of a receiver's answer no more is read.
+/// The most that is read of a receiver's answer, in bytes.
 const LONGEST_ANSWER: usize = 4 * 1024;
 
 /// What one call has sent.
@@ -122,7 +122,7 @@ pub async fn deliver(context: &Context, client: Option<&str>, budget: Duration) 
     }
 }
 
-/// Sends what is due after a call is answered. What goes wrong is logged and left to the next one. Without a channel it costs nothing.
+/// Sends what is due after a call is answered. What goes wrong is logged and left to the next call. Without a channel it costs nothing.
 pub async fn deliver_news(context: &Context, taken: Duration) {
     if configured(&context.config).is_empty() {
         return;
@@ -135,7 +135,7 @@ pub async fn deliver_news(context: &Context, taken: Duration) {
     }
 }
 
-/// Sends one message at the word of a person who was found to be an admin, and says what the receiver said.
+/// Sends one message at the request of a person who was found to be an admin, and says what the receiver said.
 pub async fn deliver_one(context: &Context, wish: Wish) -> Result<Told, NoWish> {
     let database = context.supabase().map_err(|_| NoWish::NotConfigured)?;
     let configured = configured(&context.config);
@@ -151,7 +151,7 @@ pub async fn deliver_one(context: &Context, wish: Wish) -> Result<Told, NoWish> 
     Ok(told)
 }
 
-/// Sends a test to a receiver, past the database: what the settings alone are good for.
+/// Sends a test to a receiver without the database: this shows whether the settings alone are good.
 #[allow(clippy::disallowed_methods, reason = "a test is of now, and has an id of its own")]
 pub async fn send_test(context: &Context, channel: Channel, receiver: &dyn Receiver) -> Told {
     let public_url = context.config.public_url().ok().flatten();
@@ -160,8 +160,8 @@ pub async fn send_test(context: &Context, channel: Channel, receiver: &dyn Recei
     tell(context.http(), receiver, &delivery, SEND_TIMEOUT).await
 }
 
-/// Sends what a channel is to be told, one after the other, and says what became of it. After a failure the rest is given back: it would
-/// fail, too; and so is what there is no time for, as one that is cut off counts as perhaps arrived.
+/// Sends a channel's messages one after the other, and says what became of them. After a failure the rest is given back: it would fail,
+/// too. So is what there is no time for, because a message that is cut off counts as perhaps arrived.
 async fn send_all(
     context: &Context,
     database: &Supabase,
@@ -234,7 +234,7 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<Answer, reqwest::Err
     let mut response = request.send().await?;
     let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
     let mut body = Vec::new();
-    // The status is the answer; of the words as much as came is enough.
+    // The status is the answer; of the words, as much as has come is enough.
     while body.len() < LONGEST_ANSWER
         && let Ok(Some(piece)) = response.chunk().await
     {

@@ -40,7 +40,7 @@ pub struct Runs {
     pub partial: u64,
     /// Those that failed.
     pub error: u64,
-    /// How often one got to the end of everything.
+    /// How often one got through everything.
     pub sweeps: u64,
 }
 
@@ -66,7 +66,7 @@ pub struct Drift {
 pub struct Access {
     /// Their customers were let in.
     pub raised: u64,
-    /// Their customers were not let in any more.
+    /// Their customers were no longer let in.
     pub lowered: u64,
 }
 
@@ -104,12 +104,12 @@ impl Waiting {
 }
 
 impl Digest {
-    /// One line for a list: of which week it is.
+    /// One line for a list: which week it is of.
     pub fn title(&self) -> String {
         format!("Weekly digest: {}", self.span())
     }
 
-    /// What somebody has to know of it who reads no further.
+    /// What somebody who reads no further must know of it.
     pub fn text(&self) -> String {
         let runs = match (self.runs.ended, self.runs.sweeps) {
             (0, _) => "No run ended in this week. ",

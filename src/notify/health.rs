@@ -1,4 +1,4 @@
-//! How a channel does: from its settings and from what became of its last messages. Pure.
+//! How a channel is doing: from its settings and from what became of its last messages. Pure.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -9,7 +9,7 @@ use super::channel::Channel;
 use super::db::KnownChannel;
 use super::receivers::Configured;
 
-/// How a channel does.
+/// How a channel is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ChannelStatus {
@@ -23,12 +23,12 @@ pub enum ChannelStatus {
     NotConfigured,
 }
 
-/// A channel and how it does.
+/// A channel and how it is doing.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ChannelHealth {
     /// Which.
     pub channel: Channel,
-    /// How it does.
+    /// How it is doing.
     pub status: ChannelStatus,
     /// Why it is failing or off.
     pub reason: Option<String>,
@@ -40,7 +40,7 @@ pub struct ChannelHealth {
     pub last_failure_at: Option<DateTime<Utc>>,
 }
 
-/// All channels and how they do, whether set up or not.
+/// All channels and how they are doing, whether set up or not.
 pub fn health(configured: &[Configured], known: &[KnownChannel]) -> Vec<ChannelHealth> {
     let of = |channel: &Channel| {
         let known = known.iter().find(|known| known.channel == *channel);
@@ -50,7 +50,7 @@ pub fn health(configured: &[Configured], known: &[KnownChannel]) -> Vec<ChannelH
 }
 
 fn of_one(channel: Channel, configured: Option<&Configured>, known: Option<&KnownChannel>) -> ChannelHealth {
-    // What is known of other settings says nothing of these.
+    // What is known of other settings says nothing about these.
     let known = known.filter(|known| configured.is_some_and(|one| one.fingerprint == known.fingerprint));
     let (status, reason) = match (configured.map(|one| &one.receiver), known) {
         (None, _) => (ChannelStatus::NotConfigured, None),

@@ -42,7 +42,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Its word.
+    /// The word that stands for it.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -187,7 +187,7 @@ impl Message {
     }
 }
 
-/// The id of a sample: it is one, or an object that has one. Anything else of it is not told.
+/// The id in a sample, which is an id or an object that has one. Nothing else of it is told.
 fn id_of(sample: &Value) -> Option<&str> {
     let id = sample.as_str().or_else(|| sample.get("stripe_subscription_id")?.as_str())?;
     let known =
@@ -219,12 +219,12 @@ pub fn cut(text: &str, most: usize) -> String {
     }
 }
 
-/// A message as it was claimed: for whom, and under which claim it is to be finished.
+/// A message as it was claimed: for whom, and under which claim it must be finished.
 #[derive(Debug, Clone)]
 pub struct Delivery {
     /// Its id in the database.
     pub id: i64,
-    /// Only with this it can be finished.
+    /// It can be finished only with this.
     pub claim: Uuid,
     /// To whom.
     pub channel: Channel,

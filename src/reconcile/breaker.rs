@@ -1,50 +1,51 @@
-//! The circuit breaker: when so much would be taken away, or is missing at Stripe, that a key, a setting or the database must be the
-//! wrong one.
+//! The circuit breaker: it trips when so much would be taken away or made, or is missing at Stripe, that a key, a setting or the
+//! database must be the wrong one.
 
 use super::progress::FRESH_LIMIT;
 
 /// Why something was held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tripped {
-    /// Too many would lose access at once: none of them does.
+    /// Too many subscriptions would lose access at once, so none of them does.
     Lowering {
-        /// Subscriptions that would.
+        /// Subscriptions that would lose access.
         suspects: u64,
-        /// How many would have been believed.
+        /// The most that would have been believed.
         threshold: u64,
     },
     /// Stripe does not list too many of the rows: only some of them are looked up.
     Unlisted {
         /// Rows that it does not list.
         suspects: u64,
-        /// How many would have been believed.
+        /// The most that would have been believed.
         threshold: u64,
     },
-    /// Too many rows would be made at once: none is.
+    /// Too many rows would be made at once, so none is.
     Creations {
-        /// Rows that would be.
+        /// Rows that would be made.
         suspects: u64,
-        /// How many would have been believed.
+        /// The most that would have been believed.
         threshold: u64,
     },
     /// The key is of the other mode than the rows: nothing was compared.
     WrongMode,
 }
 
-/// How many may lose access in a run: three, or 5 % of the rows that grant it. Rows that grant none say nothing about how many
-/// customers there are.
+/// How many may lose access in a run: three, or 5 % of the rows that grant it, whichever is more. Rows that grant none say nothing
+/// about how many customers there are.
 pub(super) fn lowering(suspects: u64, granting: u64) -> Option<Tripped> {
     let threshold = (granting / 20).max(3);
     (suspects > threshold).then_some(Tripped::Lowering { suspects, threshold })
 }
 
-/// How many rows may be missing at Stripe: 20, or 5 % of those that grant access. `more`: there are more than were counted.
+/// How many rows may be missing at Stripe: 20, or 5 % of those that grant access, whichever is more. `more`: there are more than
+/// were counted.
 pub(super) fn unlisted(suspects: usize, more: bool, granting: u64) -> Option<Tripped> {
     let (suspects, threshold) = (suspects as u64, (granting / 20).max(20));
     (more || suspects > threshold).then_some(Tripped::Unlisted { suspects, threshold })
 }
 
-/// How many rows may be made in a sweep: as many, and no more than a cursor should carry.
+/// How many rows may be made in a sweep: likewise 20 or 5 %, but no more than a cursor should carry.
 pub(super) fn creations(suspects: u64, granting: u64) -> Option<Tripped> {
     let threshold = (granting / 20).clamp(20, FRESH_LIMIT as u64);
     (suspects > threshold).then_some(Tripped::Creations { suspects, threshold })

@@ -1,5 +1,5 @@
-//! What Stripe's own events speak of: listed since the last time, and noted as due beside what came as a webhook. A list of changes is
-//! not a list of subscriptions: it brings forward what would be found anyway, and proves nothing.
+//! Lists Stripe's own events since the last time, and notes what they speak of as due, beside what came as a webhook. A list of changes
+//! is not a list of subscriptions: it only brings forward what a scan would find anyway, and proves nothing.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::stripe::StripeError;
 use crate::stripe::event::TYPES;
 use crate::stripe::pages::EventsAsked;
 
-/// How far back events are listed once more, in seconds: they may be listed later than they were made, and clocks differ.
+/// How far back events are listed again, in seconds: Stripe may list an event later than it was made, and clocks differ.
 const OVERLAP: i64 = 600;
 
 /// How listing the events went.
@@ -25,7 +25,7 @@ pub(super) enum Listed {
     NotAllowed,
 }
 
-/// Notes what Stripe's events since `from` (Unix seconds) speak of.
+/// Notes as due what Stripe's events since `from` (Unix seconds) speak of.
 pub(super) async fn note<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     sweep: &mut Sweep,
@@ -73,7 +73,7 @@ pub(super) async fn note<S: ReconcileStore>(
         if !page.has_more {
             return Ok(Listed::All);
         }
-        // More is promised, and there is nothing to go on from.
+        // Stripe says that there is more, but there is nothing to go on from.
         if last.is_none() || last == after {
             return Ok(Listed::Stopped);
         }

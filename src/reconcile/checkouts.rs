@@ -9,14 +9,14 @@ use super::store::{Checkout, Lookup, ReconcileStore};
 use super::sweep::Sweep;
 use crate::stripe::{StripeError, Subscription};
 
-/// Bought subscriptions that are retrieved before their rows are written.
+/// How many bought subscriptions are retrieved before their rows are written.
 const CHUNK: usize = 200;
-/// Sessions whose subscriptions are looked up in one round trip.
+/// How many sessions have their subscriptions looked up in one round trip.
 const SESSIONS: usize = 1_000;
 /// A session can be paid until it expires, a day at most after it was created
-/// (<https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-expires_at>); lists are by creation.
+/// (<https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-expires_at>); Stripe lists by creation.
 const SESSION_LIFETIME: i64 = 86_400;
-/// More bought subscriptions that the database lacks are not kept in memory; the scan finds them all the same.
+/// How many bought subscriptions that the database lacks are kept in memory; the scan finds any others all the same.
 const BOUGHT_LIMIT: usize = 50_000;
 
 /// Lists the completed checkout sessions of the last `hours`, and keeps those whose subscription the database lacks.
@@ -81,7 +81,7 @@ async fn known<S: ReconcileStore>(
     Ok(group.rows.into_iter().map(|row| row.stripe_subscription_id).collect())
 }
 
-/// Deals with bought subscriptions that the scan has not met: Stripe does not list all (not those of test clocks), and
+/// Deals with bought subscriptions that the scan has not met: Stripe does not list all of them (not those of test clocks), and
 /// some were created after the scan began.
 pub(super) async fn bought_and_missing<S: ReconcileStore>(
     engine: &Engine<'_, S>,

@@ -11,8 +11,8 @@ use crate::alerts::condition::{Condition, State};
 use crate::alerts::severity::Severity;
 use crate::drift::class::Class;
 
-/// Judges each class, and the breaker. A class is clear only if the sweep is complete, nothing was held back, and none of what stands of it
-/// went without being judged (`kept`).
+/// Judges each class, and the breaker. A class is clear only if the sweep is complete, nothing was held back, and nothing of it that stands
+/// was left unjudged (`kept`).
 pub fn conditions(
     tally: &Tally,
     complete: bool,
@@ -41,7 +41,7 @@ fn of_class(class: Class, found: &Found, judged: bool) -> State {
     }
 }
 
-/// That of the worst member that stands; of what was put right, how much of it there was.
+/// As bad as the worst difference that stands, and at least a warning if much was put right.
 fn severity(class: Class, found: &Found) -> Severity {
     let fixed = if found.fixed >= class.worth_a_warning() { Severity::Warning } else { Severity::Info };
     found.worst.map_or(fixed, |worst| worst.max(fixed))
@@ -59,7 +59,7 @@ fn of_breaker(complete: bool, tripped: &[Tripped]) -> State {
     State::Holds { severity: Severity::Critical, message, metadata: json!({"held": reasons}) }
 }
 
-/// A sentence, and the numbers behind it.
+/// What tripped, in a sentence, and the numbers behind it.
 fn told(tripped: &Tripped) -> (String, Value) {
     match tripped {
         Tripped::Lowering { suspects, threshold } => (

@@ -16,29 +16,29 @@ use crate::drift::compare::GRACE_SECONDS;
 use crate::stripe::event::is_subscription_id;
 use crate::stripe::{MalformedObject, StripeError, Subscription};
 
-/// What one pass takes of what is due; the next one goes on.
+/// How many due subscriptions one pass takes; the next one goes on.
 const OF_A_PASS: usize = 200;
 
-/// A subscription so many seconds old may have an owner who is not written down yet.
+/// The owner of a subscription that is younger than this, in seconds, is perhaps not written down yet.
 const YOUNG: i64 = 900;
 
-/// What had its last event so many seconds before a sweep began, the sweep has read since: time for clocks, and for what is too young for it
-/// to judge.
+/// A sweep has read whatever had its last event at least this many seconds before it began. The margin allows for clocks, and for what was
+/// too young for it to judge.
 const COVERED: i64 = 300;
 
-/// Which of what is due is looked at.
+/// How much of what is due is looked at.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Which {
     /// As much of it as a pass takes.
     OfAPass,
     /// All of it.
     All,
-    /// What had an event since a sweep began, at this moment (Unix seconds), or just before.
+    /// What had an event after, or just before, this moment (Unix seconds), at which a sweep began.
     NotCovered(i64),
 }
 
 impl Which {
-    /// At most so many, and only of events since.
+    /// At most how many, and only what had an event since when.
     pub(super) fn limits(self) -> (usize, Option<i64>) {
         match self {
             Self::OfAPass => (OF_A_PASS, None),
@@ -48,7 +48,7 @@ impl Which {
     }
 }
 
-/// Looks at what is due and does what follows. `lately`: what has been written of that kind within the hour.
+/// Looks at what is due and does what follows. `lately`: what runs over less than everything have written within the last hour.
 pub(super) async fn take<S: ReconcileStore>(
     engine: &mut Engine<'_, S>,
     sweep: &mut Sweep,
@@ -57,7 +57,7 @@ pub(super) async fn take<S: ReconcileStore>(
     tripped: &mut Vec<Tripped>,
 ) -> Result<Done, Interrupted> {
     engine.changes = Some(Changes { lately, made_before: sweep.creations() });
-    // The versions come before Stripe is asked: what is noted from here on is not settled by this.
+    // The versions are read before Stripe is asked, so that nothing that is noted from here on passes for settled.
     let (limit, since) = which.limits();
     let due = engine.store.due(limit, since).await?.into_iter();
     sweep.due = due.filter(|(id, version)| sweep.settled_by_scan.get(id) != Some(version)).collect();
@@ -76,7 +76,7 @@ pub(super) async fn take<S: ReconcileStore>(
     if look::look(engine, sweep, Queue::Newer).await? == Done::Stopped {
         return Ok(Done::Stopped);
     }
-    // However many Stripe does not know, each is on record; that there are so many is an alarm of its own.
+    // However many Stripe does not know, each is put on record. If they are too many, that is an alarm of its own.
     tripped.extend(breaker::unlisted(sweep.unlisted.len(), false, engine.granting));
     if look::look(engine, sweep, Queue::Unlisted).await? == Done::Stopped {
         return Ok(Done::Stopped);
@@ -84,8 +84,8 @@ pub(super) async fn take<S: ReconcileStore>(
     write::write(engine, sweep, tripped).await
 }
 
-/// After a scan: what it could not judge is due in a while, and what it has put on record is left to a pass. Written twice in one run, the
-/// second would be taken for the first, sent again.
+/// After a scan: what it could not judge becomes due in a while, and what it has put on record is left to a pass. Recorded twice in one
+/// run, the second record would be taken for the first one, sent again.
 async fn leave_to_passes<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     sweep: &mut Sweep,
@@ -100,7 +100,7 @@ async fn leave_to_passes<S: ReconcileStore>(
     if again.is_empty() { Ok(()) } else { engine.store.note_events(&again).await }
 }
 
-/// Reads some from Stripe and compares them as a scan does.
+/// Reads these subscriptions from Stripe and compares them as a scan does.
 async fn read<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     sweep: &mut Sweep,
@@ -118,7 +118,7 @@ async fn read<S: ReconcileStore>(
             Err(StripeError::Malformed { reason, .. }) => {
                 gathered.malformed.push(MalformedObject { id: Some(id), created: None, reason });
             }
-            // It has a row, or it is nothing at all.
+            // If it has a row, the look at unlisted rows judges it; otherwise there is nothing to judge.
             Err(_) => {
                 sweep.not_listed(id);
             }
@@ -138,7 +138,7 @@ pub(super) fn settled(sweep: &Sweep) -> Settled {
         queues.iter().any(|queue| queue.contains(id)) || sweep.occupied.contains_key(id)
     };
     let read = sweep.due.iter().filter(|(id, _)| sweep.due_read.contains_key(*id) && !under_way(id));
-    // Whoever has just bought may be written down a moment after Stripe has told of it.
+    // An owner who has just bought may be written down a moment after Stripe's event.
     let too_young = |id: &String| {
         let created = sweep.due_read.get(id).copied().unwrap_or_default();
         sweep.record.unknown.contains(id) && created > sweep.scan.upper() - YOUNG

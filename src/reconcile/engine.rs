@@ -29,14 +29,14 @@ const BATCH: usize = 500;
 /// Why a part of a run could not be done.
 #[derive(Clone, Debug)]
 pub(super) enum Interrupted {
-    /// Stripe's doing.
+    /// A read from Stripe ended it.
     Stripe(StripeError),
-    /// The database's.
+    /// A call to the database ended it.
     Store(StoreError),
 }
 
 impl Interrupted {
-    /// What it means to whoever asked for the run. Errors: the run belongs to another attempt, and nothing can be said of it.
+    /// What it means to whoever asked for the run. Errors: the run belongs to another attempt, so nothing can be said of it.
     pub(super) fn explain(self) -> Result<Failure, Fenced> {
         Ok(match self {
             Self::Store(StoreError::Fenced) => return Err(Fenced),
@@ -65,7 +65,7 @@ impl From<StoreError> for Interrupted {
     }
 }
 
-/// The time: a start by the clock, and what has gone by since.
+/// The time: when the run began by the clock, and how long ago that is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
     pub(super) started_at: i64,
@@ -100,37 +100,37 @@ pub(super) struct Engine<'a, S> {
     pub(super) shape: &'a Shape,
     pub(super) terms: &'a Terms,
     pub(super) clock: Clock,
-    /// Subscriptions of completed checkout sessions that the database lacks, with the owner that bought.
+    /// Subscriptions of completed checkout sessions that the database lacks, with what their checkout says.
     pub(super) bought: HashMap<String, Checkout>,
-    /// Rows that grant access, as the run began.
+    /// How many rows granted access when the run began.
     pub(super) granting: u64,
     /// How much of the run may be spent on asking Stripe whose checkout a subscription was.
     pub(super) lookup_time: Duration,
-    /// As of the latest read.
+    /// The horizon of the latest read.
     pub(super) horizon: AtomicU64,
     /// What may be repaired.
     pub(super) policy: Policy,
     /// Keys of differences that a person lets stand, of all that has been read.
     pub(super) excepted: Mutex<HashSet<String>>,
-    /// While what is due is looked at. The app's webhook has had its time by then, if it was to have any.
+    /// Set while what is due is looked at. The app's own webhook has had its time by then, if it is given any.
     pub(super) changes: Option<Changes>,
-    /// What was due before the scan began, each in its version.
+    /// What was due before the scan began, each with its version.
     pub(super) due_before: BTreeMap<String, i64>,
 }
 
-/// What the circuit breaker has to know while what is due is looked at.
+/// What the circuit breaker must know while what is due is looked at.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Changes {
-    /// What has been written of that kind within the hour.
+    /// What runs over less than everything have written within the last hour.
     pub(super) lately: Lately,
-    /// Rows that the sweep would have made before: they have been counted.
+    /// Rows that the sweep would have made before this: they have been counted already.
     pub(super) made_before: u64,
 }
 
 impl<'a, S: ReconcileStore> Engine<'a, S> {
     /// Whether there is still time to ask whose checkout a subscription was.
     pub(super) fn may_look_up(&self) -> bool {
-        // Of what is due there is little, and whoever has just paid is among it.
+        // Little is due, and whoever has just paid is among it.
         self.changes.is_some() || self.clock.started.elapsed() < self.lookup_time
     }
 
@@ -146,19 +146,19 @@ impl<'a, S: ReconcileStore> Engine<'a, S> {
         breaker::lowering(suspects as u64 + lately, self.granting).filter(|_| suspects > 0)
     }
 
-    /// Whether so many rows would be made that none is. `creations`: of the sweep so far.
+    /// Whether so many rows would be made that none is. `creations`: those of the sweep so far.
     pub(super) fn too_many_made(&self, creations: u64) -> Option<Tripped> {
         let Changes { lately, made_before } = self.changes.unwrap_or_default();
         let suspects = creations.saturating_sub(made_before);
         breaker::creations(suspects + lately.created, self.granting).filter(|_| suspects > 0)
     }
 
-    /// What people have allowed in spite of the circuit breaker. It is for runs over everything: a pass over little would use it up.
+    /// What people have allowed in spite of the circuit breaker. Only a run over everything takes it: a pass over little would use it up.
     pub(super) async fn allowances(&self) -> Result<BTreeMap<Class, u64>, StoreError> {
         if self.changes.is_some() { Ok(BTreeMap::new()) } else { self.store.take_allowances().await }
     }
 
-    /// What was written before this is seen by whoever reads from now on. To be noted before Stripe is asked.
+    /// Whoever reads from now on sees what was written before this. Note it before asking Stripe.
     pub(super) fn horizon(&self) -> Horizon {
         self.horizon.load(Ordering::Relaxed)
     }
@@ -166,7 +166,7 @@ impl<'a, S: ReconcileStore> Engine<'a, S> {
     /// The rows of a part of Stripe's list.
     pub(super) async fn read(&self, lookup: Lookup<'_>) -> Result<Group, StoreError> {
         let group = self.store.group(lookup).await?;
-        // Reads cross: the latest answer need not be of the latest read.
+        // Reads overtake each other: the last answer to come need not be that of the latest read.
         self.horizon.fetch_max(group.horizon, Ordering::Relaxed);
         if !group.excepted.is_empty() {
             self.excepted().extend(group.excepted.iter().cloned());
@@ -178,13 +178,14 @@ impl<'a, S: ReconcileStore> Engine<'a, S> {
         self.excepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What becomes of a difference's repair; `None`: it is made.
+    /// What is done instead of a difference's repair; `None`: the repair is made.
     pub(super) fn instead(&self, finding: &Finding) -> Option<Action> {
         let excepted = self.excepted();
         Say { policy: &self.policy, excepted: |key: &str| excepted.contains(key) }.instead(finding)
     }
 
-    /// Whether nothing would be taken away, and all that could be is on record already: `open`, the keys of what stands. It needs no look.
+    /// Whether no fresh look is needed: every repair that would take something away is not made, and is on record already (`open`: Stripe
+    /// id and key of what stands).
     pub(super) fn only_stands(&self, comparison: &Comparison, open: &[(String, String)]) -> bool {
         let on_record = |key: &String| open.iter().any(|(_, open)| open == key);
         comparison.lowers.iter().all(|class| {
@@ -194,7 +195,7 @@ impl<'a, S: ReconcileStore> Engine<'a, S> {
         })
     }
 
-    /// Whether any of this would be taken from a customer. Where it is not known any more what was found, it may be.
+    /// Whether any of these repairs would take something from a customer. If it is no longer known what was found, one might.
     pub(super) fn would_lower(&self, found: Option<&Vec<Finding>>) -> bool {
         let Some(findings) = found.filter(|findings| findings.iter().any(|finding| finding.lowers_access))
         else {
@@ -203,7 +204,7 @@ impl<'a, S: ReconcileStore> Engine<'a, S> {
         findings.iter().any(|finding| finding.lowers_access && self.instead(finding).is_none())
     }
 
-    /// What of these items is written, and what is only put on record.
+    /// The items, split into what is written and what is only put on record.
     fn decided<'i>(&self, items: &'i [Item]) -> Cow<'i, [Item]> {
         let excepted = self.excepted();
         if self.policy.allows_everything() && excepted.is_empty() {
@@ -213,8 +214,8 @@ impl<'a, S: ReconcileStore> Engine<'a, S> {
         Cow::Owned(items.iter().cloned().flat_map(|item| say.split(item)).collect())
     }
 
-    /// Sends what was found in batches, and records what became of it. A batch that runs into the statement timeout is halved, until
-    /// the one row is found that holds it up: that one is an entry, the others are served.
+    /// Sends what was found in batches, and records what became of it. A batch that runs into the statement timeout is halved until the
+    /// one row that holds it up is found: that one is recorded as refused, and the others are written.
     pub(super) async fn apply(&self, found: ToWrite<'_>, record: &mut Record) -> Result<(), StoreError> {
         let ToWrite { items, mut cleared, mut looked_up, counts, mut cursor } = found;
         let items = self.decided(items);

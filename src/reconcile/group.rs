@@ -15,7 +15,7 @@ use crate::drift::repair::Item;
 use crate::drift::row::Row;
 use crate::stripe::{MalformedObject, StripeError, Subscription};
 
-/// A subscription, and the horizon when the page that it came with was asked for: what was written since may know more.
+/// A subscription, and the horizon when its page was asked for: a row that was written since may know more.
 #[derive(Debug)]
 pub(super) struct Read {
     pub(super) horizon: Horizon,
@@ -27,7 +27,7 @@ pub(super) struct Read {
 pub(super) struct Gathered {
     pub(super) read: Vec<Read>,
     pub(super) malformed: Vec<MalformedObject>,
-    /// Read with the group before, in the second in which this one begins.
+    /// Read with the group before, and created in the second in which this one begins.
     pub(super) carried: Vec<String>,
     /// Together these are all that Stripe lists as created in this span, from and up to.
     pub(super) span: (i64, i64),
@@ -48,9 +48,9 @@ pub(super) struct Compared {
     pub(super) missing: Vec<Subscription>,
     /// Bought subscriptions that have been dealt with.
     pub(super) dealt_with: Vec<String>,
-    /// Classes of which something stands that could not be judged.
+    /// Classes with a standing difference that could not be judged.
     pub(super) kept: BTreeSet<Class>,
-    /// What was due before the scan began and has been read by it, each in its version.
+    /// What was due before the scan began and has been read by it, each with its version.
     pub(super) settled: Vec<(String, i64)>,
 }
 
@@ -65,8 +65,8 @@ pub(super) async fn compare<S: ReconcileStore>(
     complete_items(engine, &mut group).await?;
     let rules = engine.rules();
     // The rows of all that was read, and whatever else was created in the same span, in one round trip. What was carried over or
-    // could not be read is named too, so that its rows do not pass for unlisted; so is what is of the other mode than the key, which
-    // is not to be remembered by it.
+    // could not be read is named too, so that its rows do not pass for unlisted; so is what is not of the key's mode, which must not
+    // be remembered as listed.
     let of_the_key = |read: &&Read| read.subscription.livemode.is_none_or(|mode| mode == rules.livemode);
     let (listed, strange): (Vec<&Read>, Vec<&Read>) = group.read.iter().partition(of_the_key);
     let mut named: Vec<&str> = strange.iter().map(|read| read.subscription.id.as_str()).collect();
@@ -74,8 +74,8 @@ pub(super) async fn compare<S: ReconcileStore>(
     named.extend(group.malformed.iter().filter_map(|object| object.id.as_deref()));
     let listed =
         listed.iter().map(|read| (read.subscription.id.as_str(), read.subscription.created)).collect();
-    // One horizon for the whole group: the oldest. A row that passes for newer costs a look, one that passes for older an overwritten
-    // webhook.
+    // One horizon for the whole group: the oldest. A row that wrongly passes for newer costs a fresh look; one that wrongly passes for
+    // older costs what a webhook wrote.
     let horizon = group.read.iter().map(|read| read.horizon).min();
     let mut answer = engine.read(Lookup { listed, named, horizon, span: Some(group.span) }).await?;
 
@@ -145,7 +145,7 @@ pub(super) async fn compare<S: ReconcileStore>(
     done.kept = classes_of(&answer.open, |id| read.contains_key(id) && !judged(id));
     let mut cleared =
         gone(answer.open, judged, items.iter().flat_map(|item| &item.findings).chain(put_off).chain(&beside));
-    // Whether its customer has another one is found by the look that these wait for.
+    // Whether their customer has another subscription is found out by the look that these wait for.
     cleared.retain(|key| {
         !done
             .put_off
@@ -165,7 +165,7 @@ pub(super) async fn compare<S: ReconcileStore>(
     Ok(done)
 }
 
-/// Fetches the items that did not come with their subscriptions. A subscription whose items cannot be read is an odd object like others.
+/// Fetches the items that did not come with their subscriptions. A subscription whose items cannot be read is an odd object like any other.
 async fn complete_items<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     group: &mut Gathered,
@@ -190,7 +190,7 @@ async fn complete_items<S: ReconcileStore>(
     Ok(())
 }
 
-/// The classes of what stands of subscriptions.
+/// The classes of what stands, of the subscriptions for which `of` holds.
 pub(super) fn classes_of(open: &[(String, String)], of: impl Fn(&str) -> bool) -> BTreeSet<Class> {
     let keys = open.iter().filter(|(id, _)| of(id)).filter_map(|(_, key)| key.split_once(':'));
     keys.filter_map(|(class, _)| class.parse().ok()).collect()
@@ -208,7 +208,7 @@ pub(super) fn gone<'a>(
     let mut keys: HashSet<String> = HashSet::new();
     for finding in found {
         keys.insert(finding.drift_key.clone());
-        // Whose it is, and so which of the three it is, the database decides.
+        // The database decides whose it is, and so which of the three classes it is.
         if finding.class == Class::MissingInDatabase {
             keys.insert(finding.key_as(Class::OrganizationUnknown));
             keys.insert(finding.key_as(Class::OrganizationMismatch));

@@ -1,4 +1,4 @@
-//! What would be taken from customers and is not: too much at once, or nobody has decided about it.
+//! What would be taken from customers and is not, because it is too much at once or nobody has decided about it.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ use crate::drift::repair::{Action, Item};
 /// What was found of subscriptions whose repair waits for a fresh look.
 type PutOff = BTreeMap<String, Vec<Finding>>;
 
-/// Holds back what the circuit breaker does not believe, and leaves in the queue what is to be looked at afresh. What nobody writes
-/// without a person is looked at, too, as long as there is little of it.
+/// Holds back what the circuit breaker does not believe, and leaves in the queue what must be looked at afresh. What is not written
+/// without a person's word is looked at, too, as long as there is little of it.
 pub(super) async fn lowering<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     sweep: &mut Sweep,
@@ -37,7 +37,7 @@ pub(super) async fn lowering<S: ReconcileStore>(
     Ok(())
 }
 
-/// Those that nobody has allowed: of each class a person allows a number, once.
+/// The suspects that nobody has allowed. A person allows a number of each class, once.
 async fn but_allowed<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     sweep: &Sweep,
@@ -69,7 +69,7 @@ fn take_out(sweep: &mut Sweep, ids: &[String]) -> PutOff {
     ids.iter().filter_map(|id| sweep.put_off.remove_entry(id)).collect()
 }
 
-/// Records what was found of subscriptions whose repair does not happen now. `why`: in the place of "held back".
+/// Records what was found of subscriptions whose repair does not happen now. `why`: said instead of "held back".
 pub(super) async fn record<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     sweep: &mut Sweep,
@@ -78,7 +78,7 @@ pub(super) async fn record<S: ReconcileStore>(
 ) -> Result<(), Interrupted> {
     let items: Vec<Item> = found
         .into_values()
-        // Nothing to tell: only what the app does not keep was to be refreshed.
+        // Nothing to tell: the repair would only have refreshed what the app does not keep.
         .filter(|findings| !findings.is_empty())
         .map(|findings| match why {
             None => Item::record(findings, Some(Action::Held)),

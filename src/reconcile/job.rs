@@ -32,9 +32,9 @@ pub enum RunScope {
     /// Every subscription.
     #[default]
     All,
-    /// Those that Stripe's events speak of since they were last listed.
+    /// Those that Stripe's events have spoken of since they were last listed.
     Changed,
-    /// Those that are due, as an event spoke of them.
+    /// Those that are due because an event spoke of them.
     Due,
 }
 
@@ -48,7 +48,7 @@ pub struct Lately {
     pub created: u64,
 }
 
-/// What a run is to do.
+/// The task of a run.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// What to look at.
@@ -67,7 +67,7 @@ pub struct Job {
     pub resume: Option<Value>,
     /// When the run must have ended. A tenth of the time until then, ten seconds at most, is kept for writing.
     pub deadline: Instant,
-    /// Becomes true when the process is to end: the same as the deadline.
+    /// Becomes true when the process must end. It stops the run as the deadline does.
     pub stop: watch::Receiver<bool>,
 }
 
@@ -96,7 +96,7 @@ pub enum Failure {
     DatabaseUnavailable(String),
     /// The database refused a call: a bug, or migrations that are not there.
     Database(String),
-    /// No table is adopted, or it is not the one any more that was; in sentences: 503.
+    /// No table is adopted, or it is no longer the table that was adopted; in sentences: 503.
     NotAdopted(String),
 }
 
@@ -111,12 +111,12 @@ impl Failure {
         }
     }
 
-    /// Whether waiting helps: what the sweep has behind it is as good as before.
+    /// Whether waiting helps: what the sweep has done so far still counts.
     pub fn is_outage(&self) -> bool {
         matches!(self, Self::StripeUnavailable(_) | Self::DatabaseUnavailable(_))
     }
 
-    /// Whether it may be the place in the sweep that is at fault, so that going on from there would fail again.
+    /// Whether the place in the sweep may be at fault, so that going on from there would fail again.
     pub(super) fn is_of_the_place(&self) -> bool {
         use StripeError::{MissingPermission, Unauthorized};
         match self {
@@ -126,7 +126,7 @@ impl Failure {
         }
     }
 
-    /// For a person.
+    /// What to tell a person.
     pub fn sentence(&self) -> String {
         match self {
             Self::Stripe(error) | Self::StripeUnavailable(error) => error.to_string(),
@@ -145,7 +145,7 @@ impl Failure {
     }
 }
 
-/// What became of what was due: Stripe ids, each in the version that was taken. What there was no time for is in neither list.
+/// What became of what was due: Stripe ids, each with the version that was taken. What there was no time for is in neither list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Settled {
     /// Judged: it leaves the set, unless something happened to it since.
@@ -174,15 +174,15 @@ pub struct Ending {
     pub failure: Option<Failure>,
     /// What is left to do, where the next run can go on from it.
     pub cursor: Option<Cursor>,
-    /// What alerts follow.
+    /// The conditions that alerts follow from.
     pub conditions: Vec<Condition>,
     /// The classes whose entries the sweep has judged as a whole.
     pub judged: Vec<Class>,
-    /// What was looked at after all: everything, where Stripe would not list its events.
+    /// What was looked at in the end: everything, if Stripe would not list its events or too much had changed.
     pub scope: RunScope,
     /// What became of what was due.
     pub due: Settled,
-    /// What Stripe's events of before this moment (Unix seconds) speak of has been read, or is noted as due.
+    /// Whatever Stripe's events before this moment (Unix seconds) speak of has been read, or is noted as due.
     pub events_to: Option<i64>,
     /// Whether a sweep has read every subscription.
     pub covered: bool,

@@ -16,7 +16,7 @@ use crate::drift::plan::{Repairs, plan};
 use crate::drift::repair::Item;
 use crate::stripe::StripeError;
 
-/// Adds the rows that no scan has seen to those that need a fresh look, and records those that none can see.
+/// Adds the rows that no scan has seen to those that need a fresh look, and puts on record those that no scan can see.
 pub(super) async fn unplaced<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     sweep: &mut Sweep,
@@ -43,11 +43,11 @@ pub(super) async fn unplaced<S: ReconcileStore>(
 /// Which subscriptions are looked at afresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Queue {
-    /// Those whose row was written while Stripe was asked.
+    /// Those whose row was written while Stripe was being asked.
     Newer,
     /// Those that Stripe does not list.
     Unlisted,
-    /// Those that would lose something. What of the other queues would goes here, too, so that the circuit breaker counts it.
+    /// Those that would lose something. Any such from the other queues go here, too, so that the circuit breaker counts them.
     Lowering,
 }
 
@@ -150,7 +150,7 @@ fn judge<S: ReconcileStore>(
                     sweep.record.unsettled([id.clone()]);
                 }
                 Others::WithoutRow(others) => {
-                    // The other one's event may be on its way, and with it its row.
+                    // The other subscription's event may be on its way, and its row with it.
                     if engine.changes.is_some() {
                         sweep.record.unsettled([id.clone()]);
                     }

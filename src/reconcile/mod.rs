@@ -13,8 +13,8 @@
 //!
 //! One run lists completed checkout sessions. It compares everything that Stripe lists with the database, group by group, and repairs
 //! at once where that takes nothing from a customer. Then it looks up, one by one, rows that Stripe does not list, and creates rows that
-//! are missing. A repair that would take something from a customer is read afresh, together with the customer's other subscriptions, and
-//! applied unless the circuit breaker holds it back. A run that stops early leaves a cursor, and the next one goes on from there.
+//! are missing. Before a repair takes something from a customer, the subscription and the customer's others are read afresh; then it is
+//! made unless the circuit breaker holds it back. A run that stops early leaves a cursor, and the next one goes on from there.
 
 pub mod breaker;
 mod changes;
@@ -73,7 +73,7 @@ use crate::drift::terms::Terms;
 use crate::stripe::Stripe;
 use crate::stripe::pages::PAGE_SIZE;
 
-/// Does one run, from the sessions to the alerts. The caller starts it and writes the ending.
+/// Does one run, from the checkout sessions to the alerts. The caller starts the run and writes its ending.
 pub async fn reconcile<S: ReconcileStore>(
     stripe: &Stripe,
     store: &S,
@@ -132,7 +132,7 @@ pub async fn reconcile<S: ReconcileStore>(
         failure,
         Some(Failure::DatabaseUnavailable(_) | Failure::Database(_) | Failure::NotAdopted(_))
     );
-    // What is due stays due, and is no news while it waits.
+    // Only for a run over everything: what is due stays due, and need not be reported while it waits.
     if !complete && database_answers && scope == RunScope::All {
         let why = "none yet: the next run reads it again from Stripe first";
         let left = std::mem::take(&mut sweep.put_off);
@@ -148,19 +148,19 @@ pub async fn reconcile<S: ReconcileStore>(
     Ok(ending(sweep, scope, looked, &tripped, failure))
 }
 
-/// So many single subscriptions are read without a thought whether the whole list would cost less.
+/// Up to this many single subscriptions are read without asking whether the whole list would cost less.
 const FEW: usize = 20;
 
 /// How far a run has got.
 #[derive(Clone, Copy, Debug)]
 struct Looked {
     done: Done,
-    /// Stripe's events of before this moment are read or noted, in Unix seconds.
+    /// Stripe's events before this moment are read or noted, in Unix seconds.
     events_to: Option<i64>,
 }
 
-/// Looks at what the run is about: everything, what changed, or what is due. `scope` is put right where Stripe does not let the run do what
-/// it was to do.
+/// Looks at what the run is about: everything, what changed, or what is due. `scope` becomes everything if Stripe does not list its events,
+/// or if too much has changed.
 async fn look_around<S: ReconcileStore>(
     engine: &mut Engine<'_, S>,
     sweep: &mut Sweep,
@@ -178,14 +178,14 @@ async fn look_around<S: ReconcileStore>(
                 *scope = RunScope::All;
             }
         }
-        // One subscription is a call, and so is a page of the list: where much has changed, reading everything costs less.
+        // One subscription costs a call, and so does a page of the list: where much has changed, reading everything costs less.
         let pages = usize::try_from(job.scanned / PAGE_SIZE as u64).unwrap_or(usize::MAX);
         if *scope == RunScope::Changed && engine.store.due(FRESH_LIMIT, None).await?.len() > pages.max(FEW) {
             *scope = RunScope::All;
         }
     }
     if *scope == RunScope::All {
-        // Whatever of it the scan reads and judges is settled by that.
+        // The scan settles whatever of this it reads and judges.
         engine.due_before = engine.store.due(FRESH_LIMIT, None).await?.into_iter().collect();
     }
     if *scope == RunScope::All {
@@ -205,30 +205,30 @@ async fn look_around<S: ReconcileStore>(
     let scanned = std::mem::take(&mut sweep.record.tally);
     let taken = due::take(engine, sweep, which, lately, tripped).await;
     let followed = std::mem::replace(&mut sweep.record.tally, scanned);
-    // Where events are followed at once, repairs are the ordinary way.
+    // Where events are followed at once, repairs are routine.
     let followed = if engine.terms.events_at_once { followed.without_fixed() } else { followed };
     sweep.record.tally.merge(followed);
     let done = match (*scope, taken) {
-        // A scan is a scan, whether or not there was a way to look at what became due meanwhile: it is still due.
+        // The scan is complete even if what became due meanwhile could not be looked at: that is still due.
         (RunScope::All, Err(Interrupted::Stripe(error))) => {
             tracing::warn!(%error, "what is due was not looked at");
             sweep.due.clear();
             Done::All
         }
         (RunScope::All, taken) => taken.map(|_| Done::All)?,
-        // There is more.
+        // There may be more.
         (RunScope::Changed, taken) if sweep.due.len() == FRESH_LIMIT => taken.map(|_| Done::Stopped)?,
         (_, taken) => taken?,
     };
     Ok(Looked { done, events_to })
 }
 
-/// Puts what the database counts in the place of what a run over less than everything has seen.
+/// Replaces what a run over less than everything has seen with what the database counts.
 async fn count<S: ReconcileStore>(engine: &Engine<'_, S>, sweep: &mut Sweep) -> Result<(), StoreError> {
     let classes: Vec<Class> = sweep.record.tally.classes().collect();
     if !classes.is_empty() {
         let all = engine.store.standing(&classes).await?;
-        // Where events are followed at once, repairs are the ordinary way.
+        // Where events are followed at once, repairs are routine.
         sweep.record.tally = if engine.terms.events_at_once { all.without_fixed() } else { all };
     }
     Ok(())
@@ -240,10 +240,10 @@ async fn wrong_mode<S: ReconcileStore>(engine: &Engine<'_, S>, sweep: &mut Sweep
     engine.apply(ToWrite { items: &items, ..ToWrite::default() }, &mut sweep.record).await
 }
 
-/// Rows that are looked up although Stripe lists too few: enough to see whether they are gone or the key is the wrong one.
+/// How many rows are looked up although too many are unlisted: enough to see whether they are gone or the key is the wrong one.
 const LOOKED_UP_ALL_THE_SAME: usize = 200;
 
-/// All steps of a run. Answers whether there was time for all of them; `tripped`: what was held back.
+/// Does all steps of a sweep. Answers whether there was time for all of them; `tripped`: what was held back.
 async fn sweep_all<S: ReconcileStore>(
     engine: &mut Engine<'_, S>,
     sweep: &mut Sweep,
@@ -283,7 +283,7 @@ async fn sweep_all<S: ReconcileStore>(
     duplicates::duplicates(engine, sweep).await
 }
 
-/// `looked`: how far the run got; `None`: something was in the way.
+/// How the run ended. `looked`: how far it got; `None`: an error stopped it.
 fn ending(
     sweep: Sweep,
     scope: RunScope,
@@ -292,11 +292,11 @@ fn ending(
     failure: Option<Failure>,
 ) -> Ending {
     let complete = looked.is_some_and(|looked| looked.done == Done::All);
-    // Only who has looked at everything can say that something is not there.
+    // Only a run that has looked at everything can say that something is not there.
     let over_all = complete && scope == RunScope::All;
     let blemished = sweep.is_blemished();
     let due = looked.map(|_| due::settled(&sweep)).unwrap_or_default();
-    // An outage takes nothing away of what the run has done.
+    // An outage takes nothing away from what the run has done.
     let cut_short =
         failure.as_ref().is_some_and(Failure::is_outage) && sweep.record.counts != Counts::default();
     let status = match failure {
@@ -305,7 +305,7 @@ fn ending(
         None if complete && !blemished && tripped.is_empty() && !sweep.record.refused => Status::Success,
         None => Status::Partial,
     };
-    // Where nothing has been read, a new sweep looks at what was made since as well.
+    // If nothing has been read yet, a new sweep is better: it also covers what was created since.
     let goes_on = scope == RunScope::All
         && !complete
         && sweep.scanned() > 0
@@ -336,8 +336,8 @@ fn ending(
     }
 }
 
-/// The classes that a sweep has judged as a whole: what it has not seen of these is gone. One that was held back has judged none.
-/// `kept`: classes of which something stands that could not be judged.
+/// The classes that a sweep has judged as a whole: what it has not seen of these is gone. A sweep in which something was held back has
+/// judged none. `kept`: classes with a standing difference that could not be judged.
 fn judged(complete: bool, kept: &BTreeSet<Class>) -> Vec<Class> {
     Class::VARIANTS.iter().copied().filter(|class| complete && !kept.contains(class)).collect()
 }

@@ -13,7 +13,7 @@ use crate::drift::shape::Writes;
 use crate::drift::terms::as_owner;
 use crate::stripe::{CheckoutSession, StripeError, Subscription};
 
-/// Where a checkout names somebody on the word of whoever paid.
+/// The field of a checkout that names somebody on the payer's word alone.
 const BY_THE_PAYER: &str = "client_reference_id";
 
 /// What becomes of a row that is missing.
@@ -35,13 +35,13 @@ pub(super) struct MissingJudged {
     pub(super) skipped: HashSet<String>,
     /// What Stripe said of checkouts that nobody had asked about before.
     pub(super) looked_up: Vec<Checkout>,
-    /// What stands beside rows that are not made yet. It is told with them.
+    /// What else was found of subscriptions whose rows are not made yet. It is told with them.
     pub(super) beside: Vec<Finding>,
 }
 
 impl<S: ReconcileStore> Engine<'_, S> {
-    /// Whom Stripe's data name for a subscription: its own metadata, else those of its checkout, which are asked for once in its life.
-    /// `None`: nobody could be asked.
+    /// Whom Stripe's data name as a subscription's owner: its own metadata, else its checkout, which Stripe is asked for only once.
+    /// `None`: Stripe could not be asked.
     async fn named(
         &self,
         subscription: &Subscription,
@@ -64,7 +64,7 @@ impl<S: ReconcileStore> Engine<'_, S> {
         let checkout = match self.source.session_of(id).await {
             Ok(Some(session)) => self.buyer(&session, id),
             Ok(None) => Checkout { stripe_subscription_id: id.clone(), owner: None, source: None },
-            // What has been answered so far is not to be lost with this one, nor what can be read with what cannot.
+            // One that ran out of time or cannot be read must not cost the answers for the others.
             Err(StripeError::Deadline | StripeError::Malformed { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -96,8 +96,8 @@ impl<S: ReconcileStore> Engine<'_, S> {
         Checkout { stripe_subscription_id: subscription.to_owned(), owner, source }
     }
 
-    /// Marks the rows whose owner is another one than Stripe's metadata name, if there is such an owner: what was written there long
-    /// ago may name somebody who is gone.
+    /// Marks the rows whose owner is not the one that Stripe's metadata name, if that one exists: metadata written long ago may name
+    /// somebody who is gone.
     pub(super) async fn mark_other_owners<'r, 's>(
         &self,
         rows: impl Iterator<Item = (&'r mut Row, &'s Subscription)>,
@@ -161,7 +161,7 @@ impl<S: ReconcileStore> Engine<'_, S> {
                     };
                     let item = Item::create(named, follows, gives_way, *fields, *finding);
                     let may_follow = self.shape.one_row_each && self.shape.writes == Writes::Update;
-                    // What is not made needs no count of how much of it there is.
+                    // A row that is not made need not wait until it is known how many there are.
                     let written = item.findings.iter().all(|finding| self.instead(finding).is_none());
                     let making = if written { making } else { Making::Now };
                     judged.items.push(match making {
@@ -172,7 +172,7 @@ impl<S: ReconcileStore> Engine<'_, S> {
                         Making::Held => item.not_written(Action::Held, None),
                         Making::Now => item,
                     });
-                    // What is postponed is judged again, and then told as a whole.
+                    // What is postponed is judged again later, and told as a whole then.
                     if making == Making::Postponed {
                         judged.beside.extend(unrepaired);
                     } else if !unrepaired.is_empty() {

@@ -1,5 +1,5 @@
-//! Subscriptions that live and have no row: made once the scan knows how many there are, or put in the place of what their owner's one
-//! row followed.
+//! Live subscriptions without a row: their rows are made once the scan knows how many there are, or their owner's one row is pointed at
+//! them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -29,7 +29,7 @@ pub(super) async fn create<S: ReconcileStore>(
         Some(_) => engine.allowances().await?.get(&Class::MissingInDatabase).copied().unwrap_or_default(),
     };
     tripped.extend(too_many.filter(|_| sweep.creations() > allowed));
-    // What is held back below has been counted when it was put off.
+    // What is held back below was already counted when it was put off.
     let counted = sweep.record.creations;
     while !sweep.missing.is_empty() {
         if engine.source.stop.is_due() {
@@ -70,7 +70,7 @@ pub(super) async fn create<S: ReconcileStore>(
     Ok(Done::All)
 }
 
-/// Judges subscriptions without a row and does what follows. `absent`: those that Stripe does not have any more.
+/// Judges subscriptions without a row and does what follows. `absent`: those that Stripe no longer has.
 async fn make<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     sweep: &mut Sweep,
@@ -101,7 +101,7 @@ async fn make<S: ReconcileStore>(
     Ok(())
 }
 
-/// Where each owner has one row: reads both that could be followed afresh, the row before them, and points the row at the one that
+/// Where each owner has one row: reads the row, then afresh both subscriptions that it could follow, and points it at the one that
 /// counts. What waits for its row to lose access stays in the queue.
 pub(super) async fn contest<S: ReconcileStore>(
     engine: &Engine<'_, S>,
@@ -160,8 +160,8 @@ pub(super) async fn contest<S: ReconcileStore>(
     Ok(Done::All)
 }
 
-/// Tries once more to give rows to those that are left over: what their owner's row followed has lost access by now, or the row went
-/// elsewhere. What still finds no room is left to the next run.
+/// Tries once more to give rows to those that are left over: their owner's row may have lost access by now, or gone elsewhere. What
+/// still finds no room is left to the next run.
 pub(super) async fn contest_again<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     sweep: &mut Sweep,

@@ -1,4 +1,4 @@
-//! How far a run is: its counts, what a later run would have to go on with, and which windows have been written.
+//! How far a run has got: its counts, what a later run would have to go on with, and which windows have been written.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
@@ -29,7 +29,7 @@ pub struct Counts {
     pub held_count: u64,
     /// Repairs that lost to a newer write.
     pub superseded_count: u64,
-    /// Subscriptions left to the next run, as their webhook may be on its way.
+    /// Subscriptions left to the next run because their webhook may be on its way.
     pub skipped_count: u64,
     /// Items that could not be looked at or repaired.
     pub error_count: u64,
@@ -52,13 +52,13 @@ impl AddAssign for Counts {
     }
 }
 
-/// What a run that did not look at everything left to do, and what the sweep that it belongs to has found so far. A sweep
-/// is one pass over everything, in one run or in several.
+/// What a run that did not look at everything has left to do, and what its sweep has found so far. A sweep is one pass
+/// over everything, in one run or in several.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cursor {
     /// Changes when older cursors could be misread.
     pub version: u32,
-    /// The sweep covers what was created before, in Unix seconds.
+    /// The sweep covers what was created before this moment, in Unix seconds.
     pub upper: i64,
     /// What is left to read.
     pub windows: Vec<OpenWindow>,
@@ -68,22 +68,22 @@ pub struct Cursor {
     /// Subscriptions that have a row and that Stripe does not list.
     #[serde(default)]
     pub unlisted: BTreeSet<String>,
-    /// Subscriptions that need one as their row was written while Stripe was asked.
+    /// Subscriptions that need a fresh look because their row was written while Stripe was being asked.
     #[serde(default)]
     pub newer: BTreeSet<String>,
-    /// Whether there were more of these than could be kept.
+    /// Whether there were more unlisted ones than could be kept.
     #[serde(default)]
     pub too_many: bool,
     /// Subscriptions whose rows can be made, once it is known how many there are.
     #[serde(default)]
     pub missing: BTreeSet<String>,
-    /// How many rows would be made, those that are held back already counted.
+    /// How many rows would be made, including those that are already held back.
     #[serde(default)]
     pub creations: u64,
     /// Subscriptions whose owner's one row follows another: which one, as far as it is known.
     #[serde(default)]
     pub occupied: BTreeMap<String, Option<String>>,
-    /// Classes of which something stands that could not be judged.
+    /// Classes with a standing difference that could not be judged.
     #[serde(default)]
     pub kept: BTreeSet<Class>,
     /// Subscriptions that the sweep has read.
@@ -95,7 +95,7 @@ pub struct Cursor {
     pub blemished: bool,
 }
 
-/// The most subscriptions that are kept for a fresh look. With more that Stripe does not list, the circuit breaker trips whatever the
+/// The most subscriptions that are kept for a fresh look. If more than this are unlisted, the circuit breaker trips whatever the
 /// percentage.
 pub(super) const FRESH_LIMIT: usize = 20_000;
 
@@ -123,14 +123,14 @@ impl Ledger {
         });
     }
 
-    /// A window has been read to its end, and this is where it began in the end.
+    /// Notes that a window has been read to its end, and where it began after all splits.
     pub fn drained(&mut self, id: WindowId, gte: i64) {
         if let Some(entry) = self.0.get_mut(&id) {
             entry.gte = gte;
         }
     }
 
-    /// All that was read up to `position` has been written; `None`: all of the window.
+    /// Notes that all that was read up to `position` has been written; `None`: all of the window.
     pub fn written(&mut self, id: WindowId, position: Option<Position>) {
         match position {
             None => {

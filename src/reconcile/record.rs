@@ -71,7 +71,7 @@ pub struct ItemError {
     pub error: String,
 }
 
-/// How bad a difference is that stands.
+/// How bad a difference that stands is.
 fn severity(class: Class, action: Action, finding: &Finding) -> Severity {
     match (class, action) {
         // Somebody pays and has nothing, and it stays so until a person looks at the table.
@@ -102,11 +102,11 @@ pub struct Record {
     pub occupied: Vec<(String, Option<String>)>,
     /// Rows that would be made: postponed or held back.
     pub creations: u64,
-    /// Subscriptions that could not be judged, or whose row was written by somebody else meanwhile: to be looked at again. Not more than
+    /// Subscriptions that could not be judged, or whose row was written by somebody else meanwhile: to be looked at again. No more than
     /// can be due at once; a scan meets the others again by itself.
     pub unsettled: HashSet<String>,
-    /// Subscriptions of which something was put on record, as many as can be kept: the database takes the same difference in the same run
-    /// for a batch that is sent again.
+    /// Subscriptions of which something was put on record, as many as can be kept. If the same difference came twice in one run, the
+    /// database would take it for a batch that is sent again.
     pub recorded: HashSet<String>,
     /// Of these, those whose owner nobody knows.
     pub unknown: HashSet<String>,
@@ -136,14 +136,14 @@ impl Record {
             return;
         }
         if item.findings.is_empty() {
-            // A column was refreshed that does not count as drift.
+            // Only a column that does not count as drift was refreshed.
             return;
         }
         let fixed = matches!(action, Action::Repaired | Action::Created | Action::Moved);
         self.counts.created_count += u64::from(action == Action::Created);
         self.counts.updated_count += u64::from(matches!(action, Action::Repaired | Action::Moved));
         self.counts.superseded_count += u64::from(action == Action::Superseded);
-        // Somebody who pays is to wait an hour at most for what was too much at once, or for a lock on their row.
+        // Somebody who pays should not wait longer than an hour because too much came at once or their row was locked.
         let to_be_tried = matches!(action, Action::Superseded | Action::Refused)
             || (action == Action::Held && item.kind == ItemKind::Create);
         if to_be_tried {
@@ -153,7 +153,7 @@ impl Record {
             let class = applied.class(finding.class);
             self.note(finding, class);
             let entry = entries.by_key.get(finding.key_as(class).as_str()).copied();
-            // Whether a person lets it stand, the database knows best.
+            // The database knows best whether a person lets it stand.
             let excepted = matches!(entry, Some((.., Action::Excepted)));
             let action = if excepted { Action::Excepted } else { action };
             let missing = matches!(class, Class::MissingInDatabase | Class::OrganizationUnknown);
@@ -184,7 +184,7 @@ impl Record {
         }
     }
 
-    /// What the answer holds in full: what is new or was fixed first.
+    /// What the answer holds in full: first what is new or was fixed, then what stood before.
     pub fn told(self) -> (Vec<Reported>, Vec<ItemError>) {
         let told = self.reported.into_iter().chain(self.standing).take(REPORTED).collect();
         (told, self.errors)

@@ -1,5 +1,5 @@
-//! Before a row loses access: what else does its customer have? A subscription that was replaced by another one may be the last
-//! thing that lets somebody in who pays.
+//! Before a row loses access: what else does its customer have? The row of a subscription that was replaced by another one may be the
+//! last thing that lets a paying customer in.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,28 +15,28 @@ use crate::drift::missing::{Missing, missing as judge_missing};
 use crate::drift::row::Row;
 use crate::stripe::{Status, StripeError, Subscription};
 
-/// What stands against a row's losing access.
+/// What speaks against taking access from a row.
 #[derive(Debug)]
 pub(super) enum Others {
-    /// Its customer has these, which grant access and get no row; and its owner has no other row that does.
+    /// Its customer has these subscriptions, which grant access but get no row, and its owner has no other row that grants it.
     WithoutRow(Vec<String>),
-    /// Its customer has another one that the next run can judge.
+    /// Its customer has another subscription, which only the next run can judge.
     NotYet,
 }
 
-/// What came of asking.
+/// What Stripe says of the customers' other subscriptions.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     /// By the Stripe id of the row.
     pub(super) others: HashMap<String, Others>,
-    /// Rows of which it is not known yet.
+    /// Stripe ids of rows for which Stripe has not answered.
     pub(super) unasked: HashSet<String>,
-    /// Why that is so.
+    /// Why it has not.
     pub(super) end: Option<StripeError>,
 }
 
-/// Asks Stripe for the customers' other subscriptions wherever a row would lose access. Those without a row get one, if they can; where
-/// one cannot, and the owner would be left with nothing, that is the answer.
+/// Asks Stripe for the customers' other subscriptions wherever a row would lose access. Those without a row get one, if they can; if none
+/// can, and the owner would be left with nothing, the answer says so.
 pub(super) async fn others<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     sweep: &mut Sweep,
@@ -77,7 +77,7 @@ pub(super) async fn others<S: ReconcileStore>(
     Ok(Asked { others, unasked, end })
 }
 
-/// What is left of the other subscriptions once those that can have got their rows.
+/// What still speaks against it once every other subscription that can have a row has got it.
 async fn stand_against<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     sweep: &mut Sweep,
@@ -103,13 +103,13 @@ async fn stand_against<S: ReconcileStore>(
     if missing.is_empty() {
         return Ok(HashMap::new());
     }
-    // Its event may come after this one's, whatever the grace of what is looked at.
+    // The other subscription's event may come after this one's, so it gets the full grace whatever this one gets.
     let rules = Rules { grace: GRACE_SECONDS, ..engine.rules() };
     let in_grace = |other: &Subscription| matches!(judge_missing(other, None, rules), Missing::InGrace);
     let in_grace: HashSet<&str> =
         missing.values().filter(|other| in_grace(other)).map(|other| other.id.as_str()).collect();
     let upper = sweep.scan.upper();
-    // The scan has judged what is older; a pass has read nothing else.
+    // A scan has judged what is older; a pass has read nothing but what was due.
     missing.retain(|_, other| engine.changes.is_some() || other.created >= upper);
     let too_many = engine.too_many_made(sweep.creations()).is_some();
     let making = if too_many { Making::Held } else { Making::Now };

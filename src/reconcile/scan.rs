@@ -48,9 +48,9 @@ struct Pending {
     gathered: Gathered,
     /// The window has been read to its end.
     last: bool,
-    /// An earlier group of the window is being written. One at a time, so that what is ticked off is without gaps.
+    /// An earlier group of the window is being written. One at a time, so that what is ticked off has no gaps.
     writing: bool,
-    /// The window is not read on until that is done.
+    /// The window is not read any further until that is done.
     held: bool,
 }
 
@@ -70,7 +70,7 @@ pub(super) async fn run<S: ReconcileStore>(
     // One turn: start what may be started, then take in whatever is done first.
     loop {
         let reading = !stopping && interrupted.is_none();
-        // While a window waits for its writer, reading on more places at once would only pile up more.
+        // While a window waits for its writer, reading in more places at once would only pile up more.
         let may_split = !pending.values().any(|pending| pending.held);
         while reading
             && reads.len() < READERS
@@ -155,7 +155,7 @@ async fn read_page<S: ReconcileStore>(engine: &Engine<'_, S>, id: WindowId, aske
     PageDone { id, asked, horizon, result }
 }
 
-/// Puts a page to what has been read of its window.
+/// Adds a page to what has been read of its window.
 fn take_page(
     sweep: &mut Sweep,
     pending: &mut BTreeMap<WindowId, Pending>,
@@ -203,7 +203,7 @@ fn take_page(
 fn head(element: &Result<Subscription, MalformedObject>) -> Head<'_> {
     match element {
         Ok(subscription) => Head { id: Some(&subscription.id), created: Some(subscription.created) },
-        // What an odd object says of its age need not be true.
+        // What an odd object says about its age need not be true.
         Err(object) => Head { id: object.id.as_deref(), created: None },
     }
 }

@@ -1,4 +1,4 @@
-//! When a run stops: its time is up, or the process is to end.
+//! When a run stops: its time is up, or the process must end.
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -13,7 +13,7 @@ pub(super) struct Stop {
 }
 
 impl Stop {
-    /// Whether it is time.
+    /// Whether it is time to stop.
     pub(super) fn is_due(&self) -> bool {
         Instant::now() >= self.at || *self.signal.borrow()
     }
@@ -31,7 +31,7 @@ impl Stop {
         }
     }
 
-    /// Waits until it is time.
+    /// Waits until it is time to stop.
     pub(super) async fn due(&self) {
         let mut signal = self.signal.clone();
         let signal = async {

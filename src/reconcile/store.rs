@@ -26,20 +26,20 @@ pub const DUPLICATES_PAGE: usize = 1_000;
 /// one (`pg_snapshot_xmin`, <https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT>).
 pub type Horizon = u64;
 
-/// What a run stands on.
+/// What a run must know of the database before it begins.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ground {
-    /// The adopted table; or why there is none that may be written, in sentences.
+    /// The adopted table; or, in sentences, why there is none that can be used.
     pub shape: Result<Shape, String>,
-    /// Why the table may be read and not written, in a sentence: no harm as long as nobody wants to write.
+    /// Why the table may be read but not written, in a sentence. It does no harm as long as nobody wants to write.
     pub unwritable: Option<String>,
-    /// Rows that grant access now.
+    /// How many rows grant access now.
     pub granting: u64,
-    /// Whether the rows are of live subscriptions, as far as that has been seen.
+    /// Whether the rows are of live-mode subscriptions, as far as that has been seen.
     pub livemode: Option<bool>,
     /// The modes that people have set, by class of drift; `None` where they cannot be read.
     pub policies: Option<BTreeMap<String, String>>,
-    /// As of now.
+    /// The horizon now.
     pub horizon: Horizon,
 }
 
@@ -60,9 +60,9 @@ pub struct Lookup<'a> {
     pub listed: Vec<(&'a str, i64)>,
     /// Other ids of which the rows are wanted.
     pub named: Vec<&'a str>,
-    /// Rows that were written since are to be told; `None`: all rows count as old.
+    /// Rows that were written since are marked as newer; `None`: all rows count as old.
     pub horizon: Option<Horizon>,
-    /// Also the rows of subscriptions created in this span (Unix seconds, from and up to) that are not among all these.
+    /// Also wanted: rows of subscriptions created in this span (Unix seconds, from and up to) that are not among these ids.
     pub span: Option<(i64, i64)>,
 }
 
@@ -73,7 +73,7 @@ pub struct Checkout {
     pub stripe_subscription_id: String,
     /// Whom it names.
     pub owner: Option<String>,
-    /// Where it names them; `None` where it names nobody.
+    /// In which field it names them; `None` where it names nobody.
     pub source: Option<String>,
 }
 
@@ -101,7 +101,7 @@ pub struct Group {
 pub struct Unplaced {
     /// Rows of subscriptions that no scan has seen, in the order of the key: key and Stripe id.
     pub rows: Vec<(String, String)>,
-    /// With the first page, rows whose Stripe id is none: key, owner, and what is odd.
+    /// With the first page, rows whose Stripe id is not a valid one: key, owner, and what is odd.
     pub odd: Vec<(String, Option<String>, String)>,
 }
 
@@ -123,7 +123,7 @@ pub struct Batch<'a> {
     pub looked_up: &'a [Checkout],
     /// The run's totals so far.
     pub counts: Counts,
-    /// What would be left to do if the run ended here; `None`: as it was.
+    /// What would be left to do if the run ended here; `None`: the stored cursor stays.
     pub cursor: Option<Cursor>,
 }
 
@@ -161,13 +161,13 @@ pub enum StoreError {
 
 /// The database, for one attempt of one run: every write is fenced by it.
 pub trait ReconcileStore: Send + Sync {
-    /// What the run stands on. `access`: the statuses that grant access.
+    /// What the run must know before it begins. `access`: the statuses that grant access.
     fn ground(&self, access: &[&str]) -> impl Future<Output = Result<Ground, StoreError>> + Send;
 
     /// The rows of a part of Stripe's list.
     fn group(&self, lookup: Lookup<'_>) -> impl Future<Output = Result<Group, StoreError>> + Send;
 
-    /// Those of these owners who exist.
+    /// Those of the named owners who exist.
     fn owners(&self, named: &[&str]) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
 
     /// The rows of these owners.
@@ -183,10 +183,10 @@ pub trait ReconcileStore: Send + Sync {
         after: Option<&str>,
     ) -> impl Future<Output = Result<Duplicates, StoreError>> + Send;
 
-    /// What people have allowed to be written in spite of the circuit breaker, by class: how many. It is allowed once.
+    /// How many repairs of each class people have allowed in spite of the circuit breaker. Taking them uses them up.
     fn take_allowances(&self) -> impl Future<Output = Result<BTreeMap<Class, u64>, StoreError>> + Send;
 
-    /// What is due, the oldest first, at most so many: Stripe ids, each with the version in which it was noted. `since`: only what had
+    /// What is due, the oldest first, at most `limit`: Stripe ids, each with the version in which it was noted. `since`: only what had
     /// an event since (Unix seconds).
     fn due(
         &self,

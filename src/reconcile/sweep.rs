@@ -14,7 +14,7 @@ use crate::drift::class::Class;
 use crate::drift::finding::Finding;
 use crate::stripe::Subscription;
 
-/// How often the cursor is stored, for the case that the process dies.
+/// How often the cursor is stored, in case the process dies.
 const CHECKPOINT: Duration = Duration::from_secs(2);
 
 /// The most subscriptions that are kept as they were read, about a kilobyte each; others are read again before their rows are made.
@@ -32,7 +32,7 @@ pub(super) struct Sweep {
     pub(super) lowering: BTreeSet<String>,
     /// Rows whose subscription Stripe does not list: looked up one by one.
     pub(super) unlisted: BTreeSet<String>,
-    /// Subscriptions whose row was written while Stripe was asked: nobody can say yet whether they differ.
+    /// Subscriptions whose row was written while Stripe was being asked: nobody can say yet whether they differ.
     pub(super) newer: BTreeSet<String>,
     /// Whether there were more unlisted ones than could be kept.
     pub(super) too_many: bool,
@@ -40,18 +40,18 @@ pub(super) struct Sweep {
     pub(super) put_off: BTreeMap<String, Vec<Finding>>,
     /// Subscriptions whose rows can be made, once it is known how many there are.
     pub(super) missing: BTreeSet<String>,
-    /// Of these, as this run read them: some.
+    /// Some of these, as this run read them.
     pub(super) as_read: HashMap<String, Subscription>,
     /// Subscriptions whose owner's one row follows another: which one, as far as it is known.
     pub(super) occupied: BTreeMap<String, Option<String>>,
     pub(super) dealt_with: HashSet<String>,
-    /// Subscriptions that this run took out of what is due, each in the version in which it was noted, and those that were read, with when Stripe made them
-    /// (Unix seconds).
+    /// Subscriptions that this run took out of what is due, each with the version in which it was noted; and those that were read, with
+    /// when Stripe made them (Unix seconds).
     pub(super) due: BTreeMap<String, i64>,
     pub(super) due_read: BTreeMap<String, i64>,
-    /// What was due before the scan began and was judged by it, each in its version.
+    /// What was due before the scan began and was judged by it, each with its version.
     pub(super) settled_by_scan: BTreeMap<String, i64>,
-    /// Classes of which something stands that could not be judged: nothing says that they are clear.
+    /// Classes with a standing difference that could not be judged: nothing says that they are clear.
     pub(super) kept: BTreeSet<Class>,
     checkpoint: Instant,
 }
@@ -128,7 +128,7 @@ impl Sweep {
         self.before.creations + self.record.creations
     }
 
-    /// Takes out of the record what waits for later steps.
+    /// Moves what waits for later steps out of the record.
     pub(super) fn set_aside(&mut self) {
         self.missing.extend(self.record.postponed.drain(..));
         self.occupied.extend(self.record.occupied.drain(..));
@@ -148,7 +148,7 @@ impl Sweep {
         self.before.blemished || self.record.counts.error_count > 0
     }
 
-    /// Notes that Stripe did not list a row's subscription.
+    /// Notes that Stripe did not list a row's subscription. `false`: there is no room for it.
     pub(super) fn not_listed(&mut self, id: String) -> bool {
         if self.unlisted.len() >= FRESH_LIMIT && !self.unlisted.contains(&id) {
             self.too_many = true;

@@ -21,11 +21,11 @@ pub struct Found {
     /// The worst of those that are not.
     #[serde(default)]
     pub worst: Option<Severity>,
-    /// Subscriptions (or organizations), a few.
+    /// A few subscriptions (or organizations), as examples.
     pub samples: Vec<String>,
 }
 
-/// Subscriptions that are named as examples.
+/// How many are named as examples.
 const SAMPLES: usize = 5;
 
 impl Tally {

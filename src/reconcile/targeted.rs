@@ -30,11 +30,11 @@ pub struct Pass {
     pub policy: Policy,
     /// When it has to be over.
     pub deadline: Instant,
-    /// Becomes true when the process is to end.
+    /// Becomes true when the process must end.
     pub stop: watch::Receiver<bool>,
 }
 
-/// Looks at each subscription afresh and does what follows. What became of it the store is told. Answers whether there was time for
+/// Looks at each subscription afresh and does what follows. The store is told what became of it. Answers whether there was time for
 /// all of them.
 pub async fn look_at<S: ReconcileStore>(
     stripe: &Stripe,
@@ -88,7 +88,7 @@ async fn each<S: ReconcileStore>(
     if look::look(engine, &mut sweep, Queue::Lowering).await? == Done::Stopped {
         return Ok(Done::Stopped);
     }
-    // There are no more than were named: no breaker has a say.
+    // No more rows are made than were named, so the circuit breaker has no say.
     if place::create(engine, &mut sweep, &mut Vec::new()).await? == Done::Stopped {
         return Ok(Done::Stopped);
     }

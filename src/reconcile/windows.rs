@@ -17,13 +17,13 @@ use crate::stripe::pages::{PAGE_SIZE, Window};
 /// A split costs about one page that is not full. It must save more than that.
 const SMALLEST_SPLIT_IN_PAGES: f64 = 4.0;
 /// How many pages one reader reads alone. The first splits are guesses, as nobody knows how old an account is, and most cost
-/// a page with nothing on it: 1,000 subscriptions are to be read in ten calls and not in fifteen.
+/// a page with nothing on it: 1,000 subscriptions should be read in ten calls, not in fifteen.
 const PAGES_ALONE: u64 = 10;
-/// From then on there is one more reader for every so many pages.
+/// From then on one more reader is added per this many pages.
 const PAGES_PER_READER: u64 = 2;
-/// A split reaches back by at most so many times what the scan has read: past the end of a young account there is nothing.
+/// A split reaches back by at most this many times what the scan has read: past the end of a young account there is nothing.
 const REACH: f64 = 4.0;
-/// Nothing at Stripe is older (2010-01-01), so the middle of an unread part is not sought before.
+/// Nothing at Stripe is older (2010-01-01), so the middle of an unread part is not sought before this.
 const STRIPE_BEGAN: i64 = 1_262_304_000;
 
 /// Names a window for as long as the scan lives.
@@ -123,7 +123,7 @@ impl Scan {
         scan
     }
 
-    /// A scan that goes on where an earlier one stopped: what is in none of `open` has been read.
+    /// A scan that goes on where an earlier one stopped: whatever lies in none of `open` has been read.
     pub fn resume(upper: i64, mut open: Vec<OpenWindow>) -> Result<Self, InvalidWindows> {
         open.sort_by_key(|window| window.gte);
         let mut scan = Self::empty(upper);
@@ -175,7 +175,7 @@ impl Scan {
         Some((id, open.window.query()))
     }
 
-    /// Splits the window with the most left, and gives the older part.
+    /// Splits the window with the most left, and returns the older part.
     fn split(&mut self) -> Option<WindowId> {
         // Like a slow start: as many readers as pages have shown that there is work for.
         let more = self.pages.saturating_sub(PAGES_ALONE - PAGES_PER_READER) / PAGES_PER_READER;
@@ -344,7 +344,7 @@ impl Open {
         unread_span / self.seconds_each()
     }
 
-    /// The second up to which there are about so many subscriptions, counted back from what was read.
+    /// The second back to which there are about this many subscriptions, counted from what was read.
     fn reach_back(&self, subscriptions: f64) -> i64 {
         self.window.unread_to() - (subscriptions * self.seconds_each()).ceil() as i64
     }

@@ -186,7 +186,7 @@ proptest! {
     }
 }
 
-/// Requests needed for `times`, beside the number of full pages.
+/// Requests needed for `times`, and the number of pages.
 fn requests_for(times: Vec<i64>, readers: usize) -> (u64, u64) {
     let pages = times.len().div_ceil(PAGE_SIZE) as u64;
     let mut turn = 0;

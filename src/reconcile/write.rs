@@ -9,7 +9,7 @@ use super::stop::Done;
 use super::store::ReconcileStore;
 use super::sweep::Sweep;
 
-/// Makes the rows that are missing, and applies what would take something from a customer: each after a fresh look, and unless the circuit
+/// Makes the rows that are missing, and applies what would take something from a customer: each after a fresh look, unless the circuit
 /// breaker holds it back.
 pub(super) async fn write<S: ReconcileStore>(
     engine: &Engine<'_, S>,

@@ -71,13 +71,13 @@ impl Place {
 /// What an admin asks for.
 #[derive(Debug)]
 pub struct ExportFilter {
-    /// Of what.
+    /// What is exported.
     pub what: What,
     /// From this time on.
     pub from: Option<DateTime<Utc>>,
-    /// To before this time.
+    /// Up to this time, which is left out.
     pub to: Option<DateTime<Utc>>,
-    /// At most so many.
+    /// At most this many.
     pub limit: u32,
     /// After this place.
     pub cursor: Option<Place>,

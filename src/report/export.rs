@@ -35,7 +35,7 @@ pub enum Format {
     Ndjson,
 }
 
-/// Something that became of an entry of drift.
+/// Something that happened to an entry of drift.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = DriftEvent)]
 pub struct Event {
@@ -221,7 +221,7 @@ fn quoted(text: &str) -> String {
     }
 }
 
-/// What the file is called. With the days of the span where it has an end on that side.
+/// What the file is called. The name holds the days of `from` and `to`, where they are given.
 pub fn file_name(
     what: What,
     format: Format,

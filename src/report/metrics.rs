@@ -14,7 +14,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// What is measured, as the database tells it: `billing_ops.gather_metrics()`.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Facts {
-    /// Scope, status, and when (Unix time in milliseconds) the last run of that scope that ended so did.
+    /// Scope, status, and when (Unix time in milliseconds) the last run of that scope ended with that status.
     pub last_runs: Vec<(String, String, u64)>,
     /// The last run over everything, or over what had changed, that finished. `None` before there is one.
     pub last_run: Option<LastRun>,
@@ -123,8 +123,8 @@ pub const FAMILIES: [Family; 9] =
 
 /// The text. `version`: of the functions.
 ///
-/// A metric that has no value yet, such as the duration of the last run before there is one, has its description and no sample: zero would be
-/// a claim.
+/// A metric that has no value yet, such as the duration of the last run before there is one, has its description and no sample: zero
+/// would be a claim.
 pub fn render(facts: &Facts, version: &str) -> String {
     let mut text = String::new();
     let pairs = |rows: &[(String, String, u64)]| -> Vec<Sample> {
@@ -176,7 +176,7 @@ impl Sample {
     }
 }
 
-/// A label's value as the format wants it. The words of today need nothing of it; it costs little that a word of tomorrow breaks no scrape.
+/// A label's value, escaped as the format wants it. Today's words need no escaping, but it costs little to be safe from tomorrow's.
 fn escape(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

@@ -49,7 +49,7 @@ pub struct RunAnswer {
     pub status: String,
     /// How far back completed checkout sessions are searched, in hours.
     pub lookback_hours: u32,
-    /// When the sweep began that the run is a part of: one pass over everything, in one run or in several.
+    /// When the sweep that the run is a part of began. A sweep is one pass over everything, in one run or in several.
     pub sweep_started_at: Option<DateTime<Utc>>,
     /// Its numbers.
     #[serde(flatten)]
@@ -58,7 +58,7 @@ pub struct RunAnswer {
     pub duration_ms: Option<u64>,
     /// The run in one sentence.
     pub message: String,
-    /// At most 200 differences; what is new or was fixed first.
+    /// At most 200 differences; first comes what is new or was fixed.
     pub reconciliations: Vec<Reported>,
     /// What could not be looked at or repaired.
     pub errors: Vec<ItemError>,
@@ -112,7 +112,7 @@ pub enum Nothing {
 /// The answer where a pass over what is due was asked for and nothing is: there is no run to tell of.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NothingDueAnswer {
-    /// Nothing was to be done.
+    /// There was nothing to do.
     pub success: bool,
     /// `nothing_due`
     pub outcome: Nothing,

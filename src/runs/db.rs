@@ -17,7 +17,7 @@ use crate::supabase::judged::{Admin, Refusal, Verdict, set};
 use crate::supabase::page::{PageCursor, next_cursor, set_cursor};
 use crate::supabase::{Asker, DatabaseError, Retry, Supabase};
 
-/// What the row of a run says of its sessions where it searches none: the default.
+/// The lookback that the row of a run shows where the run searches no sessions: the default.
 const LOOKBACK_HOURS: u32 = 24;
 
 /// What a caller asks for.
@@ -74,12 +74,12 @@ pub enum StartOutcome {
     NothingDue,
 }
 
-/// What asking for a run came to.
+/// What came of asking for a run.
 #[derive(Debug)]
 pub enum Start {
     /// There is a run.
     Run(Box<Started>),
-    /// Nothing is due, or only in so many seconds.
+    /// Nothing is due now; in how many seconds something will be, if anything waits.
     NothingDue(Option<u64>),
 }
 
@@ -94,7 +94,7 @@ pub struct Started {
     pub result: Option<Value>,
     /// What the run before ours left to do.
     pub resume: Option<Value>,
-    /// For a run over what changed: since when Stripe's events are to be listed.
+    /// For a run over what changed: since when Stripe's events must be listed.
     pub events_from: Option<DateTime<Utc>>,
     /// For a run over less than everything: what such runs have written lately.
     pub lately: Lately,
@@ -110,7 +110,7 @@ impl Started {
 }
 
 /// Starts a run or finds the one that stands in its way, in one round trip. `full_every_hours`: how often a scheduled run looks at
-/// everything; between, it follows what changed.
+/// everything; in between, it follows what changed.
 ///
 /// Errors: too many calls, or those of the database.
 #[allow(
@@ -182,7 +182,7 @@ pub async fn start(
     }
 }
 
-/// What an admin asks of the runs.
+/// Which runs an admin asks for.
 #[derive(Debug)]
 pub struct RunFilter<'a> {
     /// One status.
@@ -191,7 +191,7 @@ pub struct RunFilter<'a> {
     pub run_type: Option<&'a str>,
     /// One scope.
     pub scope: Option<&'a str>,
-    /// At most so many.
+    /// At most this many.
     pub limit: u32,
     /// After this place.
     pub cursor: Option<PageCursor>,
@@ -214,14 +214,14 @@ pub async fn list(admin: &Admin<'_>, filter: &RunFilter<'_>) -> Result<RunPage, 
     Ok(RunPage { count: runs.len(), runs, next_cursor })
 }
 
-/// What an admin asks of one run's drift.
+/// Which part of one run's drift an admin asks for.
 #[derive(Debug)]
 pub struct RunDriftFilter<'a> {
     /// `new`, `ended` or `standing`.
     pub show: &'a str,
     /// One class.
     pub class: Option<&'a str>,
-    /// At most so many.
+    /// At most this many.
     pub limit: u32,
     /// After this place.
     pub cursor: Option<PageCursor>,

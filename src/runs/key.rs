@@ -40,7 +40,7 @@ pub struct RunKey(String);
 
 impl RunKey {
     /// The key of a run of this type that is asked for now. Runs that were asked for at 10:59 and at 11:01 have different keys.
-    /// `idempotency_key` has a meaning only where the caller's request is what is done once: two scheduled calls within an
+    /// `idempotency_key` has a meaning only where each request of a caller is a run of its own: two scheduled calls within an
     /// hour are one run, whatever they carry.
     #[allow(clippy::disallowed_methods, reason = "a request without a key is one of its own")]
     pub fn new(run_type: RunType, now: DateTime<Utc>, idempotency_key: Option<Uuid>) -> Self {

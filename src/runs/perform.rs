@@ -21,10 +21,10 @@ use crate::supabase::judged::Refusal;
 
 /// A lease outlives the time budget by this much: a run that is late is not a dead one.
 const GRACE: Duration = Duration::from_secs(60);
-/// What a pass over what is due may take: it is small, and if it dies the next one is not to wait for long.
+/// How long a pass over what is due may take: it is small, and if it dies the next one must not wait for long.
 const BUDGET_OF_A_PASS: Duration = Duration::from_secs(60);
 
-/// What a call for a run came to.
+/// What became of a call for a run.
 #[derive(Debug)]
 pub enum Performed {
     /// The run, whether or not it is this call's, and why it failed if it did.
@@ -56,7 +56,7 @@ pub enum NoRun {
 /// Does what a reconcile endpoint was asked for, once the caller is known to be allowed to.
 pub async fn perform(context: &Context, request: &RunRequest) -> Result<Performed, NoRun> {
     match once(context, request).await {
-        // A run over more took over from a pass over what is due, and takes along what is left of it. The answer is how the pass ended.
+        // A run over more took over from this pass, and takes along what is left of it. Asked again, the answer is how the pass ended.
         Err(NoRun::LeaseLost) if request.scope == RunScope::Due => {
             once(context, &RunRequest { client: None, ..request.clone() }).await
         }
@@ -102,13 +102,13 @@ async fn once(context: &Context, request: &RunRequest) -> Result<Performed, NoRu
         stop,
     };
     let ending = reconcile(stripe, &store, &terms, job).await.map_err(|Fenced| NoRun::LeaseLost)?;
-    // Also where the end's answer is lost on the way.
+    // Said before the end is written, in case its answer is lost on the way.
     context.has_news();
     let finished = store.finish(&ending).await.map_err(|error| match error {
         StoreError::Fenced => NoRun::LeaseLost,
         error => NoRun::EndNotWritten(error),
     })?;
-    // And once more: another call of this process may have asked in between, before there was any.
+    // And once more: another call of this process may have taken the news in between, before there was any.
     context.has_news();
     log_ending(&finished.id.to_string(), &ending);
     let stored = StoredResult { reconciliations: ending.reconciliations, errors: ending.errors };
@@ -129,9 +129,9 @@ pub fn terms(config: &Config) -> Result<Terms, SettingError> {
     })
 }
 
-/// The most that may follow from a difference. Errors: `REPAIR_MODE` is none of its words.
+/// The most that may follow from a difference. Errors: `REPAIR_MODE` is not one of its words.
 pub fn repair_mode(config: &Config) -> Result<Mode, SettingError> {
-    // The setting knows the words of a mode, and a test holds that they are these.
+    // The setting knows the words of a mode, and a test makes sure that they are these.
     Ok(config.repair_mode()?.parse().unwrap_or_default())
 }
 

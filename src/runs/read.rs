@@ -8,7 +8,7 @@ use crate::drift::row::Row;
 use crate::drift::shape::Shape;
 use crate::reconcile::store::{Checkout, Ground, Group, Horizon};
 
-/// Of `read_adapter_for_reconcile`.
+/// The answer of `read_adapter_for_reconcile`.
 #[derive(Debug, Deserialize)]
 pub struct Adapter {
     #[serde(deserialize_with = "number")]
@@ -17,7 +17,7 @@ pub struct Adapter {
     livemode: Option<bool>,
     adopted: bool,
     changed: Option<String>,
-    /// All that has changed, if anything, is that nothing may be written.
+    /// Whether the table can be read: all that has changed, if anything, is that nothing may be written.
     readable: bool,
     #[serde(default)]
     policies: Option<BTreeMap<String, String>>,
@@ -38,7 +38,7 @@ impl From<Adapter> for Ground {
     }
 }
 
-/// Of `read_subscriptions_for_reconcile`.
+/// The answer of `read_subscriptions_for_reconcile`.
 #[derive(Debug, Deserialize)]
 pub struct Found {
     #[serde(deserialize_with = "number")]

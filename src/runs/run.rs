@@ -52,7 +52,7 @@ pub struct Run {
     pub lease_expires_at: Option<DateTime<Utc>>,
     /// How long it took, in milliseconds.
     pub duration_ms: Option<u64>,
-    /// When the sweep began that it is a part of.
+    /// When the sweep that it is a part of began.
     pub sweep_started_at: Option<DateTime<Utc>>,
     /// Its numbers.
     #[serde(flatten)]

@@ -33,12 +33,12 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from
 /// How long after the run's own time its end may still be written.
 const TO_FINISH: Duration = Duration::from_secs(20);
 
-/// How long a run rides out that the database is away.
+/// How long a run waits while the database is away.
 #[derive(Clone, Debug)]
 pub struct Patience {
     /// The end of the run's time.
     pub until: Instant,
-    /// Becomes true when the process is to end: nothing is waited for any more.
+    /// Becomes true when the process must end: then nothing is waited for any more.
     pub stop: watch::Receiver<bool>,
 }
 
@@ -89,7 +89,7 @@ struct Fenced<P> {
     parameters: P,
 }
 
-/// Of `apply_reconciliation_batch`. Borrowed, and never a tree of values: batches are most of what a run holds in memory.
+/// The parameters of `apply_reconciliation_batch`. Borrowed, and never a tree of values: batches are most of what a run holds in memory.
 #[derive(Serialize)]
 struct Apply<'a> {
     p_lease_seconds: u64,
@@ -103,7 +103,7 @@ struct Apply<'a> {
     p_cursor: Option<Cursor>,
 }
 
-/// Of `read_subscriptions_for_reconcile`.
+/// The parameters of `read_subscriptions_for_reconcile`.
 #[derive(Serialize)]
 struct Read<'a> {
     p_listed: Vec<(&'a str, i64)>,
@@ -305,7 +305,7 @@ impl ReconcileStore for RunStore {
     }
 }
 
-/// A parameter that is not given has its default; one that is null would be null.
+/// Drops the nulls: a parameter that is not given has its default, one that is null would be null.
 fn without_nulls(mut parameters: Value) -> Value {
     if let Some(parameters) = parameters.as_object_mut() {
         parameters.retain(|_, value| !value.is_null());

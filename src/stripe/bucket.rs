@@ -12,7 +12,7 @@ use tokio::time::Instant;
 const BURST: f64 = 2.0;
 /// What a refusal leaves of the rate.
 const CUT: f64 = 0.5;
-/// Refusals of requests that were already under way say nothing new: one cut in this time.
+/// Refusals of requests that were already under way say nothing new: at most one cut in this time.
 const CUT_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 /// How long the rate stays as it is after a cut: the app itself, which calls Stripe with the same account, gets room.
 const HOLD: Duration = Duration::from_secs(10);
@@ -89,7 +89,7 @@ impl Bucket {
 mod tests {
     use super::*;
 
-    /// Sends `count` requests, each as soon as the bucket lets it, and returns how long that took.
+    /// Sends `count` requests, each as soon as the bucket allows it, and returns how long that took.
     fn drain(bucket: &Bucket, from: Instant, count: usize) -> Duration {
         let mut now = from;
         for _ in 0..count {

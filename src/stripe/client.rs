@@ -20,9 +20,9 @@ use super::key::{InvalidKey, Mode, SecretKey};
 /// account's own default would decide what the answers look like.
 pub const STRIPE_VERSION: &str = "2026-10-28.endive";
 
-/// A page of 100 subscriptions is about 0.4 MB; what is far beyond is not Stripe's.
+/// A page of 100 subscriptions is about 0.4 MB; whatever is far larger is not Stripe's.
 const LARGEST_BODY: usize = 32 * 1024 * 1024;
-/// Nonsense with status 200 comes from something in between; it is asked again this often, not for ever.
+/// Nonsense with status 200 comes from something in between; Stripe is asked this often in all, not for ever.
 const ATTEMPTS_AT_NONSENSE: u32 = 3;
 
 /// How failed requests are repeated.
@@ -75,7 +75,7 @@ enum Attempt<T> {
 }
 
 impl Stripe {
-    /// `base` is `https://api.stripe.com` but in tests; `requests_per_second` is the rate that is never exceeded for
+    /// `base` is `https://api.stripe.com` except in tests; `requests_per_second` is the rate that is never exceeded for
     /// long. The client should follow no redirects: Stripe sends none, and the key must not travel.
     pub fn new(
         http: reqwest::Client,

@@ -35,7 +35,7 @@ pub enum StripeError {
         /// Stripe's id of the request.
         request_id: RequestId,
     },
-    /// `resource_missing`: the object, or the object that a page was to begin after.
+    /// `resource_missing`: the object, or the object after which a page should begin.
     #[error("Stripe has no such object{request_id}.")]
     NotFound {
         /// The parameter that names the object: `id`, `starting_after`, …

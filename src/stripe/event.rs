@@ -1,7 +1,7 @@
 //! Which of Stripe's events are of use, and which subscription each names.
 //!
-//! Both who is told of an event and who lists them read it here. Only ids are taken: an event says how its object was when it
-//! happened, in the API version of whoever it was made for, and not how it is.
+//! Both those who are told of an event and those who list events read this here. Only ids are taken: an event says how its object
+//! was when it happened, in the API version of whoever it was made for, and not how it is now.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
@@ -67,7 +67,7 @@ pub struct Data<'a> {
     pub object: &'a RawValue,
 }
 
-/// An event that should name a subscription, and what it names is none.
+/// An event that should name a subscription, and does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an event of this type has no id of a subscription where it should have one")]
 pub struct NoSubscription;
@@ -99,7 +99,7 @@ pub fn is_of_a_subscription(kind: &str) -> bool {
 }
 
 /// The id of the subscription that an event of this type names with its `data.object`. None where it names none: a payment without
-/// a subscription, or an event of another type. An error where it should name one and what stands there is no id of a
+/// a subscription, or an event of another type. An error where it should name one and what stands there is not the id of a
 /// subscription.
 pub fn subscription_of(kind: &str, object: &RawValue) -> Result<Option<String>, NoSubscription> {
     #[derive(Deserialize)]

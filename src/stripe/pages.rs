@@ -11,11 +11,11 @@ use super::types::{CheckoutSession, Item, Page, Subscription, decode_page};
 pub const PAGE_SIZE: usize = 100;
 const PAGE_SIZE_TEXT: &str = "100";
 
-/// So many subscriptions of one customer are looked through.
+/// The most subscriptions of one customer that are looked through.
 const OF_A_CUSTOMER: usize = 1_000;
 
-/// Stripe allows twenty items in a subscription (<https://docs.stripe.com/billing/subscriptions/multiple-products>); what is far beyond is not
-/// Stripe's.
+/// Stripe allows twenty items in a subscription (<https://docs.stripe.com/billing/subscriptions/multiple-products>); whatever has
+/// far more is not Stripe's.
 const MOST_ITEMS: usize = 1_000;
 
 /// Which part of all subscriptions a page is taken from. Times are Unix seconds.
@@ -38,7 +38,7 @@ pub struct EventsAsked<'a> {
     pub created_gte: i64,
     /// Happened at or before, if that matters.
     pub created_lte: Option<i64>,
-    /// Only those that have not arrived at one of the account's webhook endpoints, be it that Stripe is still trying or has given up.
+    /// Only those that have not arrived at one of the account's webhook endpoints, whether Stripe is still trying or has given up.
     pub undelivered: bool,
     /// Listed after this one: `evt_…`
     pub starting_after: Option<&'a str>,
@@ -90,14 +90,14 @@ impl Stripe {
             };
             let before = found.len();
             found.extend(page.data.into_iter().flatten());
-            // A customer has a few; a page that brings nothing to go on from ends it as well.
+            // A customer has a few; a page with nothing to go on from ends the list as well.
             if !page.has_more || found.len() == before || found.len() >= OF_A_CUSTOMER {
                 return Ok(found);
             }
         }
     }
 
-    /// Fetches the items that did not come with the subscription. Errors: also where they do not end.
+    /// Fetches the items that did not come with the subscription. Errors: also where their list does not end.
     pub async fn complete_items(
         &self,
         subscription: &mut Subscription,
@@ -117,7 +117,7 @@ impl Stripe {
             }
             let (known, new) = subscription.items.data.split_at(before);
             let news = |item: &Item| item.id.is_some() && known.iter().all(|known| known.id != item.id);
-            // What leads nowhere would lead there for ever.
+            // Such a page would come again and again, for ever.
             if page.has_more && !new.last().is_some_and(news) {
                 return Err(malformed("a page of items brings nothing new and is not the last".to_owned()));
             }

@@ -37,7 +37,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The status of Stripe's word.
+    /// The status that Stripe's word names.
     pub fn of(word: &str) -> Self {
         word.parse().unwrap_or_else(|_| Self::Unknown(word.to_owned()))
     }
@@ -299,7 +299,7 @@ struct SoundPage<T> {
 
 /// Decodes a list. Fails only if the answer is not a list at all.
 pub fn decode_page<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Result<Page<T>, serde_json::Error> {
-    // Nearly always all of it can be read, and once is enough: decoding pages is most of what a run does.
+    // Nearly always all of it can be read, and decoding it once is enough: decoding pages is most of what a run does.
     if let Ok(SoundPage { data, has_more }) = serde_json::from_slice(body) {
         return Ok(Page { data: data.into_iter().map(Ok).collect(), has_more });
     }

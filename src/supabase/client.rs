@@ -29,7 +29,7 @@ tokio::task_local! {
     static ROUND_TRIPS: AtomicU32;
 }
 
-/// Runs a piece of work and says how many calls of the database it made.
+/// Runs a piece of work and says how many calls to the database it made.
 pub async fn counting_round_trips<F: Future>(work: F) -> (F::Output, u32) {
     ROUND_TRIPS
         .scope(AtomicU32::new(0), async {
@@ -93,7 +93,8 @@ impl Supabase {
 
     /// Calls a SQL function with named parameters, and decodes what it returns.
     ///
-    /// Connections that failed are tried again, as nothing was sent; lost answers only where `retry` says that it is safe.
+    /// A call whose connection failed is tried again, because nothing was sent; one whose answer was lost, only where `retry` says that
+    /// it is safe.
     pub async fn call<P: Serialize, R: DeserializeOwned>(
         &self,
         asker: Asker<'_>,

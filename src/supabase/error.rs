@@ -1,4 +1,4 @@
-//! What went wrong with a call of the database, told apart by code.
+//! What went wrong with a call to the database, told apart by code.
 
 use serde::Deserialize;
 
@@ -14,7 +14,7 @@ pub enum Fault {
     MissingMigration,
     /// No answer, or one that says to come back (08xxx, 53xxx, 57xxx, 40001, 40P01, PGRST000 to 003, timeouts).
     Unavailable,
-    /// The statement ran into its timeout (57014): the same again would, too.
+    /// The statement ran into its timeout (57014): the same call would do so again.
     TimedOut,
     /// The app's table is not adopted (BOADP).
     NotAdopted,
@@ -24,7 +24,7 @@ pub enum Fault {
     Unexpected,
 }
 
-/// A call that gave nothing.
+/// A call that failed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}: {detail}", self.fault.words())]
 pub struct DatabaseError {

@@ -31,7 +31,7 @@ pub enum Refusal {
     /// The person is not an admin.
     #[error("forbidden")]
     Forbidden,
-    /// Too many calls; after so many seconds it is worth another.
+    /// Too many calls; another is worth trying after this many seconds.
     #[error("rate limited for {0} s")]
     RateLimited(u64),
     /// What was asked for is not there.
@@ -43,7 +43,7 @@ pub enum Refusal {
 }
 
 impl<T> Verdict<T> {
-    /// The outcome and the rest, or the refusal. `what`: what is not there, where that is the answer.
+    /// The outcome and the rest, or the refusal. `what`: the name of what is not there, if that is the answer.
     pub fn admitted(self, what: &'static str) -> Result<(String, T), Refusal> {
         match self.outcome.as_str() {
             "unauthorized" => Err(Refusal::Unauthorized),
@@ -79,7 +79,7 @@ impl<'a> Admin<'a> {
         self.database
     }
 
-    /// Asks a function in the person's name. `what`: what is not there, where that is the answer.
+    /// Asks a function in the person's name. `what`: the name of what is not there, if that is the answer.
     pub async fn ask<T: DeserializeOwned>(
         &self,
         function: &str,

@@ -14,7 +14,7 @@ pub struct PageCursor {
 }
 
 impl PageCursor {
-    /// What every cursor matches, and what matches it is one: microseconds since 1970 and an id.
+    /// Every cursor matches this, and whatever matches it is one: microseconds since 1970 and an id.
     pub const PATTERN: &str =
         "^(0|[1-9][0-9]{0,15})_[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$";
 

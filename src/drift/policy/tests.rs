@@ -1,4 +1,4 @@
-//! Whom a mode lets in or locks out: nothing is written that nobody has allowed, and what is allowed is not held up by the rest.
+//! What a mode lets a run write: nothing that nobody has allowed, and what is allowed is not held up by the rest.
 
 use serde_json::json;
 

@@ -19,7 +19,7 @@ use crate::secret::Secret;
 /// The most characters of a title.
 const TITLE: usize = 256;
 
-/// Half of what a description takes: title, fields and this have 6000 together, however they are counted.
+/// Half of what a description takes: title, fields and this may have 6000 together, however they are counted.
 const TEXT: usize = 2048;
 
 /// A channel of Discord.
@@ -27,7 +27,7 @@ const TEXT: usize = 2048;
 pub struct Discord(SecretUrl);
 
 impl Discord {
-    /// By its webhook.
+    /// From its webhook.
     pub fn new(url: SecretUrl) -> Self {
         Self(url)
     }
@@ -41,7 +41,7 @@ struct Limited {
 
 impl Receiver for Discord {
     fn request(&self, message: &Message, _: i64) -> Outgoing {
-        // The text may hold anything: whoever it seems to mention is not called by it.
+        // The text may hold anything: whoever it seems to mention is not notified.
         let body = json!({"embeds": [embed(message)], "allowed_mentions": {"parse": []}});
         Outgoing::new(waiting(self.0.expose()), HeaderMap::new(), &body)
     }

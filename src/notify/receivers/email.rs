@@ -2,7 +2,7 @@
 //!
 //! The rules: <https://resend.com/docs/api-reference/emails/send-email>,
 //! <https://resend.com/docs/dashboard/emails/idempotency-keys> and <https://resend.com/docs/api-reference/errors>.
-//! Resend refuses whoever has no user agent; the shared client sends `billing-ops/<version>` with every request.
+//! Resend refuses requests without a user agent; the shared client sends `billing-ops/<version>` with every request.
 
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use serde::Deserialize;
@@ -25,7 +25,7 @@ const TEXT: usize = 4000;
 pub struct Email(EmailSettings);
 
 impl Email {
-    /// By its settings.
+    /// From its settings.
     pub fn new(settings: EmailSettings) -> Self {
         Self(settings)
     }

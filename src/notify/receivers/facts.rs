@@ -1,4 +1,4 @@
-//! What is told beside the text, wherever people read: how bad, since when, how many, and which; or a week in numbers.
+//! What is told besides the text, wherever people read: how bad, since when, how many, and which; or a week in numbers.
 
 use chrono::{DateTime, Utc};
 
@@ -20,7 +20,7 @@ pub(super) fn facts(message: &Message) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// What the ids are, and they. None where there are none. Those of a summary are of alerts: nothing to read, and the link leads there.
+/// What the ids are, and the ids; `None` where there are none. A summary's are those of alerts: nothing to read, and the link leads there.
 pub(super) fn ids(message: &Message) -> Option<(&'static str, Vec<String>)> {
     message.alert.as_ref()?;
     let ids = message.ids();
@@ -36,7 +36,7 @@ pub(super) fn minute(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// By whom, without a name.
+/// By whom it was resolved, without a name.
 fn resolution(word: Option<&str>) -> Option<&'static str> {
     match word? {
         "manual" => Some("by a person"),

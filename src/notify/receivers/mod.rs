@@ -28,7 +28,7 @@ pub struct Configured {
     pub least: Severity,
     /// Changes with any of its settings.
     pub fingerprint: String,
-    /// Who is told, or what is wrong with its settings: then nobody is, by this channel.
+    /// Who is told; or what is wrong with its settings, so that nobody is told by this channel.
     pub receiver: Result<Box<dyn Receiver>, SettingError>,
 }
 

@@ -26,7 +26,7 @@ const TEXT: usize = 2000;
 pub struct Pagerduty(PagerdutySettings);
 
 impl Pagerduty {
-    /// By its settings.
+    /// From its settings.
     pub fn new(settings: PagerdutySettings) -> Self {
         Self(settings)
     }
@@ -45,7 +45,7 @@ impl Pagerduty {
 }
 
 impl Receiver for Pagerduty {
-    /// An acknowledged incident rings no more, whatever is added to it: it has to end, so that the alarm opens another.
+    /// An acknowledged incident no longer rings, whatever is added to it: it must end so that the alarm opens another.
     fn before(&self, message: &Message) -> Option<Outgoing> {
         message.reopens.then(|| self.outgoing(&self.event("resolve", message)))
     }
@@ -66,7 +66,7 @@ impl Receiver for Pagerduty {
     fn verdict(&self, answer: &Answer) -> Verdict {
         match answer.status {
             StatusCode::ACCEPTED => Verdict::Sent,
-            // PagerDuty says 202 and nothing else: this is somebody in between.
+            // PagerDuty says 202 and nothing else: this comes from something in between.
             status if status.is_success() => Verdict::Failed(retry_after(&answer.headers)),
             _ => by_status(answer),
         }
@@ -77,7 +77,7 @@ impl Receiver for Pagerduty {
     }
 }
 
-/// A summary and a test open an incident of their own, as nothing would ever resolve them: a person closes it.
+/// A summary and a test each open an incident of their own, which a person closes: nothing would ever resolve it.
 /// That of a test is `info`, which is of low urgency where the service goes by severity.
 fn action(kind: Kind) -> &'static str {
     match kind {

@@ -13,7 +13,7 @@ use crate::secret::Secret;
 /// The most characters of a receiver's words that are kept.
 const WORDS: usize = 200;
 
-/// From this length on, a part of an address may be what makes it secret, and is no word.
+/// From this length on, a part of an address is not a word, and may be what makes it secret.
 const TOKEN: usize = 16;
 
 /// A request that is ready to be sent: a POST of JSON. `Debug` shows its length only: address and body may hold a secret.
@@ -21,7 +21,7 @@ const TOKEN: usize = 16;
 pub struct Outgoing {
     /// Where to. May hold a secret.
     pub url: Url,
-    /// Beside the content type. What is secret is marked as sensitive.
+    /// Besides the content type. What is secret is marked as sensitive.
     pub headers: HeaderMap,
     /// JSON. May hold a secret.
     pub body: Vec<u8>,
@@ -59,7 +59,7 @@ pub enum Verdict {
     Refused,
     /// The receiver will never take any: the destination is gone or the key is wrong.
     Gone,
-    /// To be tried again; not before so long where the receiver says so.
+    /// To be tried again; no sooner than after this time, where the receiver says so.
     Failed(Option<Duration>),
 }
 
@@ -68,7 +68,7 @@ pub trait Receiver: fmt::Debug + Send + Sync {
     /// The request by which they are told. `now`: seconds since 1970, for a signature.
     fn request(&self, message: &Message, now: i64) -> Outgoing;
 
-    /// What they have to be told before, where one request cannot say it all. The message is sent only once this is taken.
+    /// What they must be told first, where one request cannot say it all. The message is sent only once this is taken.
     fn before(&self, _: &Message) -> Option<Outgoing> {
         None
     }
@@ -109,7 +109,7 @@ pub(crate) fn seconds(seconds: f64) -> Option<Duration> {
     (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(86_400.0)))
 }
 
-/// A header's value. Settings are checked to be fit for a header before; what is not becomes empty.
+/// A header's value. Settings have been checked to be fit for a header; what is not becomes empty.
 pub(crate) fn header(value: &str) -> HeaderValue {
     HeaderValue::from_str(value).unwrap_or(HeaderValue::from_static(""))
 }
@@ -136,7 +136,7 @@ pub(crate) fn secrets_of(url: &Url) -> Vec<Secret> {
     let segments = url.path_segments().into_iter().flatten().map(ToOwned::to_owned);
     let values = url.query_pairs().map(|(_, value)| value.into_owned());
     let path = Some(url.path().to_owned()).filter(|path| path.len() > 1);
-    // An address without a path is shown with a slash behind it, and may be echoed without.
+    // An address without a path is shown with a slash at the end, and may be echoed without it.
     let whole = [url.as_str(), url.as_str().trim_end_matches('/')].map(ToOwned::to_owned);
     let tokens = segments.chain(values).filter(|part| part.len() >= TOKEN);
     whole.into_iter().chain(path).chain(tokens).map(Secret::new).collect()

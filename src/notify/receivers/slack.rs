@@ -39,7 +39,7 @@ const GONE: [&str; 7] = [
 pub struct Slack(SecretUrl);
 
 impl Slack {
-    /// By its incoming webhook.
+    /// From its incoming webhook.
     pub fn new(url: SecretUrl) -> Self {
         Self(url)
     }
@@ -111,7 +111,7 @@ fn mrkdwn(text: &str) -> Value {
     json!({"type": "mrkdwn", "text": text, "verbatim": true})
 }
 
-/// A text in which nobody is mentioned, of at most so many characters. Cuts before an entity, never within one.
+/// A text in which nobody is mentioned, of at most `most` characters. Cuts before an entity, never within one.
 fn escaped(text: &str, most: usize) -> String {
     // Control characters are of no use here, and each would take six characters of JSON.
     let characters = text.chars().filter(|c| *c == '\n' || !c.is_control());

@@ -47,7 +47,7 @@ fn time(text: &str) -> DateTime<Utc> {
     text.parse().expect("a time")
 }
 
-/// Everything that is not to be told says "canary".
+/// Everything that must not be told says "canary".
 fn alert() -> Alert {
     Alert {
         id: Uuid::from_u128(0xA1),
@@ -200,7 +200,7 @@ fn every_message_is_as_it_was() {
             Kind::VARIANTS.iter().filter(|kind| (channel, **kind) != (Channel::Pagerduty, Kind::Digest));
         for kind in told {
             let sent = receiver.request(&message(*kind), NOW);
-            // The order of a body's fields depends on what else is built, and a signature on that order: it is verified by itself.
+            // The order of a body's fields depends on what else is built, and a signature on that order: it is verified separately.
             let header = |name: &str, value: &http::HeaderValue| match (name, value.is_sensitive()) {
                 ("webhook-signature", _) => json!("(of the body)"),
                 (_, true) => json!("(sensitive)"),

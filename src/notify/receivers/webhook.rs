@@ -1,4 +1,4 @@
-//! A signed webhook, as Standard Webhooks 1.0 has it.
+//! A signed webhook, as Standard Webhooks 1.0 defines it.
 //!
 //! The rules: <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>.
 
@@ -29,7 +29,7 @@ const WORD: usize = 255;
 pub struct Webhook(WebhookSettings);
 
 impl Webhook {
-    /// By its settings.
+    /// From its settings.
     pub fn new(settings: WebhookSettings) -> Self {
         Self(settings)
     }
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn the_reference_implementation_verifies_both_signatures() {
-        // It looks at the clock itself.
+        // The verifier looks at the clock itself.
         let now = chrono::Utc::now().timestamp();
         let sent = channel(Channel::Webhook).request(&message(Kind::Raised), now);
         assert!(verified(SIGNING, &sent) && verified(PREVIOUS, &sent));
