@@ -6,6 +6,7 @@ mod documents;
 mod functions;
 mod layers;
 mod monitoring;
+mod release;
 mod schedules;
 
 use std::path::{Path, PathBuf};
