@@ -16,7 +16,7 @@ use crate::drift::repair::{Action, Applied, Item, ItemKind};
 use crate::drift::row::Row;
 use crate::reconcile::progress::Counts;
 use crate::reconcile::store::{
-    Batch, Duplicates, Ground, Group, Lookup, ReconcileStore, StoreError, Unplaced, Written,
+    Batch, Duplicates, Ground, Group, Lookup, Piece, ReconcileStore, StoreError, Unplaced, Written,
 };
 use crate::reconcile::tally::Tally;
 use crate::runs::store::store_error;
@@ -195,7 +195,12 @@ impl ReconcileStore for Desk<'_> {
         Ok(Unplaced::default())
     }
 
-    async fn duplicates(&self, _of: &[&str], _after: Option<&str>) -> Result<Duplicates, StoreError> {
+    async fn duplicates(
+        &self,
+        _of: &[&str],
+        _after: Option<&str>,
+        _piece: Piece,
+    ) -> Result<Duplicates, StoreError> {
         Ok(Duplicates::default())
     }
 

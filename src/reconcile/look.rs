@@ -7,7 +7,7 @@ use super::fresh::{CHUNK, Look, retrieve};
 use super::group::{classes_of, gone};
 use super::replaced::{self, Asked, Others};
 use super::stop::{Done, stopped};
-use super::store::{Group, Lookup, ReconcileStore, UNPLACED_PAGE};
+use super::store::{Group, Lookup, ReconcileStore};
 use super::sweep::Sweep;
 use crate::drift::compare::compare;
 use crate::drift::finding::{self, Finding};
@@ -16,16 +16,19 @@ use crate::drift::plan::{Repairs, plan};
 use crate::drift::repair::Item;
 use crate::stripe::StripeError;
 
-/// Adds the rows that no scan has seen to those that need a fresh look, and puts on record those that no scan can see.
+/// Adds the rows that no scan has seen to those that need a fresh look, and puts on record those that no scan can see. The table is
+/// gone through piece by piece; a run that has no time for all of them leaves them to the next, which has read everything already.
 pub(super) async fn unplaced<S: ReconcileStore>(
     engine: &Engine<'_, S>,
     sweep: &mut Sweep,
-) -> Result<(), Interrupted> {
+) -> Result<Done, Interrupted> {
     let mut after: Option<String> = None;
     loop {
+        if engine.source.stop.is_due() {
+            return Ok(Done::Stopped);
+        }
         let page = engine.store.unplaced(after.as_deref()).await?;
-        let full = page.rows.len() == UNPLACED_PAGE;
-        after = page.rows.last().map(|(key, _)| key.clone());
+        after = page.next;
         let odd: Vec<Item> = page
             .odd
             .into_iter()
@@ -33,9 +36,11 @@ pub(super) async fn unplaced<S: ReconcileStore>(
             .collect();
         let found = ToWrite { items: &odd, counts: sweep.record.counts, ..ToWrite::default() };
         engine.apply(found, &mut sweep.record).await?;
-        let kept = page.rows.into_iter().map(|(_, id)| sweep.not_listed(id)).filter(|kept| *kept).count();
-        if !full || (kept == 0 && sweep.too_many) {
-            return Ok(());
+        for (_, id) in page.rows {
+            sweep.not_listed(id);
+        }
+        if after.is_none() || sweep.too_many {
+            return Ok(Done::All);
         }
     }
 }

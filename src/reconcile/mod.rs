@@ -262,7 +262,9 @@ async fn sweep_all<S: ReconcileStore>(
     if look::look(engine, sweep, Queue::Newer).await? == Done::Stopped {
         return Ok(Done::Stopped);
     }
-    look::unplaced(engine, sweep).await?;
+    if look::unplaced(engine, sweep).await? == Done::Stopped {
+        return Ok(Done::Stopped);
+    }
     if let Some(too_many) = breaker::unlisted(sweep.unlisted.len(), sweep.too_many, engine.granting) {
         tripped.push(too_many);
         // What is not looked up is found again by the next sweep, which looks up others.

@@ -99,9 +99,11 @@ pub struct Group {
 /// Rows that no page of Stripe's list leads to.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Unplaced {
-    /// Rows of subscriptions that no scan has seen, in the order of the key: key and Stripe id.
+    /// Rows of subscriptions that no scan has seen, in the order of the Stripe id: key and Stripe id.
     pub rows: Vec<(String, String)>,
-    /// With the first page, rows whose Stripe id is not a valid one: key, owner, and what is odd.
+    /// The Stripe id to go on behind; none at the end of the table.
+    pub next: Option<String>,
+    /// With the first piece, rows whose Stripe id is not a valid one: key, owner, and what is odd.
     pub odd: Vec<(String, Option<String>, String)>,
 }
 
@@ -110,6 +112,15 @@ pub struct Unplaced {
 pub struct Duplicates {
     /// In the order of the owner.
     pub rows: Vec<(String, Vec<String>)>,
+}
+
+/// A share of the owners of a table that is too large to be looked at in one statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Which one, from 0.
+    pub number: u64,
+    /// Of how many.
+    pub of: u64,
 }
 
 /// Findings and their repairs, to be applied in one transaction.
@@ -176,11 +187,12 @@ pub trait ReconcileStore: Send + Sync {
     /// A page of rows that no page of Stripe's list leads to.
     fn unplaced(&self, after: Option<&str>) -> impl Future<Output = Result<Unplaced, StoreError>> + Send;
 
-    /// A page of owners with several rows in these statuses.
+    /// A page of owners with several rows in these statuses, of those that fall to a piece of the table.
     fn duplicates(
         &self,
         statuses: &[&str],
         after: Option<&str>,
+        piece: Piece,
     ) -> impl Future<Output = Result<Duplicates, StoreError>> + Send;
 
     /// How many repairs of each class people have allowed in spite of the circuit breaker. Taking them uses them up.

@@ -148,14 +148,13 @@ impl Sweep {
         self.before.blemished || self.record.counts.error_count > 0
     }
 
-    /// Notes that Stripe did not list a row's subscription. `false`: there is no room for it.
-    pub(super) fn not_listed(&mut self, id: String) -> bool {
+    /// Notes that Stripe did not list a row's subscription, as long as there is room for it.
+    pub(super) fn not_listed(&mut self, id: String) {
         if self.unlisted.len() >= FRESH_LIMIT && !self.unlisted.contains(&id) {
             self.too_many = true;
-            return false;
+        } else {
+            self.unlisted.insert(id);
         }
-        self.unlisted.insert(id);
-        true
     }
 
     /// Takes in what came of a group.

@@ -21,8 +21,8 @@ use crate::drift::row::Row;
 use crate::reconcile::Ending;
 use crate::reconcile::progress::{Counts, Cursor};
 use crate::reconcile::store::{
-    self, Batch, Checkout, DUPLICATES_PAGE, Duplicates, Ground, Group, Lookup, ReconcileStore, Recorded,
-    StoreError, UNLISTED_LIMIT, UNPLACED_PAGE, Unplaced,
+    self, Batch, Checkout, DUPLICATES_PAGE, Duplicates, Ground, Group, Lookup, Piece, ReconcileStore,
+    Recorded, StoreError, UNLISTED_LIMIT, UNPLACED_PAGE, Unplaced,
 };
 use crate::reconcile::tally::Tally;
 use crate::supabase::{Asker, DatabaseError, Fault, Retry, Supabase};
@@ -252,8 +252,14 @@ impl ReconcileStore for RunStore {
         self.read("read_unplaced_subscriptions", &without_nulls(parameters)).await
     }
 
-    async fn duplicates(&self, statuses: &[&str], after: Option<&str>) -> Result<Duplicates, StoreError> {
-        let parameters = json!({ "p_statuses": statuses, "p_after": after, "p_limit": DUPLICATES_PAGE });
+    async fn duplicates(
+        &self,
+        statuses: &[&str],
+        after: Option<&str>,
+        Piece { number, of }: Piece,
+    ) -> Result<Duplicates, StoreError> {
+        let parameters = json!({ "p_statuses": statuses, "p_after": after, "p_limit": DUPLICATES_PAGE,
+            "p_piece": number, "p_pieces": of });
         self.read("read_duplicate_live_subscriptions", &without_nulls(parameters)).await
     }
 

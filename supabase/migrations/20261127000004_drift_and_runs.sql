@@ -1045,33 +1045,41 @@ $$;
 comment on function public.read_rows_of_owners_for_reconcile(jsonb) is
   'The rows of these owners that follow a Stripe subscription, as the adapter reads them.';
 
-create function public.read_unplaced_subscriptions(p_after text default null, p_limit integer default 1000)
+create function public.read_unplaced_subscriptions(p_after text default null, p_limit integer default 1000, p_rows integer default 50000)
 returns json
 language sql stable
 set search_path = ''
 as $$
   select pg_catalog.json_build_object(
-    'rows', (select coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(u.key, u.stripe_subscription_id)), '[]')
-             from billing_ops.adapter_unplaced(p_after, p_limit) u),
+    'rows', u.piece -> 'rows',
+    'next', u.piece -> 'next',
     'odd', (select coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(o.key, o.owner, o.odd)), '[]')
             from billing_ops.adapter_odd(null, p_limit) o where p_after is null))
+  from (select billing_ops.adapter_unplaced(p_after, p_rows, p_limit) as piece) u
 $$;
-comment on function public.read_unplaced_subscriptions(text, integer) is
-  'Rows that no page of Stripe''s list can lead to. Answers {rows: [[key, stripe_subscription_id]], odd: [[key, owner, what is odd]]}: by pages,
-  those whose subscription no scan has ever seen; and, with the first page, those whose Stripe id is an empty string.';
+comment on function public.read_unplaced_subscriptions(text, integer, integer) is
+  'Rows that no page of Stripe''s list can lead to. Answers {rows: [[key, stripe_subscription_id]], next, odd: [[key, owner, what is odd]]}: of the
+  next p_rows rows behind the Stripe id p_after, those whose subscription no scan has ever seen, at most p_limit; next: the p_after to go on
+  with, null at the end; and, with the first piece, the rows whose Stripe id is an empty string.';
 
-create function public.read_duplicate_live_subscriptions(p_statuses jsonb, p_after text default null, p_limit integer default 1000)
+create function public.read_duplicate_live_subscriptions(
+  p_statuses jsonb,
+  p_after text default null,
+  p_limit integer default 1000,
+  p_piece integer default 0,
+  p_pieces integer default 1)
 returns json
 language sql stable
 set search_path = ''
 as $$
   select pg_catalog.json_build_object('rows', coalesce(pg_catalog.json_agg(
     pg_catalog.json_build_array(d.owner, d.stripe_subscription_ids)), '[]'))
-  from billing_ops.adapter_duplicates(p_after, p_limit, array(select pg_catalog.jsonb_array_elements_text(p_statuses))) d
+  from billing_ops.adapter_duplicates(p_after, p_limit, array(select pg_catalog.jsonb_array_elements_text(p_statuses)), p_piece, p_pieces) d
 $$;
-comment on function public.read_duplicate_live_subscriptions(jsonb, text, integer) is
+comment on function public.read_duplicate_live_subscriptions(jsonb, text, integer, integer, integer) is
   'Answers {rows: [[owner, [stripe_subscription_id, …]]]}: owners with more than one row in these statuses that does not
-  end with its period, by pages. A row for a plan that Stripe does not know does not count.';
+  end with its period, by pages. A row for a plan that Stripe does not know does not count. Owners are dealt out to p_pieces pieces, of
+  which this is the one numbered p_piece, from 0: each reads the whole table, and keeps its share.';
 
 -- How a run writes (in batches, fenced), and a person who decides (without a lease, 33_decisions). What happens to the rows is the adapter's
 -- business (23_adapter_writes): compare-and-set, so that a row that was written since it was read is left alone, and one by one where the

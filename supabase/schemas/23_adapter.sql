@@ -26,13 +26,15 @@ begin
       'Stripe ids of rows that are marked as created in [p_from, p_to) and not among p_listed, in the order in which they were created.'),
     ('adapter_versions', 'p_keys text[]', 'table (key text, version text)', 'stable', true,
       'The version of each of these rows: its xmin, which every update changes and no lock does.'),
-    ('adapter_unplaced', 'p_after text, p_limit integer', 'table (key text, stripe_subscription_id text)', 'stable', true,
-      'Rows whose Stripe subscription no scan has seen, by pages: those behind the key p_after.'),
+    ('adapter_unplaced', 'p_after text, p_rows integer, p_limit integer', 'json', 'stable', true,
+      'Of the next p_rows rows behind the Stripe id p_after, those whose subscription no scan has seen: {rows: [[key, Stripe id], …], next}, '
+      'at most p_limit; next: the p_after of the following piece, or null where there is none.'),
     ('adapter_odd', 'p_after text, p_limit integer', 'table (key text, owner text, odd text)', 'stable', true,
       'Rows whose Stripe id is an empty string, which no read by Stripe id can return; by pages.'),
-    ('adapter_duplicates', 'p_after text, p_limit integer, p_statuses text[]',
+    ('adapter_duplicates', 'p_after text, p_limit integer, p_statuses text[], p_piece integer, p_pieces integer',
       'table (owner text, stripe_subscription_ids text[])', 'stable', true,
-      'Owners behind p_after with more than one row in these statuses that does not end with its period, and the Stripe ids of those; by pages.'),
+      'Owners behind p_after with more than one row in these statuses that does not end with its period, and the Stripe ids of those; by pages. '
+      'Owners are dealt out to p_pieces pieces, and only those of p_piece (from 0) are looked at.'),
     ('adapter_owners', 'p_owners text[]', 'setof text', 'stable', true,
       'Those of these owners who exist. Text that is not the key as the database itself would write it names nobody.'),
     ('adapter_customers', 'p_customers text[]', 'table (customer text, owner text, owners bigint)', 'stable', true,
@@ -340,18 +342,40 @@ begin
 end
 $body$, v_key ->> 'name', v_table, v_keys, v_where));
 
+  -- By pieces, as a table may be too large for one statement. Of each piece only the two indexes are read, side by side: that takes a
+  -- fraction of looking up row by row whether it has a mark. Where the column has a collation of its own, ids of a piece may lie
+  -- elsewhere among the marks, so what is left is looked up all the same: by "offset 0" one by one, as it is hardly ever much.
   perform billing_ops.adapter_define('adapter_unplaced', pg_catalog.format($body$
-#variable_conflict use_column
+declare
+  v_from constant text := coalesce(p_after, '');
+  v_end text := (select %2$s::text from %3$s s where %2$s > v_from order by %2$s offset p_rows - 1 limit 1);
+  v_until constant text := coalesce(v_end, (select %2$s::text from %3$s s order by %2$s desc nulls last limit 1));
+  v_rows json;
+  v_found bigint;
+  v_last text;
 begin
-  return query
-  select %1$s::text, %2$s::text
-  from %3$s s
-  where %2$s <> '' and (p_after is null or %1$s > %4$s)%5$s
-    and not exists (select 1 from billing_ops.subscription_marks m where m.stripe_subscription_id = %2$s)
-  order by %1$s
-  limit p_limit;
+  with without_mark as (
+    select %2$s::text as id from %3$s s where %2$s > v_from and %2$s <= v_until
+    except
+    select m.stripe_subscription_id from billing_ops.subscription_marks m
+    where m.stripe_subscription_id > v_from and m.stripe_subscription_id <= v_until
+  ), unplaced as materialized (
+    select r.key, w.id, pg_catalog.row_number() over (order by w.id) as place
+    from without_mark w
+    cross join lateral (
+      select %1$s::text as key from %3$s s
+      where %2$s = w.id and not exists (select 1 from billing_ops.subscription_marks m where m.stripe_subscription_id = w.id)%4$s
+      offset 0) r
+    order by w.id
+    limit p_limit
+  )
+  select coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(u.key, u.id) order by u.place), '[]'), count(*),
+    (pg_catalog.array_agg(u.id order by u.place desc))[1]
+  into v_rows, v_found, v_last
+  from unplaced u;
+  return pg_catalog.json_build_object('rows', v_rows, 'next', case when v_found = p_limit then v_last else v_end end);
 end
-$body$, v_key ->> 'name', v_id ->> 'name', v_table, v_after, v_where));
+$body$, v_key ->> 'name', v_id ->> 'name', v_table, v_where));
 
   perform billing_ops.adapter_define('adapter_odd', pg_catalog.format($body$
 #variable_conflict use_column
@@ -365,7 +389,8 @@ begin
 end
 $body$, v_key ->> 'name', v_owner ->> 'name', v_table, v_id ->> 'name', v_after, v_where));
 
-  -- The table is read once: through an index on the owner it would be read row by row, and twice.
+  -- The table is read once: through an index on the owner it would be read row by row, and twice. What is kept of it must fit into one
+  -- statement, hence the pieces.
   perform billing_ops.adapter_define('adapter_duplicates', pg_catalog.format($body$
 begin
   return query
@@ -373,6 +398,7 @@ begin
     select %1$s as of, %2$s as id
     from %3$s s
     where %4$s = any (%5$s) and %2$s <> '' and (p_after is null or %1$s > %6$s)%7$s%8$s
+      and (p_pieces = 1 or (pg_catalog.hashtextextended(%1$s::text, 0) & 2147483647) %% p_pieces = p_piece)
   )
   select l.of::text, pg_catalog.array_agg(l.id::text order by l.id)
   from live l

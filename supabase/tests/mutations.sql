@@ -421,7 +421,15 @@ select pg_temp.rewrite('public.read_subscriptions_for_reconcile', 'v_unlisted[1:
 -- mutant: each page says what is odd | reads
 select pg_temp.rewrite('public.read_unplaced_subscriptions', ' where p_after is null', '');
 -- mutant: what a scan has seen has no place | reads
-select pg_temp.rewrite('billing_ops.adapter_generate', 'and not exists (select 1 from billing_ops.subscription_marks m where m.stripe_subscription_id = %2$s)', '');
+select pg_temp.rewrite('billing_ops.adapter_generate', ' and not exists (select 1 from billing_ops.subscription_marks m where m.stripe_subscription_id = w.id)', '');
+-- mutant: a piece of rows without a place ends them | reads
+select pg_temp.rewrite('billing_ops.adapter_generate', 'then v_last else v_end end', 'then v_last end');
+-- mutant: what a full page leaves of a piece is not looked at | reads
+select pg_temp.rewrite('billing_ops.adapter_generate', 'case when v_found = p_limit then v_last else v_end end', 'v_end');
+-- mutant: a piece begins with the last row of the one before | reads
+select pg_temp.rewrite('billing_ops.adapter_generate', '%2$s > v_from order by', '%2$s >= v_from order by');
+-- mutant: an owner is looked at in each piece | reads
+select pg_temp.rewrite('billing_ops.adapter_generate', '(p_pieces = 1 or ', '(true or ');
 -- mutant: an empty Stripe id is not odd | reads
 select pg_temp.rewrite('billing_ops.adapter_generate', 'where %4$s = '''' and (p_after', 'where false and %4$s = '''' and (p_after');
 -- mutant: pages begin anew | reads

@@ -176,12 +176,38 @@ $$;
 insert into public.subscriptions (id, organization_id, stripe_subscription_id, status) values
   ('00000000-0000-4000-8000-000000000109', '00000000-0000-4000-8000-00000000000a', 'sub_7', 'active');
 select is(unplaced(''), '{"rows": [["00000000-0000-4000-8000-000000000105", "sub_5"], ["00000000-0000-4000-8000-000000000109", "sub_7"]],
-  "odd": [["00000000-0000-4000-8000-000000000108", "00000000-0000-4000-8000-00000000000b", "the Stripe subscription id is an empty string"]]}',
+  "next": null, "odd": [["00000000-0000-4000-8000-000000000108", "00000000-0000-4000-8000-00000000000b", "the Stripe subscription id is an empty string"]]}',
   'rows whose subscription no scan has seen, and one whose Stripe id is none; a plan that Stripe does not know is neither');
-select is(unplaced('null, 1') -> 'rows', '[["00000000-0000-4000-8000-000000000105", "sub_5"]]', 'a page');
-select is(unplaced($$'00000000-0000-4000-8000-000000000105', 1$$), '{"rows": [["00000000-0000-4000-8000-000000000109", "sub_7"]], "odd": []}',
+select is(unplaced('null, 1') - 'odd', '{"rows": [["00000000-0000-4000-8000-000000000105", "sub_5"]], "next": "sub_5"}', 'a page');
+select is(unplaced($$'sub_5', 1$$), '{"rows": [["00000000-0000-4000-8000-000000000109", "sub_7"]], "next": "sub_7", "odd": []}',
   'the next, which does not say again what is odd');
-select is(unplaced($$'00000000-0000-4000-8000-000000000109'$$), '{"rows": [], "odd": []}', 'no more');
+select is(unplaced($$'sub_7'$$), '{"rows": [], "next": null, "odd": []}', 'no more');
+-- As many pieces as there are: what a whole table has no time for, each of them has.
+create function tests.in_pieces(p_rows integer) returns text language plpgsql as $$
+declare
+  v_said text := '';
+  v_piece jsonb;
+  v_after text;
+begin
+  loop
+    v_piece := tests.unplaced(format('%L, 1000, %s', v_after, p_rows));
+    v_said := v_said || coalesce((select string_agg(r ->> 1, ' ') from jsonb_array_elements(v_piece -> 'rows') r), '-') || '|';
+    v_after := v_piece ->> 'next';
+    exit when v_after is null;
+  end loop;
+  return v_said;
+end
+$$;
+select is(in_pieces(2), '-|sub_5|sub_7|-|', 'two rows at a time: a piece that has none is not the end');
+-- The order of this collation puts a small letter before a capital one, and that of the marks the other way round.
+insert into public.subscriptions (id, organization_id, stripe_subscription_id, status) values
+  ('00000000-0000-4000-8000-00000000010a', '00000000-0000-4000-8000-00000000000a', 'sub_a', 'canceled'),
+  ('00000000-0000-4000-8000-00000000010b', '00000000-0000-4000-8000-00000000000a', 'sub_B', 'canceled');
+select read('[["sub_a", 700], ["sub_B", 700]]');
+alter table public.subscriptions alter column stripe_subscription_id type text collate "en-x-icu";
+select is(in_pieces(1), '-|-|-|sub_5|-|sub_7|-|-|-|', 'one that has a mark is found by it, whatever the collation of the column');
+delete from public.subscriptions where id in ('00000000-0000-4000-8000-00000000010a', '00000000-0000-4000-8000-00000000010b');
+alter table public.subscriptions alter column stripe_subscription_id type text collate "default";
 select read('[["sub_5", 500], ["sub_7", 700]]');
 select is(unplaced('') -> 'rows', '[]', 'a scan that sees them places them');
 
@@ -199,6 +225,10 @@ select is(duplicates(), '[["00000000-0000-4000-8000-00000000000a", ["sub_1", "su
 select is(duplicates(', null, 1') -> 0 ->> 0, '00000000-0000-4000-8000-00000000000a', 'a page');
 select is(duplicates($$, '00000000-0000-4000-8000-00000000000a', 1$$) -> 0 ->> 0, '00000000-0000-4000-8000-00000000000c', 'the next');
 select is(duplicates($$, '00000000-0000-4000-8000-00000000000c'$$), '[]', 'no more');
+select is((select jsonb_agg(d order by d) from generate_series(0, 6) piece, jsonb_array_elements(duplicates(format(', null, 1000, %s, 7', piece))) d),
+  duplicates(), 'in pieces: each owner is in one of them');
+select isnt((select jsonb_agg(duplicates(format(', null, 1000, %s, 7', piece))) from generate_series(0, 6) piece),
+  (select jsonb_agg(duplicates()) from generate_series(0, 6)), 'and not in all');
 select is(call('service_role', $$public.read_duplicate_live_subscriptions('["active"]')$$) -> 'rows',
   '[["00000000-0000-4000-8000-00000000000a", ["sub_1", "sub_7"]]]', 'live is what the caller says');
 select is(call('service_role', $$public.read_duplicate_live_subscriptions('[]')$$) -> 'rows', '[]', 'nothing is');

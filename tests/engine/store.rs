@@ -10,8 +10,8 @@ use billing_ops::drift::row::{Fields, Row};
 use billing_ops::drift::shape::Shape;
 use billing_ops::reconcile::progress::Counts;
 use billing_ops::reconcile::store::{
-    Batch, Checkout, Duplicates, Ground, Group, Horizon, Lookup, ReconcileStore, StoreError, UNLISTED_LIMIT,
-    UNPLACED_PAGE, Unplaced, Written,
+    Batch, Checkout, Duplicates, Ground, Group, Horizon, Lookup, Piece, ReconcileStore, StoreError,
+    UNLISTED_LIMIT, Unplaced, Written,
 };
 use billing_ops::reconcile::tally::Tally;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -19,6 +19,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::world::now;
+
+/// So few rows are a piece of the table here, so that most tables have several.
+const ROWS_OF_A_PIECE: usize = 3;
 
 /// What another writer does to the rows, by Stripe id.
 type Interference = Box<dyn FnMut(&mut State) + Send>;
@@ -421,20 +424,28 @@ impl ReconcileStore for MemoryStore {
     async fn unplaced(&self, after: Option<&str>) -> Result<Unplaced, StoreError> {
         let mut state = self.lock();
         state.call()?;
-        let mut rows: Vec<(String, String)> = state
+        let mut behind: Vec<(String, String)> = state
             .rows
             .values()
-            .filter(|row| !state.marks.contains_key(&row.stripe_subscription_id))
-            .filter(|row| after.is_none_or(|after| row.key.as_str() > after))
-            .map(|row| (row.key.clone(), row.stripe_subscription_id.clone()))
+            .map(|row| (row.stripe_subscription_id.clone(), row.key.clone()))
+            .filter(|(id, _)| after.is_none_or(|after| id.as_str() > after))
             .collect();
-        rows.sort();
-        rows.truncate(UNPLACED_PAGE);
+        behind.sort();
+        let next = behind.get(ROWS_OF_A_PIECE - 1).map(|(id, _)| id.clone());
+        behind.truncate(ROWS_OF_A_PIECE);
+        let unplaced = behind.into_iter().filter(|(id, _)| !state.marks.contains_key(id));
+        let rows = unplaced.map(|(id, key)| (key, id)).collect();
         let odd = if after.is_none() { state.odd.clone() } else { Vec::new() };
-        Ok(Unplaced { rows, odd })
+        Ok(Unplaced { rows, next, odd })
     }
 
-    async fn duplicates(&self, statuses: &[&str], after: Option<&str>) -> Result<Duplicates, StoreError> {
+    async fn duplicates(
+        &self,
+        statuses: &[&str],
+        after: Option<&str>,
+        piece: Piece,
+    ) -> Result<Duplicates, StoreError> {
+        assert_eq!(piece, Piece { number: 0, of: 1 }, "so few fit into one");
         let mut state = self.lock();
         state.call()?;
         let mut live: BTreeMap<String, Vec<String>> = BTreeMap::new();

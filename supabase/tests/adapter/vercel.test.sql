@@ -97,14 +97,14 @@ select is(value($$select billing_ops.adapter_granting('{past_due,unpaid,great}')
 select is((select jsonb_agg(q ->> 'i') from service($$select i from billing_ops.adapter_present('{sub_a1,sub_x}') i$$) q), '["sub_a1"]', 'who has a row');
 
 insert into billing_ops.subscription_marks (stripe_subscription_id, created) values ('sub_a2', '2026-11-02Z'), ('sub_stranger', '2026-11-02Z');
-select is((select jsonb_agg(q) from service('select * from billing_ops.adapter_unplaced(null, 1)') q),
-  '[{"key": "sub_a1", "stripe_subscription_id": "sub_a1"}]', 'rows that no scan has seen: a page');
-select is((select jsonb_agg(q ->> 'key') from service($$select * from billing_ops.adapter_unplaced('sub_a1', 10)$$) q), '["sub_a3"]', 'the next');
+select is(value('select billing_ops.adapter_unplaced(null, 10, 1)')::jsonb, '{"rows": [["sub_a1", "sub_a1"]], "next": "sub_a1"}',
+  'rows that no scan has seen: a page');
+select is(value($$select billing_ops.adapter_unplaced('sub_a1', 10, 10)$$)::jsonb, '{"rows": [["sub_a3", "sub_a3"]], "next": null}', 'the next');
 insert into public.subscriptions (id, user_id, status) values ('sub_a4', '00000000-0000-4000-8000-0000000000a3', 'active'),
   ('', '00000000-0000-4000-8000-0000000000a2', 'active');
-select is((select jsonb_agg(q) from service($$select * from billing_ops.adapter_duplicates(null, 10, '{active,great}')$$) q),
+select is((select jsonb_agg(q) from service($$select * from billing_ops.adapter_duplicates(null, 10, '{active,great}', 0, 1)$$) q),
   '[{"owner": "00000000-0000-4000-8000-0000000000a3", "stripe_subscription_ids": ["sub_a3", "sub_a4"]}]', 'an owner with two');
-select is((select jsonb_agg(q) from service($$select * from billing_ops.adapter_duplicates('00000000-0000-4000-8000-0000000000a3', 10, '{active}')$$) q),
+select is((select jsonb_agg(q) from service($$select * from billing_ops.adapter_duplicates('00000000-0000-4000-8000-0000000000a3', 10, '{active}', 0, 1)$$) q),
   null, 'and no more behind');
 select is((select jsonb_agg(q) from service('select * from billing_ops.adapter_odd(null, 10)') q),
   '[{"key": "", "owner": "00000000-0000-4000-8000-0000000000a2", "odd": "the Stripe subscription id is an empty string"}]', 'an empty id is odd');
