@@ -1,6 +1,7 @@
 //! A database in memory, as the engine sees it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use billing_ops::drift::class::Class;
@@ -21,7 +22,7 @@ use uuid::Uuid;
 use crate::world::now;
 
 /// So few rows are a piece of the table here, so that most tables have several.
-const ROWS_OF_A_PIECE: usize = 3;
+const ROWS_OF_A_PIECE: usize = 20;
 
 /// What another writer does to the rows, by Stripe id.
 type Interference = Box<dyn FnMut(&mut State) + Send>;
@@ -424,17 +425,12 @@ impl ReconcileStore for MemoryStore {
     async fn unplaced(&self, after: Option<&str>) -> Result<Unplaced, StoreError> {
         let mut state = self.lock();
         state.call()?;
-        let mut behind: Vec<(String, String)> = state
-            .rows
-            .values()
-            .map(|row| (row.stripe_subscription_id.clone(), row.key.clone()))
-            .filter(|(id, _)| after.is_none_or(|after| id.as_str() > after))
-            .collect();
-        behind.sort();
-        let next = behind.get(ROWS_OF_A_PIECE - 1).map(|(id, _)| id.clone());
-        behind.truncate(ROWS_OF_A_PIECE);
-        let unplaced = behind.into_iter().filter(|(id, _)| !state.marks.contains_key(id));
-        let rows = unplaced.map(|(id, key)| (key, id)).collect();
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let piece: Vec<(&String, &Row)> =
+            state.rows.range::<str, _>((from, Bound::Unbounded)).take(ROWS_OF_A_PIECE).collect();
+        let next = piece.get(ROWS_OF_A_PIECE - 1).map(|(id, _)| (*id).clone());
+        let unplaced = piece.into_iter().filter(|(id, _)| !state.marks.contains_key(*id));
+        let rows = unplaced.map(|(id, row)| (row.key.clone(), id.clone())).collect();
         let odd = if after.is_none() { state.odd.clone() } else { Vec::new() };
         Ok(Unplaced { rows, next, odd })
     }
