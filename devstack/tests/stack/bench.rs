@@ -18,8 +18,15 @@ fn bench(arguments: &[&str]) -> Vec<Vec<String>> {
 #[test]
 fn a_reconcile_bench_looks_at_every_subscription() {
     let table = bench(&["reconcile", "--subscriptions", "250", "--create", "--rps", "50"]);
-    assert_eq!((table[2][1].as_str(), table[2][2].as_str()), ("250", "50/s"), "{table:?}");
+    assert_eq!((table[2][1].as_str(), table[2][4].as_str()), ("250", "50/s"), "{table:?}");
     assert_eq!(table[5][1], "250", "who spent the processor's time: {table:?}");
+}
+
+#[test]
+fn a_reconcile_bench_sweeps_as_often_as_it_is_told_and_then_follows_what_changed() {
+    let table = bench(&["reconcile", "--subscriptions", "250", "--sweeps", "2", "--follow", "5"]);
+    let what: Vec<&str> = table[2..5].iter().map(|row| row[2].as_str()).collect();
+    assert_eq!(what, ["sweep 1", "sweep 2", "an hour with 5 changes"], "{table:?}");
 }
 
 #[test]
