@@ -39,6 +39,9 @@ async function look(page: Page, name: string): Promise<void> {
   }
 }
 
+// By far the longest file: its tests are dealt out to the workers one by one. Each of them brings its own data.
+test.describe.configure({ mode: "parallel" });
+
 test("sign-in", async ({ page }) => {
   await page.goto("/");
   await expect(page.getByText("Accounts are managed at")).toBeVisible();
